@@ -1,0 +1,61 @@
+"""The repository is laid out as documented."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "packages" / "blaze-core" / "src" / "blaze"
+SUBPACKAGES = [
+    "adapters",
+    "cache",
+    "core",
+    "dialects",
+    "hooks",
+    "persistence",
+    "query",
+    "schema",
+    "security",
+    "sql",
+    "utils",
+]
+DISTRIBUTIONS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+
+
+@pytest.mark.requirement("R99")
+def test_the_core_is_split_into_its_subpackages() -> None:
+    assert not [name for name in SUBPACKAGES if not (CORE / name / "__init__.py").is_file()]
+    assert (ROOT / "examples").is_dir()
+
+
+@pytest.mark.requirement("R100")
+def test_every_subpackage_has_a_readme() -> None:
+    subpackages = sorted(path.parent for path in CORE.rglob("__init__.py") if path.parent != CORE)
+    assert not [str(path.relative_to(CORE)) for path in subpackages if not (path / "README.md").is_file()]
+
+
+@pytest.mark.requirement("R107")
+@pytest.mark.parametrize("module", ["session", "unit_of_work", "identity_map", "transaction"])
+def test_persistence_has_a_module_for_each_role(module: str) -> None:
+    assert (CORE / "persistence" / f"{module}.py").is_file()
+
+
+@pytest.mark.requirement("R103")
+def test_every_source_file_is_python_3_9() -> None:
+    for path in ROOT.glob("packages/*/src/**/*.py"):
+        ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 9))
+
+
+@pytest.mark.requirement("R103")
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda path: path.name)
+def test_every_distribution_is_complete(distribution: Path) -> None:
+    metadata = (distribution / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'requires-python = ">=3.9"' in metadata
+    for version in ("3.9", "3.10", "3.11", "3.12", "3.13"):
+        assert f'"Programming Language :: Python :: {version}"' in metadata
+    assert (distribution / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert (distribution / "README.md").is_file()
+    assert len(list(distribution.glob("src/*/py.typed"))) == 1
