@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_import_blaze_is_cheap() -> None:
     assert seconds < 0.08
 
 
-def run_fresh(script: str) -> object:
+def run_fresh(script: str) -> Any:
     """Run `script` in a new interpreter and read the JSON that it prints."""
     output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     return json.loads(output)
