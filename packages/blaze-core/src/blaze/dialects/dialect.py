@@ -1,0 +1,238 @@
+"""The base dialect: ANSI defaults that a backend overrides where it differs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import uuid
+from collections.abc import Callable
+from typing import Any, Literal, Optional
+
+from blaze.dialects import types as t
+from blaze.dialects.features import Features
+from blaze.errors import CapabilityError, ConfigurationError, QueryError
+from blaze.utils.naming import suggest
+
+__all__ = ["Codec", "Dialect", "ParamStyle"]
+
+Codec = Callable[[Any], Any]
+ParamStyle = Literal["qmark", "format", "numeric"]
+
+
+class Dialect:
+    """Know how one database, seen through one driver, spells and stores things; never touch a connection.
+
+    Instances are immutable after construction and shared between threads; the caches only ever gain equal
+    entries.
+    """
+
+    name: str = "ansi"
+    driver: str = ""
+    paramstyle: ParamStyle = "qmark"
+    features: Features = Features()
+    quote_char: str = '"'
+    max_identifier_bytes: int = 128
+
+    def __init__(self) -> None:
+        self._quoted: dict[str, str] = {}
+        self._encoders: dict[t.SQLType, Optional[Codec]] = {}
+        self._decoders: dict[t.SQLType, Optional[Codec]] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.name}+{self.driver}>"
+            if self.driver
+            else f"<{type(self).__name__} {self.name}>"
+        )
+
+    @property
+    def compiler(self) -> type[Any]:
+        """Give the compiler class (a subclass of ``blaze.sql.compiler.Compiler``); backends import theirs
+        here, late.
+        """
+        raise ConfigurationError(
+            f"the dialect {self.name} names no compiler; use one of an installed backend"
+        )
+
+    # Text
+
+    def quote(self, identifier: str) -> str:
+        """Quote a name so that it can be nothing but a name; refuses empty names, NUL, and names that would
+        be cut.
+        """
+        try:
+            return self._quoted[identifier]
+        except KeyError:
+            pass
+        if not isinstance(identifier, str) or not identifier or "\x00" in identifier:
+            raise QueryError(f"{identifier!r} cannot be the name of a table or column")
+        if len(identifier.encode("utf-8", "surrogatepass")) > self.max_identifier_bytes:
+            raise QueryError(
+                f"the name {identifier!r} is longer than the {self.max_identifier_bytes} bytes of {self.name}"
+            )
+        char = self.quote_char
+        quoted = f"{char}{identifier.replace(char, char * 2)}{char}"
+        if len(self._quoted) < 10_000:
+            self._quoted[identifier] = quoted
+        return quoted
+
+    def placeholder(self, position: int) -> str:
+        """Give the placeholder of the parameter at ``position``, counted from 1."""
+        if self.paramstyle == "qmark":
+            return "?"
+        return "%s" if self.paramstyle == "format" else f"${position}"
+
+    def limit_offset(self, limit: Optional[str], offset: Optional[str]) -> str:
+        """Render LIMIT and OFFSET, given as already rendered SQL; ``""`` when both are None."""
+        if offset is None:
+            return "" if limit is None else f" LIMIT {limit}"
+        if limit is None and self.features.offset_needs_limit:
+            limit = self.features.unlimited_limit
+        return f" OFFSET {offset}" if limit is None else f" LIMIT {limit} OFFSET {offset}"
+
+    def require(self, feature: str, what: str) -> None:
+        """Raise CapabilityError, before any SQL is sent, when ``features.<feature>`` is false; ``what`` is
+        for people.
+        """
+        if not getattr(self.features, feature):
+            raise CapabilityError(f"{self.name} has no {what}")
+
+    def isolation(self, name: str) -> str:
+        """Give the canonical spelling of an isolation level, or raise ConfigurationError naming the valid
+        ones.
+        """
+        canonical = " ".join(name.replace("_", " ").replace("-", " ").upper().split())
+        if canonical not in self.features.isolation_levels:
+            raise ConfigurationError(
+                f"{self.name} has no isolation level {name!r}{suggest(canonical, self.features.isolation_levels)}"
+            )
+        return canonical
+
+    # DDL
+
+    def type_ddl(self, type_: t.SQLType) -> str:
+        """Give the type of a column as DDL spells it."""
+        if isinstance(type_, t.Custom):
+            return self.type_ddl(type_.storage)
+        if isinstance(type_, t.String):
+            return "TEXT" if type_.length is None else f"VARCHAR({type_.length})"
+        if isinstance(type_, t.Numeric):
+            return "NUMERIC" if type_.precision is None else f"NUMERIC({type_.precision}, {type_.scale or 0})"
+        if isinstance(type_, t.DateTime):
+            return "TIMESTAMP WITH TIME ZONE" if type_.timezone else "TIMESTAMP"
+        if isinstance(type_, t.Array):
+            return self.type_ddl(t.Json())
+        try:
+            return self._ddl_words[type(type_)]
+        except KeyError:
+            raise CapabilityError(f"{self.name} has no column type for {type_!r}") from None
+
+    _ddl_words: dict[type, str] = {
+        t.Boolean: "BOOLEAN",
+        t.Integer: "BIGINT",
+        t.Float: "DOUBLE PRECISION",
+        t.Binary: "BLOB",
+        t.Date: "DATE",
+        t.Time: "TIME",
+        t.Interval: "BIGINT",
+        t.Uuid: "CHAR(36)",
+        t.Json: "TEXT",
+    }
+
+    @property
+    def identity_ddl(self) -> str:
+        """Give the DDL after the name of a key column that the database numbers."""
+        return "BIGINT GENERATED BY DEFAULT AS IDENTITY"
+
+    def default_literal(self, value: Any, type_: t.SQLType) -> str:
+        """Render a Python value as the literal of a DEFAULT clause; refuses what the type cannot hold."""
+        if value is None:
+            return "NULL"
+        problem = type_.check(value)
+        if problem:
+            raise QueryError(f"the default does not fit: {problem}")
+        encoder = self.encoder(type_)
+        return self.literal(value if encoder is None else encoder(value))
+
+    def literal(self, value: Any) -> str:
+        """Render a value that is already in the driver's form as a SQL literal (DDL only; queries bind their
+        values).
+        """
+        if value is None:
+            return "NULL"
+        if isinstance(value, bool):
+            return ("TRUE" if value else "FALSE") if self.features.boolean_literals else str(int(value))
+        if isinstance(value, float):
+            return self._float_literal(value)
+        if isinstance(value, (int, decimal.Decimal)):
+            return str(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._binary_literal(bytes(value))
+        if isinstance(value, (dt.date, dt.time, uuid.UUID)):
+            value = str(value)
+        if isinstance(value, str):
+            return self._string_literal(value)
+        raise QueryError(f"a {type(value).__name__} cannot be written as a SQL literal")
+
+    def _float_literal(self, value: float) -> str:
+        return repr(value)
+
+    def _binary_literal(self, value: bytes) -> str:
+        return f"X'{value.hex()}'"
+
+    def _string_literal(self, value: str) -> str:
+        if "\x00" in value:
+            raise QueryError("a text with a NUL character cannot be written as a SQL literal")
+        doubled = value.replace("'", "''")
+        return f"'{doubled}'"
+
+    # Values at the driver's edge
+
+    def encoder(self, type_: t.SQLType) -> Optional[Codec]:
+        """Give the function from a Python value of this type to what the driver takes; None passes it
+        unchanged.
+
+        Never called with None. The same object is given for equal types.
+        """
+        try:
+            return self._encoders[type_]
+        except KeyError:
+            codec = self._encoders[type_] = self._compose(type_, encode=True)
+            return codec
+
+    def decoder(self, type_: t.SQLType) -> Optional[Codec]:
+        """Give the function from what the driver reads to the Python value; None passes it unchanged.
+
+        Never called with None. The same object is given for equal types.
+        """
+        try:
+            return self._decoders[type_]
+        except KeyError:
+            codec = self._decoders[type_] = self._compose(type_, encode=False)
+            return codec
+
+    def _compose(self, type_: t.SQLType, encode: bool) -> Optional[Codec]:
+        if not isinstance(type_, t.Custom) or self._is_native(type_):
+            return self._encoder(type_) if encode else self._decoder(type_)
+        if encode:
+            return _chain(type_.to_storage(), self.encoder(type_.storage))
+        return _chain(self.decoder(type_.storage), type_.from_storage())
+
+    def _is_native(self, type_: t.Custom) -> bool:
+        """Say whether this dialect converts the custom type itself."""
+        return False
+
+    def _encoder(self, type_: t.SQLType) -> Optional[Codec]:
+        """Build the encoder of a type; override per backend."""
+        return None
+
+    def _decoder(self, type_: t.SQLType) -> Optional[Codec]:
+        """Build the decoder of a type; override per backend."""
+        return None
+
+
+def _chain(first: Optional[Codec], second: Optional[Codec]) -> Optional[Codec]:
+    if first is None or second is None:
+        return first or second
+    inner, outer = first, second
+    return lambda value: outer(inner(value))

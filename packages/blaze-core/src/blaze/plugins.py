@@ -1,0 +1,293 @@
+"""Find, check and load plugins: installed distributions by entry point, and objects registered by hand.
+
+Entry points are listed once and loaded one by one, when first needed; a broken one gives a PluginError that
+names it and keeps neither another plugin nor ``import blaze`` from working. pluggy and importlib.metadata are
+imported on first use.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Optional
+
+from blaze.errors import ConfigurationError, PluginError
+from blaze.utils.naming import suggest
+
+__all__ = ["GROUPS", "Group", "PluginInfo", "Registry", "backend", "load", "plugins", "register", "registry"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the plugins of one entry-point group must look like."""
+
+    what: str
+    attributes: tuple[str, ...] = ()
+    is_callable: bool = False
+    protocol_version: Optional[int] = None  # the value that the plugin's attribute of that name must have
+
+
+GROUPS: Mapping[str, Group] = {
+    "blaze.backends": Group(
+        "a Backend", ("name", "adapter", "make_adapter", "make_async_adapter"), protocol_version=1
+    ),
+    "blaze.caches": Group("a function that makes a cache backend", is_callable=True),
+    "blaze.types": Group("a SQL type or a function that makes one"),
+    "blaze.hooks": Group("an object with methods marked @hookimpl"),
+    "blaze.cli": Group("a command function", is_callable=True),
+}
+
+# Where to get the backends of this project; a third-party backend is found by its entry point and needs no
+# line here.
+_DISTRIBUTIONS = {
+    "sqlite": "blaze-sqlite",
+    "postgres": "blaze-postgres",
+    "postgresql": "blaze-postgres",
+    "mysql": "blaze-mysql",
+    "mariadb": "blaze-mysql",
+}
+
+
+class PluginInfo(NamedTuple):
+    """One known plugin; ``error`` says why a broken one cannot be used."""
+
+    group: str
+    name: str
+    distribution: str
+    version: str
+    state: Literal["found", "loaded", "broken"]
+    error: str = ""
+
+
+class _Entry:
+    """One plugin on its way from found to loaded or broken."""
+
+    __slots__ = ("cause", "distribution", "error", "load", "plugin", "value", "version")
+
+    def __init__(self, load: Callable[[], Any], value: str, distribution: str, version: str) -> None:
+        self.load = load
+        self.value = value
+        self.distribution = distribution
+        self.version = version
+        self.plugin: Any = None
+        self.error = ""
+        self.cause: Optional[BaseException] = None
+
+    @property
+    def origin(self) -> str:
+        return f"{self.distribution} {self.version}".strip() or "registered by hand"
+
+
+def _entry_points(group: str) -> Iterable[Any]:
+    """List the installed entry points of a group."""
+    if sys.version_info >= (3, 10):
+        from importlib import metadata
+    else:
+        import importlib_metadata as metadata
+    return metadata.entry_points(group=group)
+
+
+class Registry:
+    """Know the plugins of all groups; safe between threads. ``find`` lists the entry points of a group."""
+
+    def __init__(self, find: Callable[[str], Iterable[Any]] = _entry_points) -> None:
+        self._find = find
+        self._lock = threading.RLock()
+        self._entries: dict[str, dict[str, _Entry]] = {}
+        self._registered: dict[str, dict[str, _Entry]] = {}
+
+    def names(self, group: str) -> list[str]:
+        """Give the names in a group, those registered by hand first, then sorted; loads nothing."""
+        found = self._found(group)
+        by_hand = self._registered.get(group, {})
+        return [*by_hand, *sorted(name for name in found if name not in by_hand)]
+
+    def register(self, group: str, name: str, plugin: Any) -> None:
+        """Add a plugin that is not installed, or replace an installed one; raises PluginError when it does
+        not fit.
+        """
+        spec = self._group(group)
+        entry = _Entry(lambda: plugin, "", "", "")
+        problem = _mismatch(plugin, spec)
+        if problem:
+            raise PluginError(f"the plugin {name!r} of {group} cannot be registered: {problem}")
+        entry.plugin = plugin
+        with self._lock:
+            self._registered.setdefault(group, {})[name] = entry
+
+    def unregister(self, group: str, name: str) -> None:
+        """Take back a plugin that was registered by hand; does nothing when it was not."""
+        with self._lock:
+            self._registered.get(group, {}).pop(name, None)
+
+    def load(self, group: str, name: str) -> Any:
+        """Give a plugin, importing it on first use; PluginError when it is broken, ConfigurationError when
+        unknown.
+        """
+        entry = self._entry(group, name)
+        if entry is None:
+            raise ConfigurationError(
+                f"no plugin {name!r} of {group} is installed{suggest(name, self.names(group))}"
+            )
+        if entry.plugin is not None:
+            return entry.plugin
+        with self._lock:
+            if entry.plugin is None and not entry.error:
+                self._load(entry, self._group(group))
+        if entry.error:
+            raise PluginError(
+                f"the plugin {name!r} of {group} ({entry.origin}) cannot be used: {entry.error};"
+                " update or uninstall that distribution"
+            ) from entry.cause
+        return entry.plugin
+
+    def load_all(self, group: str) -> tuple[dict[str, Any], list[PluginError]]:
+        """Load a whole group; give the plugins by name, and one error for each that is broken."""
+        loaded: dict[str, Any] = {}
+        errors: list[PluginError] = []
+        for name in self.names(group):
+            try:
+                loaded[name] = self.load(group, name)
+            except PluginError as error:
+                errors.append(error)
+        return loaded, errors
+
+    def backend(self, scheme: str, missing_ok: bool = False) -> Any:
+        """Give the ``blaze.adapters.Backend`` of a DSN scheme; an unknown one is None or a ConfigurationError
+        with the cure.
+        """
+        if self._entry("blaze.backends", scheme) is not None:
+            return self.load("blaze.backends", scheme)
+        if missing_ok:
+            return None
+        distribution = _DISTRIBUTIONS.get(scheme)
+        if distribution:
+            raise ConfigurationError(
+                f"the backend for {scheme}:// is not installed: pip install {distribution}"
+            )
+        raise ConfigurationError(
+            f"no backend for {scheme}:// is installed{suggest(scheme, self.names('blaze.backends'))}"
+        )
+
+    def hook_manager(self, specifications: Any) -> tuple[Any, list[PluginError]]:
+        """Give a new pluggy manager with the given hook specifications and every plugin of ``blaze.hooks`` in
+        it.
+
+        pluggy checks names and arguments and orders the calls; each plugin that does not fit is one error in
+        the list.
+        """
+        import pluggy
+
+        manager = pluggy.PluginManager("blaze")
+        manager.add_hookspecs(specifications)
+        loaded, errors = self.load_all("blaze.hooks")
+        for name, plugin in loaded.items():
+            try:
+                manager.register(plugin, name)
+                manager.check_pending()
+            except (pluggy.PluginValidationError, ValueError) as error:
+                if manager.has_plugin(name):
+                    manager.unregister(name=name)
+                failure = PluginError(f"the plugin {name!r} of blaze.hooks does not fit: {error}")
+                failure.__cause__ = error
+                errors.append(failure)
+        return manager, errors
+
+    def plugins(self, load: bool = False) -> list[PluginInfo]:
+        """List every plugin of every group; with ``load`` each is loaded first, so that broken ones are seen."""
+        infos: list[PluginInfo] = []
+        for group in GROUPS:
+            if load:
+                self.load_all(group)
+            for name in self.names(group):
+                entry = self._entry(group, name)
+                if entry is not None:
+                    infos.append(_info(group, name, entry))
+        return infos
+
+    def _entry(self, group: str, name: str) -> Optional[_Entry]:
+        return self._registered.get(group, {}).get(name) or self._found(group).get(name)
+
+    def _group(self, group: str) -> Group:
+        try:
+            return GROUPS[group]
+        except KeyError:
+            raise ConfigurationError(f"there is no plugin group {group!r}{suggest(group, GROUPS)}") from None
+
+    def _found(self, group: str) -> dict[str, _Entry]:
+        found = self._entries.get(group)
+        if found is None:
+            self._group(group)
+            with self._lock:
+                found = self._entries.get(group)
+                if found is None:
+                    found = self._entries[group] = _list_entries(self._find(group))
+        return found
+
+    def _load(self, entry: _Entry, group: Group) -> None:
+        try:
+            plugin = entry.load()
+        except (Exception, SystemExit) as error:  # whatever somebody's module does while it is imported
+            entry.cause = error
+            entry.error = f"{type(error).__name__}: {error}"
+            return
+        problem = _mismatch(plugin, group)
+        if problem:
+            entry.error = problem
+        else:
+            entry.plugin = plugin
+
+
+def _list_entries(points: Iterable[Any]) -> dict[str, _Entry]:
+    found: dict[str, _Entry] = {}
+    for point in points:
+        distribution = getattr(point, "dist", None)
+        entry = _Entry(
+            point.load,
+            point.value,
+            "" if distribution is None else distribution.metadata["Name"],
+            "" if distribution is None else distribution.version,
+        )
+        other = found.setdefault(point.name, entry)
+        if other.value != entry.value:
+            other.error = f"{other.origin} and {entry.origin} both offer it"
+    return found
+
+
+def _mismatch(plugin: Any, group: Group) -> str:
+    missing = [name for name in group.attributes if not hasattr(plugin, name)]
+    if plugin is None or missing or (group.is_callable and not callable(plugin)):
+        without = f" (it has no {', '.join(missing)})" if missing else ""
+        return f"{type(plugin).__name__} is not {group.what}{without}"
+    version = getattr(plugin, "protocol_version", None)
+    if group.protocol_version is not None and version != group.protocol_version:
+        return f"it speaks protocol version {version}, this Blaze speaks {group.protocol_version}"
+    return ""
+
+
+def _info(group: str, name: str, entry: _Entry) -> PluginInfo:
+    state: Literal["found", "loaded", "broken"] = "found"
+    if entry.error:
+        state = "broken"
+    elif entry.plugin is not None:
+        state = "loaded"
+    return PluginInfo(group, name, entry.distribution, entry.version, state, entry.error)
+
+
+registry = Registry()
+register = registry.register
+load = registry.load
+backend = registry.backend
+plugins = registry.plugins
+
+
+def __getattr__(name: str) -> Any:
+    """Make pluggy's markers on first use: ``from blaze.plugins import hookimpl, hookspec``."""
+    if name not in ("hookimpl", "hookspec"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import pluggy
+
+    marker = pluggy.HookimplMarker if name == "hookimpl" else pluggy.HookspecMarker
+    return globals().setdefault(name, marker("blaze"))
