@@ -1,4 +1,4 @@
-"""Run the checks of the repository: python -m tests.run [--long] [step ...]
+"""Run the checks of the repository: python -m tests.run [step ...]
 
 Without step names all of them run, in this order, whatever fails before; the exit code is 1 if one failed.
 """
@@ -21,14 +21,13 @@ STEPS = {
 }
 
 
-def run(steps: list[str], long: bool) -> bool:
+def run(steps: list[str]) -> bool:
     """Run the named steps and print how long each took; tell whether all succeeded."""
     results: list[tuple[str, int, float]] = []
     for name in steps:
-        command = [*STEPS[name], "-m", ""] if long and name == "pytest" else STEPS[name]
-        print(f"\n$ {' '.join(command)}", flush=True)
+        print(f"\n$ {' '.join(STEPS[name])}", flush=True)
         start = time.perf_counter()
-        code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        code = subprocess.run([sys.executable, "-m", *STEPS[name]], check=False).returncode
         results.append((name, code, time.perf_counter() - start))
     print()
     for name, code, seconds in results:
@@ -41,8 +40,7 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("steps", nargs="*", metavar="step", help=", ".join(STEPS))
-    parser.add_argument("--long", action="store_true", help="run the tests marked `long`, too")
     options = parser.parse_args()
     if unknown := set(options.steps) - set(STEPS):
         parser.error(f"no such step: {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
-    sys.exit(0 if run(options.steps or list(STEPS), options.long) else 1)
+    sys.exit(0 if run(options.steps or list(STEPS)) else 1)
