@@ -59,3 +59,9 @@ def test_every_distribution_is_complete(distribution: Path) -> None:
     assert (distribution / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert (distribution / "README.md").is_file()
     assert len(list(distribution.glob("src/*/py.typed"))) == 1
+
+
+@pytest.mark.requirement("R113")
+@pytest.mark.parametrize("warning", ["Threads", "Context variables", "Cache consistency", "Placeholders"])
+def test_the_documentation_has_the_four_warnings(warning: str) -> None:
+    assert f"**{warning}.**" in (ROOT / "docs" / "caveats.md").read_text(encoding="utf-8")
