@@ -1,0 +1,634 @@
+"""Expressions: immutable trees with a hashable key (the shape) and a tuple of values (the binds).
+
+`key` determines the SQL text for a dialect and never contains a value. `binds` holds the values in traversal
+order: a combined expression concatenates its children's. `type` is the type of the result, None when unknown.
+Building an expression is on the hot path of every query: nodes are slotted and do nothing twice.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from sys import intern
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Optional, TypeVar, Union, overload
+
+from blaze.dialects.types import Integer, SQLType, String
+from blaze.errors import QueryError
+from blaze.sql.selectable import Selectable
+from blaze.sql.values import (
+    BOOLEAN,
+    LARGEST,
+    SMALLEST,
+    STRING,
+    arithmetic_type,
+    fast_classes,
+    objection,
+    type_for,
+    type_of,
+)
+
+# Covariant, so that Expression[int] is an Expression[Optional[int]]; operators still take only T.
+T = TypeVar("T", covariant=True)
+S = TypeVar("S")
+
+Key = Any
+Text = Optional[str]
+DecimalOperand = Union[Decimal, int, None, "Expression[Optional[Decimal]]", "Expression[Optional[int]]"]
+
+
+class Expression(Generic[T]):
+    """An SQL expression whose Python value is a `T`.
+
+    Operators build new expressions: `< <= == != >= >`, `+ - * / %`, `& | ~`. `==` and `!=` with None become
+    IS NULL and IS NOT NULL. A value is checked against the expression's type at once (`QueryError`).
+    """
+
+    __slots__ = ("binds", "key", "type")
+
+    visit: ClassVar[str]
+
+    key: Key
+    binds: tuple[Any, ...]
+    type: Optional[SQLType]
+
+    nullable = False  # whether NULL must be reckoned with; known for columns only
+    __hash__ = object.__hash__
+
+    @property
+    def bind(self) -> Bind[Any]:
+        """The leaf for a value that meets this expression."""
+        return bind_for(self.type) if self.type is not None else UNTYPED
+
+    def __bool__(self) -> NoReturn:
+        raise QueryError(
+            f"{self!r} has no truth value in Python: combine conditions with & | ~ (in parentheses) instead "
+            "of and/or/not, and use in_() or between() instead of `in` or chained comparisons"
+        )
+
+    def __repr__(self) -> str:
+        return f"<expression {self.describe()}>"
+
+    def describe(self) -> str:
+        """Name the expression for a message: the path of a column, or the kind of expression."""
+        return f"this {type(self).__name__.lower()} expression"
+
+    # Comparison. The overloads for Decimal admit int, which is exact.
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def __eq__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        @overload
+        def __eq__(self, other: Union[T, Expression[Optional[T]], None]) -> Expression[bool]: ...
+        def __eq__(self, other: Any) -> Any: ...
+        @overload  # type: ignore[override]
+        def __ne__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        @overload
+        def __ne__(self, other: Union[T, Expression[Optional[T]], None]) -> Expression[bool]: ...
+        def __ne__(self, other: Any) -> Any: ...
+        @overload
+        def __lt__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        @overload
+        def __lt__(self, other: Union[T, Expression[Optional[T]]]) -> Expression[bool]: ...
+        def __lt__(self, other: Any) -> Any: ...
+        @overload
+        def __le__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        @overload
+        def __le__(self, other: Union[T, Expression[Optional[T]]]) -> Expression[bool]: ...
+        def __le__(self, other: Any) -> Any: ...
+        @overload
+        def __gt__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        @overload
+        def __gt__(self, other: Union[T, Expression[Optional[T]]]) -> Expression[bool]: ...
+        def __gt__(self, other: Any) -> Any: ...
+        @overload
+        def __ge__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        @overload
+        def __ge__(self, other: Union[T, Expression[Optional[T]]]) -> Expression[bool]: ...
+        def __ge__(self, other: Any) -> Any: ...
+
+    else:
+
+        def __eq__(self, other):
+            return Comparison("=", self, other) if other is not None else IsNull(self)
+
+        def __ne__(self, other):
+            return Comparison("<>", self, other) if other is not None else IsNull(self, True)
+
+        def __lt__(self, other):
+            return Comparison("<", self, other)
+
+        def __le__(self, other):
+            return Comparison("<=", self, other)
+
+        def __gt__(self, other):
+            return Comparison(">", self, other)
+
+        def __ge__(self, other):
+            return Comparison(">=", self, other)
+
+    def is_(self, other: Union[T, None]) -> Expression[bool]:
+        """Test for NULL, or compare with a value; unlike `==` it reads well with None, True and False."""
+        return self == other
+
+    def is_not(self, other: Union[T, None]) -> Expression[bool]:
+        """Test for NOT NULL, or for being different."""
+        return self != other
+
+    def between(self, low: Union[T, Expression[T]], high: Union[T, Expression[T]]) -> Expression[bool]:
+        """Test for lying between two values, both included."""
+        return Between(self, operand(self, low), operand(self, high))
+
+    def in_(self, values: Union[Iterable[Optional[T]], Selectable]) -> Expression[bool]:
+        """Test for being one of the values: any iterable of any length, or a subquery. None matches NULL."""
+        return _membership(self, values, False)
+
+    def not_in(self, values: Union[Iterable[Optional[T]], Selectable]) -> Expression[bool]:
+        """Test for being none of the values. NULL is not in a list unless the list holds None."""
+        return _membership(self, values, True)
+
+    # Logic.
+
+    def __and__(self, other: Expression[bool]) -> Expression[bool]:
+        return Logical("AND", self, other)
+
+    def __or__(self, other: Expression[bool]) -> Expression[bool]:
+        return Logical("OR", self, other)
+
+    def __invert__(self) -> Expression[bool]:
+        return Not(self)
+
+    # Arithmetic and text.
+
+    def __add__(self, other: Any) -> Expression[T]:
+        return Arithmetic("+", self, other)
+
+    def __radd__(self, other: Any) -> Expression[T]:
+        return Arithmetic("+", operand(self, other), self)
+
+    def __sub__(self, other: Any) -> Expression[T]:
+        return Arithmetic("-", self, other)
+
+    def __rsub__(self, other: Any) -> Expression[T]:
+        return Arithmetic("-", operand(self, other), self)
+
+    def __mul__(self, other: Any) -> Expression[T]:
+        return Arithmetic("*", self, other)
+
+    def __rmul__(self, other: Any) -> Expression[T]:
+        return Arithmetic("*", operand(self, other), self)
+
+    @overload
+    def __truediv__(
+        self: Expression[int], other: Union[int, float, Expression[Any]]
+    ) -> Expression[float]: ...
+    @overload
+    def __truediv__(self, other: Any) -> Expression[T]: ...
+    def __truediv__(self, other: Any) -> Any:
+        return Arithmetic("/", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expression[Any]:
+        return Arithmetic("/", operand(self, other), self)
+
+    def __mod__(self, other: Any) -> Expression[T]:
+        return Arithmetic("%", self, other)
+
+    def __neg__(self) -> Expression[T]:
+        return Arithmetic("-", Literal(0, self.type), self)
+
+    def concat(self: Expression[Text], *others: Union[str, Expression[Text]]) -> Expression[str]:
+        """Join texts; NULL joined with anything is NULL."""
+        joined: Expression[Any] = self
+        for other in others:
+            joined = Arithmetic("+", joined, other)
+        return joined
+
+    def like(self: Expression[Text], pattern: str) -> Expression[bool]:
+        r"""Match a pattern, case-sensitively: `%` any text, `_` one character, `\` quotes the next."""
+        return Match("like", self, pattern)
+
+    def ilike(self: Expression[Text], pattern: str) -> Expression[bool]:
+        """Match a pattern like `like`, whatever the case."""
+        return Match("ilike", self, pattern)
+
+    def contains(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for containing a text, case-sensitively; no character of it is special."""
+        return Match("contains", self, text)
+
+    def startswith(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for beginning with a text, case-sensitively; no character of it is special."""
+        return Match("startswith", self, text)
+
+    def endswith(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for ending with a text, case-sensitively; no character of it is special."""
+        return Match("endswith", self, text)
+
+    def icontains(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for containing a text, whatever the case."""
+        return Match("icontains", self, text)
+
+    def istartswith(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for beginning with a text, whatever the case."""
+        return Match("istartswith", self, text)
+
+    def iendswith(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for ending with a text, whatever the case."""
+        return Match("iendswith", self, text)
+
+    def iexact(self: Expression[Text], text: Union[str, Expression[Text]]) -> Expression[bool]:
+        """Test for equality, whatever the case."""
+        return Match("iexact", self, text)
+
+    # Shape of the result.
+
+    def asc(self) -> Ordering[T]:
+        """Order ascending."""
+        return Ordering(self, False)
+
+    def desc(self) -> Ordering[T]:
+        """Order descending."""
+        return Ordering(self, True)
+
+    def label(self, name: str) -> Label[T]:
+        """Name the expression in the result."""
+        return Label(self, name)
+
+    @overload
+    def cast(self, type: builtins.type[S]) -> Expression[S]: ...
+    @overload
+    def cast(self, type: SQLType) -> Expression[Any]: ...
+    def cast(self, type: Any) -> Expression[Any]:
+        """Convert to another type in the database; give a Python class or an SQL type."""
+        return Cast(self, type_for(type))
+
+
+class Bind(Expression[T]):
+    """The place of one value of a known type. It is structure only: the value sits in the parent's binds."""
+
+    __slots__ = ("fast", "integer")
+
+    visit = "bind"
+
+    def __init__(self, type: Optional[SQLType], key: str) -> None:
+        self.key = key
+        self.binds = ()
+        self.type = type
+        self.fast = fast_classes(type) if type is not None else frozenset()
+        self.integer = type.__class__ is Integer
+
+    @property
+    def bind(self) -> Bind[Any]:
+        return self
+
+    def refusal(self, value: Any) -> Optional[str]:
+        """Return why the value cannot stand here, None when it can."""
+        return objection(self.type, value) if self.type is not None else None
+
+
+_binds: dict[SQLType, Bind[Any]] = {}
+UNTYPED: Bind[Any] = Bind(None, "?")
+
+
+def bind_for(type: SQLType) -> Bind[Any]:
+    """Return the one leaf for values of a type; its key is an interned string that stands for the type."""
+    found = _binds.get(type)
+    if found is None:
+        found = _binds.setdefault(type, Bind(type, intern(f"?{len(_binds)}{type.__class__.__name__}")))
+    return found
+
+
+class Literal(Expression[T]):
+    """A value on its own, bound like any other."""
+
+    __slots__ = ()
+
+    visit = "bind"
+
+    def __init__(self, value: Any, type: Optional[SQLType] = None) -> None:
+        if type is None:
+            type = type_of(value)
+        elif value is not None:
+            refused = objection(type, value)
+            if refused is not None:
+                raise QueryError(f"cannot use {value!r} as {type!r}: {refused}")
+        self.key = bind_for(type).key
+        self.binds = (value,)
+        self.type = type
+
+
+def operand(left: Expression[Any], other: Any) -> Expression[Any]:
+    """Turn the other side of an operator into an expression: a value takes the type of the left side."""
+    if isinstance(other, Expression):
+        return other
+    if isinstance(other, Selectable):
+        return ScalarSubquery(other)
+    leaf = left.bind
+    if leaf.type is None:
+        return Literal(other)
+    if other is not None:
+        refused = leaf.refusal(other)
+        if refused is not None:
+            raise _mismatch(left, other, refused)
+    literal: Literal[Any] = Literal.__new__(Literal)
+    literal.key = leaf.key
+    literal.binds = (other,)
+    literal.type = leaf.type
+    return literal
+
+
+def _mismatch(left: Expression[Any], value: Any, refused: str) -> QueryError:
+    return QueryError(
+        f"cannot compare {left.describe()} ({left.type!r}) with a {type(value).__name__}: {refused}"
+    )
+
+
+class Comparison(Expression[bool]):
+    """`left op right`; a plain value on the right becomes a bind of the left side's type."""
+
+    __slots__ = ("left", "op", "right")
+
+    visit = "comparison"
+
+    def __init__(self, op: str, left: Expression[Any], other: Any) -> None:
+        self.op = op
+        self.left = left
+        self.type = BOOLEAN
+        self.right: Expression[Any]
+        leaf = left.bind
+        if other.__class__ in leaf.fast or (
+            other.__class__ is int and leaf.integer and SMALLEST <= other <= LARGEST
+        ):
+            refused = None
+        elif other is None:
+            raise QueryError(
+                f"cannot compare {left.describe()} with None by {op}: test for NULL by is_(None)"
+            )
+        elif leaf.type is None or isinstance(other, (Expression, Selectable)):
+            right = self.right = operand(left, other)
+            self.binds = left.binds + right.binds
+            self.key = (op, left.key, right.key)
+            return
+        else:
+            refused = objection(leaf.type, other) if leaf.__class__ is Bind else leaf.refusal(other)
+        if refused is not None:
+            raise _mismatch(left, other, refused)
+        self.right = leaf
+        self.binds = (*left.binds, other) if left.binds else (other,)
+        self.key = (op, left.key, leaf.key)
+
+
+class Logical(Expression[bool]):
+    """`left AND right` or `left OR right`."""
+
+    __slots__ = ("left", "op", "right")
+
+    visit = "logical"
+
+    def __init__(self, op: str, left: Expression[Any], right: Expression[Any]) -> None:
+        if not isinstance(right, Expression):
+            raise QueryError(
+                f"{right!r} is not a condition: put parentheses around comparisons joined by & or |, "
+                "as in (Book.price < 20) & (Book.pages > 100)"
+            )
+        self.op = op
+        self.left = left
+        self.right = right
+        self.type = BOOLEAN
+        self.binds = left.binds + right.binds
+        self.key = (op, left.key, right.key)
+
+
+class Not(Expression[bool]):
+    """`NOT expression`."""
+
+    __slots__ = ("expression",)
+
+    visit = "not_"
+
+    def __init__(self, expression: Expression[Any]) -> None:
+        self.expression = expression
+        self.type = BOOLEAN
+        self.binds = expression.binds
+        self.key = ("NOT", expression.key)
+
+
+class IsNull(Expression[bool]):
+    """`expression IS NULL` or `IS NOT NULL`."""
+
+    __slots__ = ("expression", "negated")
+
+    visit = "is_null"
+
+    def __init__(self, expression: Expression[Any], negated: bool = False) -> None:
+        self.expression = expression
+        self.negated = negated
+        self.type = BOOLEAN
+        self.binds = expression.binds
+        self.key = ("NOTNULL" if negated else "ISNULL", expression.key)
+
+
+class Between(Expression[bool]):
+    """`expression BETWEEN low AND high`."""
+
+    __slots__ = ("expression", "high", "low")
+
+    visit = "between"
+
+    def __init__(self, expression: Expression[Any], low: Expression[Any], high: Expression[Any]) -> None:
+        self.expression = expression
+        self.low = low
+        self.high = high
+        self.type = BOOLEAN
+        self.binds = expression.binds + low.binds + high.binds
+        self.key = ("BETWEEN", expression.key, low.key, high.key)
+
+
+class InList(Expression[bool]):
+    """`expression IN (values)`. The whole list is one bind, so the text does not depend on its length."""
+
+    __slots__ = ("expression", "item", "negated")
+
+    visit = "in_list"
+
+    def __init__(
+        self, expression: Expression[Any], item: SQLType, values: tuple[Any, ...], negated: bool
+    ) -> None:
+        self.expression = expression
+        self.item = item
+        self.negated = negated
+        self.type = BOOLEAN
+        self.binds = (*expression.binds, values)
+        self.key = ("NOTIN" if negated else "IN", expression.key, bind_for(item).key)
+
+
+class InQuery(Expression[bool]):
+    """`expression IN (SELECT ...)`."""
+
+    __slots__ = ("expression", "negated", "query")
+
+    visit = "in_query"
+
+    def __init__(self, expression: Expression[Any], query: Selectable, negated: bool) -> None:
+        self.expression = expression
+        self.query = query
+        self.negated = negated
+        self.type = BOOLEAN
+        self.binds = expression.binds + query.binds
+        self.key = ("NOTINQ" if negated else "INQ", expression.key, query.key)
+
+
+def _membership(left: Expression[Any], values: Any, negated: bool) -> Expression[bool]:
+    """Build IN: None leaves the list and becomes IS NULL, as a Python reader expects."""
+    if isinstance(values, Selectable):
+        return InQuery(left, values, negated)
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise QueryError(
+            f"in_() of {left.describe()} takes a list of values or a subquery, not {type(values).__name__}"
+        )
+    listed = tuple(values)
+    classes = set(map(type, listed))
+    with_null = type(None) in classes
+    if with_null:
+        listed = tuple([value for value in listed if value is not None])
+        classes.discard(type(None))
+    leaf = left.bind
+    if leaf.type is None:
+        leaf = bind_for(type_of(listed[0])) if listed else bind_for(STRING)
+    if not classes <= leaf.fast:
+        for value in listed:
+            refused = leaf.refusal(value)
+            if refused is not None:
+                raise _mismatch(left, value, refused)
+    assert leaf.type is not None
+    found: Expression[bool] = InList(left, leaf.type, listed, negated)
+    if not with_null:
+        return Logical("OR", found, IsNull(left)) if negated and left.nullable else found
+    return Logical("AND", found, IsNull(left, True)) if negated else Logical("OR", found, IsNull(left))
+
+
+class Match(Expression[bool]):
+    """A text test: like, contains, startswith, endswith, iexact and their forms for any case."""
+
+    __slots__ = ("kind", "left", "right")
+
+    visit = "match"
+
+    def __init__(self, kind: str, left: Expression[Any], other: Any) -> None:
+        if other.__class__ is str:
+            self.right: Expression[Any] = bind_for(STRING)
+            self.binds = (*left.binds, other)
+        elif isinstance(other, (Expression, Selectable)) and not kind.endswith("like"):
+            self.right = operand(left, other)
+            self.binds = left.binds + self.right.binds
+        elif isinstance(other, str):
+            self.right = bind_for(STRING)
+            self.binds = (*left.binds, str.__str__(other))
+        else:
+            raise QueryError(f"{kind}() of {left.describe()} takes a text, not {type(other).__name__}")
+        if left.type is not None and not isinstance(left.type, String):
+            raise QueryError(
+                f"{kind}() needs a text, {left.describe()} is {left.type!r}: compare the text of cast(str)"
+            )
+        self.kind = kind
+        self.left = left
+        self.type = BOOLEAN
+        self.key = (kind, left.key, self.right.key)
+
+
+class Arithmetic(Expression[T]):
+    """`left op right` for numbers, times and texts (`+` joins texts)."""
+
+    __slots__ = ("left", "op", "right")
+
+    visit = "arithmetic"
+
+    def __init__(self, op: str, left: Expression[Any], other: Any) -> None:
+        right = other if isinstance(other, Expression) else _arithmetic_operand(left, other)
+        self.op = op
+        self.left = left
+        self.right = right
+        self.type = arithmetic_type(op, left.type, right.type)
+        self.binds = left.binds + right.binds
+        self.key = (op, left.key, right.key)
+
+
+def _arithmetic_operand(left: Expression[Any], other: Any) -> Expression[Any]:
+    if isinstance(other, Selectable):
+        return ScalarSubquery(other)
+    if other is None:
+        raise QueryError(f"cannot calculate with {left.describe()} and None: the result would be NULL")
+    # A duration added to a point in time, and a number of another kind, keep their own type.
+    if left.type is not None and isinstance(other, left.type.accepts) and not isinstance(other, timedelta):
+        return operand(left, other)
+    return Literal(other)
+
+
+class Cast(Expression[T]):
+    """`CAST(expression AS type)`."""
+
+    __slots__ = ("expression",)
+
+    visit = "cast"
+
+    def __init__(self, expression: Expression[Any], type: SQLType) -> None:
+        self.expression = expression
+        self.type = type
+        self.binds = expression.binds
+        self.key = ("CAST", expression.key, bind_for(type).key)
+
+
+class Label(Expression[T]):
+    """An expression with a name in the result."""
+
+    __slots__ = ("expression", "name")
+
+    visit = "label"
+
+    def __init__(self, expression: Expression[Any], name: str) -> None:
+        if not isinstance(name, str) or not name or "\0" in name:
+            raise QueryError(f"{name!r} is no label: give a text that is not empty")
+        self.expression = expression
+        self.name = name
+        self.type = expression.type
+        self.binds = expression.binds
+        self.key = ("AS", expression.key, name)
+
+
+class Ordering(Expression[T]):
+    """An expression with a direction, and optionally the place of NULLs."""
+
+    __slots__ = ("descending", "expression", "nulls")
+
+    visit = "ordering"
+
+    def __init__(self, expression: Expression[Any], descending: bool, nulls: Optional[str] = None) -> None:
+        self.expression = expression
+        self.descending = descending
+        self.nulls = nulls
+        self.type = expression.type
+        self.binds = expression.binds
+        self.key = ("DESC" if descending else "ASC", expression.key, nulls)
+
+    def nulls_first(self) -> Ordering[T]:
+        """Put NULLs before every value."""
+        return Ordering(self.expression, self.descending, "FIRST")
+
+    def nulls_last(self) -> Ordering[T]:
+        """Put NULLs after every value."""
+        return Ordering(self.expression, self.descending, "LAST")
+
+
+class ScalarSubquery(Expression[T]):
+    """A subquery that gives one value."""
+
+    __slots__ = ("query",)
+
+    visit = "scalar_subquery"
+
+    def __init__(self, query: Selectable, type: Optional[SQLType] = None) -> None:
+        self.query = query
+        self.type = type
+        self.binds = query.binds
+        self.key = ("SELECT", query.key)

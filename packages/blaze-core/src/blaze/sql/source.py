@@ -1,0 +1,66 @@
+"""A table as it stands in FROM: the root of a statement, a place reached by a relation, or an alias."""
+
+from __future__ import annotations
+
+from sys import intern
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from blaze.sql.table import Table, TableColumn
+
+    Pairs = tuple[tuple[TableColumn, TableColumn], ...]
+
+
+class Source:
+    """A place that columns are read from.
+
+    A root has no parent. A source with a parent joins itself by `on`, pairs of (column of the parent, own
+    column); `outer` says that a parent may lack a row here, `many` that it may have several. A relation
+    through a join table is two chained sources, the first of them `many`. `key` is an interned string that
+    tells this place apart from every other one; equal paths from equal roots have equal keys.
+    """
+
+    __slots__ = ("alias_name", "key", "many", "name", "on", "outer", "parent", "root", "table")
+
+    def __init__(
+        self,
+        table: Table,
+        parent: Optional[Source] = None,
+        on: Pairs = (),
+        outer: bool = False,
+        many: bool = False,
+        name: Optional[str] = None,
+        *,
+        alias_name: Optional[str] = None,
+    ) -> None:
+        self.table = table
+        self.parent = parent
+        self.on = on
+        self.outer = outer
+        self.many = many
+        self.name = name if name is not None else table.name
+        self.alias_name = alias_name
+        self.key: str
+        self.root: Source = self if parent is None else parent.root
+        if parent is not None:
+            self.key = intern(f"{parent.key}/{self.name}:{table.serial}")
+        elif alias_name is not None:
+            self.key = intern(f"{table.serial}@{alias_name}")
+        else:
+            self.key = intern(str(table.serial))
+
+    def alias(self, name: str) -> Source:
+        """Return a root of its own for the same table, for self joins and correlated subqueries."""
+        return Source(self.table, name=name, alias_name=name)
+
+    @property
+    def path(self) -> str:
+        """The place in words, for messages: `book.author.publisher`."""
+        own = self.alias_name or self.name
+        if self.parent is None:
+            return own
+        # The join table of a many-to-many step ends in a star: it is no word of the user's.
+        return self.parent.path if own.endswith("*") else f"{self.parent.path}.{own}"
+
+    def __repr__(self) -> str:
+        return f"<source {self.path}>"

@@ -1,0 +1,150 @@
+"""Python values as SQL sees them: which column type a value has, and which values a type can meet."""
+
+from __future__ import annotations
+
+import enum
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Optional, Union
+from uuid import UUID
+
+from blaze.dialects.types import (
+    Binary,
+    Boolean,
+    Date,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    Interval,
+    Json,
+    Null,
+    Numeric,
+    SQLType,
+    String,
+    Time,
+    Uuid,
+)
+from blaze.errors import QueryError
+
+BOOLEAN = Boolean()
+INTEGER = Integer()
+FLOAT = Float()
+NUMERIC = Numeric()
+STRING = String()
+BINARY = Binary()
+DATE = Date()
+TIME = Time()
+INTERVAL = Interval()
+UUID_TYPE = Uuid()
+JSON = Json()
+NULL = Null()
+TIMESTAMP = DateTime(True)
+NAIVE_TIMESTAMP = DateTime(False)
+
+# Exact classes in the order of use; subclasses are found by `issubclass` below.
+_BY_CLASS: dict[type, SQLType] = {
+    str: STRING,
+    int: INTEGER,
+    bool: BOOLEAN,
+    float: FLOAT,
+    Decimal: NUMERIC,
+    bytes: BINARY,
+    datetime: TIMESTAMP,
+    date: DATE,
+    time: TIME,
+    timedelta: INTERVAL,
+    UUID: UUID_TYPE,
+    dict: JSON,
+    list: JSON,
+    type(None): NULL,
+}
+
+# Values of exactly these classes always fit the comparison; every other value takes the slow road.
+_FAST: dict[type, frozenset[type]] = {
+    String: frozenset({str}),
+    Boolean: frozenset({bool}),
+    Binary: frozenset({bytes}),
+    Date: frozenset({date}),
+    Interval: frozenset({timedelta}),
+    Uuid: frozenset({UUID}),
+    Numeric: frozenset({int}),
+}
+_NOTHING: frozenset[type] = frozenset()
+
+LARGEST = 2**63 - 1
+SMALLEST = -(2**63)
+
+
+def type_of(value: Any) -> SQLType:
+    """Return the SQL type of a Python value; raise `QueryError` for a value that no type holds."""
+    cls = value.__class__
+    if cls is datetime:
+        return TIMESTAMP if value.tzinfo is not None else NAIVE_TIMESTAMP
+    return type_for(cls)
+
+
+def type_for(wanted: Union[type, SQLType]) -> SQLType:
+    """Return the SQL type of a Python class; a type passes through. Raise `QueryError` when there is none."""
+    if isinstance(wanted, SQLType):
+        return wanted
+    found = _BY_CLASS.get(wanted)
+    if found is not None:
+        return found
+    if isinstance(wanted, type):
+        if issubclass(wanted, SQLType):
+            return wanted()
+        if issubclass(wanted, enum.Enum):
+            return Enum(wanted)
+        for cls, candidate in _BY_CLASS.items():
+            if issubclass(wanted, cls):
+                return candidate
+    name = getattr(wanted, "__name__", repr(wanted))
+    raise QueryError(
+        f"a value of type {name} cannot be sent to the database; use bool, int, float, Decimal, str, bytes, "
+        "date, time, datetime, timedelta, UUID, an Enum, dict or list, or literal(value, type)"
+    )
+
+
+def fast_classes(type: SQLType) -> frozenset[type]:
+    """Return the classes whose values need no further test before they are compared with this type."""
+    if isinstance(type, Enum):
+        return frozenset({type.python_type})
+    return _FAST.get(type.__class__, _NOTHING)
+
+
+def objection(type: SQLType, value: Any) -> Optional[str]:
+    """Return why a value cannot be compared with this type, None when it can.
+
+    Milder than `type.check`: a text longer or a decimal finer than the column just matches nothing.
+    """
+    cls = type.__class__
+    if cls is Numeric:
+        if value.__class__ is Decimal:
+            return None if value.is_finite() else "it is not a finite number"
+    elif cls is String and isinstance(value, str):
+        return None
+    return type.check(value)
+
+
+_POINTS = (DateTime, Date, Time)
+
+
+def arithmetic_type(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> Optional[SQLType]:
+    """Return the type of `left op right`; None counts as the other side's type."""
+    if left is None or right is None:
+        return left or right
+    if isinstance(left, _POINTS) or isinstance(right, _POINTS):
+        if isinstance(left, _POINTS) and isinstance(right, _POINTS):
+            return INTERVAL
+        return left if isinstance(left, _POINTS) else right
+    if isinstance(left, Interval) or isinstance(right, Interval):
+        both = isinstance(left, Interval) and isinstance(right, Interval)
+        return FLOAT if both and op == "/" else INTERVAL
+    if isinstance(left, Float) or isinstance(right, Float):
+        return FLOAT
+    if isinstance(left, Numeric) or isinstance(right, Numeric):
+        return NUMERIC
+    if isinstance(left, Integer) and isinstance(right, Integer):
+        return FLOAT if op == "/" else INTEGER
+    return STRING if isinstance(left, String) else left
