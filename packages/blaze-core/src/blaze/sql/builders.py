@@ -145,7 +145,7 @@ class SelectBuilder(_Builder):
     def join(
         self, source: Source, kind: str = "inner", on: Optional[Expression[Any]] = None
     ) -> SelectBuilder:
-        """Join a source explicitly: by its own chain, with `on` as a further condition, or a root by `on` alone."""
+        """Join a source by its own chain, with `on` as a further condition, or a root by `on` alone."""
         if kind not in JOIN_KINDS:
             raise QueryError(f"there is no {kind!r} join{suggest(kind, JOIN_KINDS)}")
         if source.parent is None and (on is None) != (kind == "cross"):
@@ -275,7 +275,7 @@ class CompoundBuilder(_Builder):
             width = len(placed.query.statement().columns)
             if width != len(made.columns):
                 raise QueryError(
-                    f"{operation} joins queries of {len(made.columns)} and {width} columns; select equally many"
+                    f"{operation} joins {len(made.columns)} and {width} columns; select equally many"
                 )
         return made
 

@@ -29,7 +29,7 @@ class Column(Expression[T]):
         self.binds = ()
         self.type = column.type
         self.bind = bind_for(column.type)
-        self.nullable = column.nullable or source.outer
+        self.nullable = column.nullable or (source.outer and not source.plural)
 
     @property
     def name(self) -> str:

@@ -73,7 +73,7 @@ class Columns:
 
 
 class Derived:
-    """A subquery in FROM. `source` is its place, `c` its columns; a lateral one may refer to earlier tables."""
+    """A subquery in FROM: `source` is its place, `c` its columns. A lateral one may use earlier tables."""
 
     __slots__ = ("c", "lateral", "name", "query", "source")
 
@@ -113,7 +113,7 @@ class CTE:
         self.key: tuple[Any, ...] = (name, query.key, materialized, names)
 
     def recurse(self, step: Selectable, *, union_all: bool = True) -> CTE:
-        """Return the CTE with a recursive part; without `union_all` duplicates are dropped, which ends cycles."""
+        """Return the CTE with a recursive part; without `union_all` duplicates are dropped, so cycles end."""
         made = CTE.__new__(CTE)
         made.name, made.query, made.materialized = self.name, self.query, self.materialized
         made.source, made.c = self.source, self.c

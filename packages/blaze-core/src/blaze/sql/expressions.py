@@ -8,7 +8,7 @@ Building an expression is on the hot path of every query: nodes are slotted and 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from sys import intern
@@ -47,7 +47,8 @@ class Expression(Generic[T]):
 
     __slots__ = ("binds", "key", "type")
 
-    visit: ClassVar[str]
+    visit: ClassVar[str]  # the compiler renders a node by its method `render_<visit>`
+    parts: ClassVar[tuple[str, ...]] = ()  # the attributes that hold child expressions, or tuples of them
 
     key: Key
     binds: tuple[Any, ...]
@@ -69,6 +70,15 @@ class Expression(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<expression {self.describe()}>"
+
+    def children(self) -> Iterator[Expression[Any]]:
+        """Yield the child expressions in the order of their binds; a subquery has none."""
+        for part in self.parts:
+            child = getattr(self, part)
+            if child.__class__ is tuple:
+                yield from child
+            else:
+                yield child
 
     def describe(self) -> str:
         """Name the expression for a message: the path of a column, or the kind of expression."""
@@ -350,6 +360,7 @@ class Comparison(Expression[bool]):
     __slots__ = ("left", "op", "right")
 
     visit = "comparison"
+    parts = ("left", "right")
 
     def __init__(self, op: str, left: Expression[Any], other: Any) -> None:
         self.op = op
@@ -385,6 +396,7 @@ class Logical(Expression[bool]):
     __slots__ = ("left", "op", "right")
 
     visit = "logical"
+    parts = ("left", "right")
 
     def __init__(self, op: str, left: Expression[Any], right: Expression[Any]) -> None:
         if not isinstance(right, Expression):
@@ -406,6 +418,7 @@ class Not(Expression[bool]):
     __slots__ = ("expression",)
 
     visit = "not_"
+    parts = ("expression",)
 
     def __init__(self, expression: Expression[Any]) -> None:
         self.expression = expression
@@ -420,6 +433,7 @@ class IsNull(Expression[bool]):
     __slots__ = ("expression", "negated")
 
     visit = "is_null"
+    parts = ("expression",)
 
     def __init__(self, expression: Expression[Any], negated: bool = False) -> None:
         self.expression = expression
@@ -435,6 +449,7 @@ class Between(Expression[bool]):
     __slots__ = ("expression", "high", "low")
 
     visit = "between"
+    parts = ("expression", "low", "high")
 
     def __init__(self, expression: Expression[Any], low: Expression[Any], high: Expression[Any]) -> None:
         self.expression = expression
@@ -451,6 +466,7 @@ class InList(Expression[bool]):
     __slots__ = ("expression", "item", "negated")
 
     visit = "in_list"
+    parts = ("expression",)
 
     def __init__(
         self, expression: Expression[Any], item: SQLType, values: tuple[Any, ...], negated: bool
@@ -469,6 +485,7 @@ class InQuery(Expression[bool]):
     __slots__ = ("expression", "negated", "query")
 
     visit = "in_query"
+    parts = ("expression",)
 
     def __init__(self, expression: Expression[Any], query: Selectable, negated: bool) -> None:
         self.expression = expression
@@ -514,6 +531,7 @@ class Match(Expression[bool]):
     __slots__ = ("kind", "left", "right")
 
     visit = "match"
+    parts = ("left", "right")
 
     def __init__(self, kind: str, left: Expression[Any], other: Any) -> None:
         if other.__class__ is str:
@@ -543,6 +561,7 @@ class Arithmetic(Expression[T]):
     __slots__ = ("left", "op", "right")
 
     visit = "arithmetic"
+    parts = ("left", "right")
 
     def __init__(self, op: str, left: Expression[Any], other: Any) -> None:
         right = other if isinstance(other, Expression) else _arithmetic_operand(left, other)
@@ -571,6 +590,7 @@ class Cast(Expression[T]):
     __slots__ = ("expression",)
 
     visit = "cast"
+    parts = ("expression",)
 
     def __init__(self, expression: Expression[Any], type: SQLType) -> None:
         self.expression = expression
@@ -585,6 +605,7 @@ class Label(Expression[T]):
     __slots__ = ("expression", "name")
 
     visit = "label"
+    parts = ("expression",)
 
     def __init__(self, expression: Expression[Any], name: str) -> None:
         if not isinstance(name, str) or not name or "\0" in name:
@@ -602,6 +623,7 @@ class Ordering(Expression[T]):
     __slots__ = ("descending", "expression", "nulls")
 
     visit = "ordering"
+    parts = ("expression",)
 
     def __init__(self, expression: Expression[Any], descending: bool, nulls: Optional[str] = None) -> None:
         self.expression = expression
@@ -629,6 +651,6 @@ class ScalarSubquery(Expression[T]):
 
     def __init__(self, query: Selectable, type: Optional[SQLType] = None) -> None:
         self.query = query
-        self.type = type
+        self.type = type if type is not None else query.statement().columns[0].expression.type
         self.binds = query.binds
         self.key = ("SELECT", query.key)

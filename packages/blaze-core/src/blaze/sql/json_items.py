@@ -36,6 +36,7 @@ class JsonItem(Expression[T]):
     __slots__ = ("expression", "path")
 
     visit = "json_item"
+    parts = ("expression",)
 
     def __init__(
         self, expression: Expression[Any], path: tuple[Union[str, int], ...], type: Optional[SQLType] = None

@@ -20,7 +20,7 @@ class Source:
     tells this place apart from every other one; equal paths from equal roots have equal keys.
     """
 
-    __slots__ = ("alias_name", "key", "many", "name", "on", "outer", "parent", "root", "table")
+    __slots__ = ("alias_name", "key", "many", "name", "on", "outer", "parent", "plural", "root", "table")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Source:
         self.many = many
         self.name = name if name is not None else table.name
         self.alias_name = alias_name
+        # Whether several rows may belong to one row of the root.
+        self.plural: bool = many or (parent is not None and parent.plural)
         self.key: str
         self.root: Source = self if parent is None else parent.root
         if parent is not None:

@@ -82,7 +82,7 @@ class Statement(Selectable):
 
 
 class SelectStatement(Statement):
-    """SELECT. Each item of `where` is one group of conditions, joined by AND; see the compiler for what that means."""
+    """SELECT. Each item of `where` is one group of conditions (see `conditions.py`)."""
 
     __slots__ = (
         "distinct",

@@ -87,6 +87,8 @@ class Table:
 
     __slots__ = ("by_name", "columns", "name", "primary_key", "schema", "serial")
 
+    columns: tuple[TableColumn, ...]
+
     def __init__(
         self,
         name: str,
@@ -98,12 +100,13 @@ class Table:
         self.name = name
         self.schema = schema
         self.serial: Union[int, str] = next(_serials)
-        self.columns: tuple[TableColumn, ...] = ()
+        self.columns = ()
         self.by_name: dict[str, TableColumn] = {}
         for column in columns:
             self.add(column)
-        keys: Sequence[TableColumn] = [each for each in self.columns if each.primary_key]
-        self.primary_key: tuple[TableColumn, ...] = tuple(keys if primary_key is None else primary_key)
+        if primary_key is None:
+            primary_key = [each for each in self.columns if each.primary_key]
+        self.primary_key: tuple[TableColumn, ...] = tuple(primary_key)
 
     def add(self, column: TableColumn) -> TableColumn:
         """Take in a column; raise `QueryError` when the name is taken or the column has another table."""

@@ -1,0 +1,427 @@
+"""Functions, aggregates, CASE and EXISTS."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
+
+from blaze.dialects.types import Float, Integer, Numeric, SQLType
+from blaze.errors import QueryError
+from blaze.sql.columns import Column
+from blaze.sql.expressions import Expression, Literal, T, operand
+from blaze.sql.selectable import Selectable
+from blaze.sql.values import BOOLEAN, DATE, FLOAT, INTEGER, NUMERIC, STRING, TIMESTAMP, type_for
+from blaze.sql.windows import Window, Windowed
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Sequence
+
+S = TypeVar("S")
+Text = Expression[Optional[str]]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?\Z")
+_DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
+
+
+class Function(Expression[T]):
+    """A call of an SQL function. An aggregate may count distinct values, filter its rows and order them."""
+
+    __slots__ = ("aggregate", "arguments", "condition", "distinct", "name", "order")
+
+    visit = "function"
+    parts = ("arguments", "order", "condition")
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[Expression[Any]],
+        type: Optional[SQLType],
+        *,
+        aggregate: bool = False,
+        distinct: bool = False,
+        order: Sequence[Expression[Any]] = (),
+        condition: Optional[Expression[Any]] = None,
+    ) -> None:
+        self.name = name
+        self.arguments = tuple(arguments)
+        self.type = type
+        self.aggregate = aggregate
+        self.distinct = distinct
+        self.order = tuple(order)
+        self.condition = () if condition is None else (condition,)
+        self.binds = tuple([value for child in self.children() for value in child.binds])
+        self.key = (
+            name,
+            distinct,
+            len(self.arguments),
+            len(self.order),
+            *[child.key for child in self.children()],
+        )
+
+    def _with(self, **changes: Any) -> Function[T]:
+        options: dict[str, Any] = {
+            "aggregate": self.aggregate,
+            "distinct": self.distinct,
+            "order": self.order,
+            "condition": self.condition[0] if self.condition else None,
+        }
+        return Function(self.name, self.arguments, self.type, **{**options, **changes})
+
+    def filter(self, condition: Expression[bool]) -> Function[T]:
+        """Let an aggregate take only the rows that satisfy the condition."""
+        return self._with(aggregate=True, condition=condition)
+
+    def order_by(self, *expressions: Expression[Any]) -> Function[T]:
+        """Let an aggregate take its rows in this order."""
+        return self._with(aggregate=True, order=expressions)
+
+    def over(
+        self,
+        partition_by: Union[Expression[Any], Sequence[Expression[Any]]] = (),
+        order_by: Union[Expression[Any], Sequence[Expression[Any]]] = (),
+        *,
+        rows: Optional[tuple[Optional[int], Optional[int]]] = None,
+        range: Optional[tuple[Optional[int], Optional[int]]] = None,
+        groups: Optional[tuple[Optional[int], Optional[int]]] = None,
+        exclude: Optional[str] = None,
+    ) -> Windowed[T]:
+        """Compute the function over a window of rows.
+
+        A frame is a pair of offsets from the current row: negative before, positive after, 0 the row itself
+        (with `range`: its peers), None without bound. `exclude` is `current row`, `group` or `ties`.
+        """
+        return Windowed(self, Window(partition_by, order_by, rows, range, groups, exclude))
+
+
+class Case(Expression[T]):
+    """`CASE WHEN condition THEN value ... ELSE value END`."""
+
+    __slots__ = ("otherwise", "whens")
+
+    visit = "case"
+    parts = ("whens", "otherwise")
+
+    def __init__(self, whens: Sequence[Expression[Any]], otherwise: Optional[Expression[Any]]) -> None:
+        self.whens = tuple(whens)  # condition, value, condition, value, ...
+        self.otherwise = () if otherwise is None else (otherwise,)
+        values = [*self.whens[1::2], *self.otherwise]
+        self.type = next((each.type for each in values if each.type is not None), None)
+        self.binds = tuple([value for child in self.children() for value in child.binds])
+        self.key = ("CASE", len(self.whens), *[child.key for child in self.children()])
+
+
+class Exists(Expression[bool]):
+    """`EXISTS (SELECT ...)`."""
+
+    __slots__ = ("query",)
+
+    visit = "exists"
+
+    def __init__(self, query: Selectable) -> None:
+        self.query = query
+        self.type = BOOLEAN
+        self.binds = query.binds
+        self.key = ("EXISTS", query.key)
+
+
+class RowValue(Expression[Any]):
+    """`(a, b, ...)`: expressions compared as one."""
+
+    __slots__ = ("items",)
+
+    visit = "row_value"
+    parts = ("items",)
+
+    def __init__(self, items: Sequence[Expression[Any]]) -> None:
+        self.items = tuple(items)
+        self.type = None
+        self.binds = tuple([value for child in self.items for value in child.binds])
+        self.key = ("ROW", *[child.key for child in self.items])
+
+
+class RowComparison(Expression[bool]):
+    """`(a, b) op (c, d)`; each value takes the type of its counterpart."""
+
+    __slots__ = ("left", "op", "right")
+
+    visit = "row_comparison"
+    parts = ("left", "right")
+
+    def __init__(self, op: str, left: Sequence[Expression[Any]], right: Sequence[Any]) -> None:
+        if len(left) != len(right):
+            raise QueryError(f"cannot compare rows of {len(left)} and {len(right)} values; give equally many")
+        if op not in ("=", "<>", "<", "<=", ">", ">="):
+            raise QueryError(f"rows are compared by = <> < <= > >=, not by {op!r}")
+        self.op = op
+        self.left = RowValue(left)
+        self.right = RowValue([operand(one, other) for one, other in zip(left, right)])
+        self.type = BOOLEAN
+        self.binds = self.left.binds + self.right.binds
+        self.key = (op, self.left.key, self.right.key)
+
+
+class Excluded(Expression[T]):
+    """The value that an INSERT could not store, inside its ON CONFLICT update."""
+
+    __slots__ = ("name",)
+
+    visit = "excluded"
+
+    def __init__(self, name: str, type: Optional[SQLType]) -> None:
+        self.name = name
+        self.type = type
+        self.binds = ()
+        self.key = ("excluded", name)
+
+
+def _expression(value: Any) -> Expression[Any]:
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, Selectable):
+        from_query: Any = value.statement().columns[0].expression.type
+        raise QueryError(f"a query ({from_query!r}) is no argument: wrap it by scalar()")
+    return Literal(value)
+
+
+def case(
+    *whens: tuple[Expression[bool], Union[S, Expression[S]]], else_: Union[S, Expression[S], None] = None
+) -> Case[S]:
+    """Choose by conditions: `case((Book.price < 5, "cheap"), else_="dear")`; without `else_` the rest is NULL."""
+    if not whens:
+        raise QueryError("case() needs at least one (condition, value)")
+    typed = next((value for _, value in whens if isinstance(value, Expression)), None)
+    flat: list[Expression[Any]] = []
+    for condition, value in whens:
+        flat += (_expression(condition), operand(typed, value) if typed is not None else _expression(value))
+    if else_ is None:
+        return Case(flat, None)
+    return Case(flat, operand(flat[1], else_))
+
+
+def cast(expression: Union[S, Expression[S]], type: Union[builtins.type[Any], SQLType]) -> Expression[Any]:
+    """Convert to another type in the database; give a Python class or an SQL type."""
+    return _expression(expression).cast(type_for(type))
+
+
+def exists(query: Selectable) -> Expression[bool]:
+    """Test whether a subquery has rows; it may refer to columns of the enclosing query."""
+    if not isinstance(query, Selectable):
+        raise QueryError(f"exists() takes a query, not {type(query).__name__}")
+    return Exists(query)
+
+
+def literal(value: S, type: Optional[SQLType] = None) -> Expression[S]:
+    """Make an expression of a value; it is bound, never pasted into the SQL."""
+    return Literal(value, type)
+
+
+def excluded(column: Union[str, Column[S]]) -> Expression[S]:
+    """Refer to the value that the insert could not store, in `on_conflict(update=...)`."""
+    if isinstance(column, Column):
+        return Excluded(column.column.name, column.type)
+    return Excluded(column, None)
+
+
+def row(*expressions: Expression[Any]) -> RowValue:
+    """Make a row value, to order or group by several expressions as one."""
+    return RowValue(expressions)
+
+
+def compare_rows(op: str, left: Sequence[Expression[Any]], right: Sequence[Any]) -> Expression[bool]:
+    """Compare rows of values in lexical order, as keyset paging does: `compare_rows(">", [a, b], [1, 2])`."""
+    return RowComparison(op, left, right)
+
+
+class _Functions:
+    """`func.name(...)`: known functions are typed, any other name is called as it stands."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._named(name)
+
+    def __getitem__(self, name: str) -> Any:
+        """Call a function whose name has a schema: `func["app.price_of"](Book.id)`."""
+        return self._named(name)
+
+    def _named(self, name: str) -> Any:
+        if not _NAME.match(name):
+            raise QueryError(f"{name!r} is no name of a function: use letters, digits and _")
+
+        def call(*arguments: Any, type: Union[builtins.type[Any], SQLType, None] = None) -> Function[Any]:
+            found = None if type is None else type_for(type)
+            return Function(name, [_expression(each) for each in arguments], found)
+
+        return call
+
+    # Aggregates.
+
+    def count(self, expression: Optional[Expression[Any]] = None, *, distinct: bool = False) -> Function[int]:
+        """Count rows, or values that are not NULL."""
+        if expression is None and distinct:
+            raise QueryError("count(distinct=True) needs an expression whose values are counted")
+        arguments = () if expression is None else (expression,)
+        return Function("count", arguments, INTEGER, aggregate=True, distinct=distinct)
+
+    def sum(self, expression: Expression[S], *, distinct: bool = False) -> Function[S]:
+        """Add up values; NULL when there is none."""
+        kind = NUMERIC if isinstance(expression.type, Numeric) else expression.type
+        return Function("sum", (expression,), kind, aggregate=True, distinct=distinct)
+
+    @overload
+    def avg(
+        self, expression: Expression[Optional[Decimal]], *, distinct: bool = False
+    ) -> Function[Decimal]: ...
+    @overload
+    def avg(self, expression: Expression[Optional[float]], *, distinct: bool = False) -> Function[float]: ...
+    def avg(self, expression: Expression[Any], *, distinct: bool = False) -> Function[Any]:
+        """Give the mean; NULL when there is no value."""
+        kind = expression.type
+        if isinstance(kind, (Integer, Float)):
+            kind = FLOAT
+        elif isinstance(kind, Numeric):
+            kind = NUMERIC
+        return Function("avg", (expression,), kind, aggregate=True, distinct=distinct)
+
+    def min(self, expression: Expression[S]) -> Function[S]:
+        """Give the smallest value."""
+        return Function("min", (expression,), expression.type, aggregate=True)
+
+    def max(self, expression: Expression[S]) -> Function[S]:
+        """Give the largest value."""
+        return Function("max", (expression,), expression.type, aggregate=True)
+
+    def string_agg(self, expression: Text, separator: str = ",", *, distinct: bool = False) -> Function[str]:
+        """Join texts of a group."""
+        arguments = (expression, Literal(separator, STRING))
+        return Function("string_agg", arguments, STRING, aggregate=True, distinct=distinct)
+
+    # Texts.
+
+    def lower(self, expression: Text) -> Function[str]:
+        """Turn into lower case."""
+        return Function("lower", (expression,), STRING)
+
+    def upper(self, expression: Text) -> Function[str]:
+        """Turn into upper case."""
+        return Function("upper", (expression,), STRING)
+
+    def length(self, expression: Text) -> Function[int]:
+        """Count characters."""
+        return Function("length", (expression,), INTEGER)
+
+    def trim(self, expression: Text) -> Function[str]:
+        """Drop blanks at both ends."""
+        return Function("trim", (expression,), STRING)
+
+    def replace(self, expression: Text, old: Union[str, Text], new: Union[str, Text]) -> Function[str]:
+        """Replace every occurrence of a text."""
+        return Function("replace", (expression, _expression(old), _expression(new)), STRING)
+
+    def substr(self, expression: Text, start: int, length: Optional[int] = None) -> Function[str]:
+        """Cut out characters; the first is number 1."""
+        places = (Literal(start, INTEGER),) if length is None else (Literal(start), Literal(length))
+        return Function("substr", (expression, *places), STRING)
+
+    # Numbers.
+
+    def abs(self, expression: Expression[S]) -> Function[S]:
+        """Drop the sign."""
+        return Function("abs", (expression,), expression.type)
+
+    def round(self, expression: Expression[S], digits: int = 0) -> Function[S]:
+        """Round to digits after the point."""
+        places = (Literal(digits, INTEGER),) if digits else ()
+        return Function("round", (expression, *places), expression.type)
+
+    # Values of any type.
+
+    def coalesce(
+        self, expression: Expression[Optional[S]], *others: Union[S, Expression[Any]]
+    ) -> Function[S]:
+        """Give the first value that is not NULL."""
+        arguments = [operand(expression, other) for other in others]
+        kind = next((each.type for each in (expression, *arguments) if each.type is not None), None)
+        return Function("coalesce", (expression, *arguments), kind)
+
+    def nullif(self, expression: Expression[S], value: Union[S, Expression[S]]) -> Function[Optional[S]]:
+        """Give NULL where the expression equals the value."""
+        return Function("nullif", (expression, operand(expression, value)), expression.type)
+
+    def greatest(self, expression: Expression[S], *others: Union[S, Expression[S]]) -> Function[S]:
+        """Give the largest of several values."""
+        arguments = [operand(expression, other) for other in others]
+        return Function("greatest", (expression, *arguments), expression.type)
+
+    def least(self, expression: Expression[S], *others: Union[S, Expression[S]]) -> Function[S]:
+        """Give the smallest of several values."""
+        arguments = [operand(expression, other) for other in others]
+        return Function("least", (expression, *arguments), expression.type)
+
+    # Time.
+
+    def now(self) -> Function[datetime]:
+        """Give the moment, aware and in UTC."""
+        return Function("now", (), TIMESTAMP)
+
+    def current_date(self) -> Function[date]:
+        """Give the day."""
+        return Function("current_date", (), DATE)
+
+    def extract(self, part: str, expression: Expression[Any]) -> Function[int]:
+        """Give the year, month, day, hour, minute or second (whole) of a point in time, in UTC."""
+        if part not in _DATE_PARTS:
+            raise QueryError(f"there is no part {part!r} of a time; use one of {', '.join(_DATE_PARTS)}")
+        if part in _DATE_PARTS[3:] and expression.type is not None and expression.type == DATE:
+            raise QueryError(f"{expression.describe()} is a day and has no {part}")
+        return Function(f"extract_{part}", (expression,), INTEGER)
+
+    # Windows.
+
+    def row_number(self) -> Function[int]:
+        """Number the rows of a window from 1; needs `.over()`."""
+        return Function("row_number", (), INTEGER)
+
+    def rank(self) -> Function[int]:
+        """Rank with gaps; needs `.over()`."""
+        return Function("rank", (), INTEGER)
+
+    def dense_rank(self) -> Function[int]:
+        """Rank without gaps; needs `.over()`."""
+        return Function("dense_rank", (), INTEGER)
+
+    def percent_rank(self) -> Function[float]:
+        """Rank from 0 to 1; needs `.over()`."""
+        return Function("percent_rank", (), FLOAT)
+
+    def cume_dist(self) -> Function[float]:
+        """Share of rows up to this one; needs `.over()`."""
+        return Function("cume_dist", (), FLOAT)
+
+    def ntile(self, buckets: int) -> Function[int]:
+        """Divide the window into buckets; needs `.over()`."""
+        return Function("ntile", (Literal(buckets, INTEGER),), INTEGER)
+
+    def lag(self, expression: Expression[S], offset: int = 1) -> Function[Optional[S]]:
+        """Look at an earlier row of the window; needs `.over()`."""
+        return Function("lag", (expression, Literal(offset, INTEGER)), expression.type)
+
+    def lead(self, expression: Expression[S], offset: int = 1) -> Function[Optional[S]]:
+        """Look at a later row of the window; needs `.over()`."""
+        return Function("lead", (expression, Literal(offset, INTEGER)), expression.type)
+
+    def first_value(self, expression: Expression[S]) -> Function[S]:
+        """Give the value of the frame's first row; needs `.over()`."""
+        return Function("first_value", (expression,), expression.type)
+
+    def last_value(self, expression: Expression[S]) -> Function[S]:
+        """Give the value of the frame's last row; needs `.over()`."""
+        return Function("last_value", (expression,), expression.type)
+
+
+func = _Functions()
