@@ -1,0 +1,1 @@
+"""Programs that show Blaze at work; each folder has a README."""
