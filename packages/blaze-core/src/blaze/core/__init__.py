@@ -1,0 +1,1 @@
+"""Models: fields, relations, the registry, and the mappers with their generated functions."""

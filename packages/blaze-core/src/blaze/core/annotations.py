@@ -1,0 +1,123 @@
+"""Read the annotations of a model's class body."""
+
+from __future__ import annotations
+
+import builtins
+import enum
+import sys
+import types
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, ForwardRef, Optional, Union, get_args, get_origin
+from uuid import UUID
+
+from blaze.core.specs import FieldSpec
+from blaze.dialects import types as sql_types
+from blaze.dialects.types import SQLType
+from blaze.errors import ModelError
+
+_UnionTypes: tuple[Any, ...] = (Union, types.UnionType) if sys.version_info >= (3, 10) else (Union,)
+
+
+class _Names(dict):  # type: ignore[type-arg]
+    """Names for evaluating an annotation; an unknown name becomes a forward reference."""
+
+    def __init__(self, local: dict[str, Any], module: dict[str, Any]) -> None:
+        super().__init__(local)
+        self.module = module
+
+    def __missing__(self, name: str) -> Any:
+        if name in self.module:
+            return self.module[name]
+        if hasattr(builtins, name):
+            return getattr(builtins, name)
+        return ForwardRef(name)
+
+
+def evaluate(annotation: Any, local: dict[str, Any], module: dict[str, Any], where: str) -> Any:
+    """Evaluate an annotation that may be text; names not defined yet stay forward references.
+
+    Raises `ModelError` naming `where` when the text cannot be evaluated on this Python.
+    """
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, {"__builtins__": {}}, _Names(local, module))
+    except Exception as error:
+        hint = "; write Optional[X] instead of X | None on Python 3.9" if "|" in annotation else ""
+        raise ModelError(f"{where}: cannot read the annotation {annotation!r}: {error}{hint}") from error
+
+
+def is_class_variable(annotation: Any) -> bool:
+    """Whether an evaluated annotation is `ClassVar`."""
+    return annotation is ClassVar or get_origin(annotation) is ClassVar
+
+
+def split_optional(annotation: Any) -> tuple[Any, bool]:
+    """Return the annotation without `None`, and whether `None` was in it."""
+    if get_origin(annotation) in _UnionTypes:
+        members = get_args(annotation)
+        rest = [member for member in members if member is not type(None)]
+        if len(rest) < len(members):
+            if len(rest) == 1:
+                return rest[0], True
+            return Union[tuple(rest)], True
+    return annotation, False
+
+
+def _scalar(annotation: Any, spec: FieldSpec) -> Optional[SQLType]:
+    """Return the SQL type of a plain Python class, None when there is none."""
+    if not isinstance(annotation, type):
+        return None
+    if issubclass(annotation, enum.Enum):
+        return sql_types.Enum(annotation)
+    if annotation is datetime:
+        return sql_types.DateTime(spec.timezone)
+    if annotation is Decimal:
+        return sql_types.Numeric(spec.precision, spec.scale)
+    if annotation is str:
+        return sql_types.String(spec.max_length)
+    simple: dict[type, type[SQLType]] = {
+        bool: sql_types.Boolean,
+        int: sql_types.Integer,
+        float: sql_types.Float,
+        bytes: sql_types.Binary,
+        date: sql_types.Date,
+        time: sql_types.Time,
+        timedelta: sql_types.Interval,
+        UUID: sql_types.Uuid,
+    }
+    made = simple.get(annotation)
+    return made() if made is not None else None
+
+
+def sql_type_of(annotation: Any, spec: FieldSpec, where: str) -> SQLType:
+    """Choose the column type for a Python type (without `Optional`).
+
+    Raises `ModelError` naming `where` for a type that has no column type.
+    """
+    if spec.type is not None:
+        if isinstance(spec.type, SQLType):
+            return spec.type
+        if isinstance(spec.type, type) and issubclass(spec.type, SQLType):
+            return spec.type()
+        raise ModelError(f"{where}: type={spec.type!r} is not a column type; use one of blaze.dialects.types")
+    scalar = _scalar(annotation, spec)
+    if scalar is not None:
+        return scalar
+    origin = get_origin(annotation) or annotation
+    if origin is Any:
+        return sql_types.Json()
+    if isinstance(origin, type):
+        if issubclass(origin, list):
+            items = get_args(annotation)
+            item = _scalar(split_optional(items[0])[0], spec) if items else None
+            return sql_types.Array(item) if item is not None else sql_types.Json()
+        if issubclass(origin, dict):
+            return sql_types.Json()
+    raise ModelError(
+        f"{where}: no column type for {annotation!r}; use bool, int, float, Decimal, str, bytes, date, time, "
+        "datetime, timedelta, UUID, an Enum, dict or list, or give field(type=...)"
+    )

@@ -1,0 +1,76 @@
+"""Mapped attributes: one column of a model, resolved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from blaze.core.specs import UNSET, FieldSpec
+
+if TYPE_CHECKING:
+    from blaze.core.relations import Relation
+    from blaze.dialects.types import SQLType
+    from blaze.sql.table import TableColumn
+
+
+class Attribute:
+    """A column attribute of a model.
+
+    `slot` is where instances store the value: the name itself, or a hidden slot behind a property for key
+    columns of relations. `raw_slot` holds the undecoded value of a mutable type (JSON, arrays) until it is read.
+    """
+
+    __slots__ = (
+        "column",
+        "get",
+        "key_of",
+        "mutable",
+        "name",
+        "nullable",
+        "raw_get",
+        "raw_set",
+        "raw_slot",
+        "set",
+        "slot",
+        "spec",
+        "type",
+    )
+
+    def __init__(self, name: str, spec: FieldSpec, type: SQLType, nullable: bool) -> None:
+        self.name = name
+        self.spec = spec
+        self.type = type
+        self.nullable = nullable
+        self.slot = name
+        self.mutable = type.python_type in (dict, list)
+        self.raw_slot: Optional[str] = f"_raw_{name}" if self.mutable else None
+        self.key_of: Optional[Relation] = None
+        self.column: TableColumn
+        # The slot's own accessors: they bypass properties, change tracking and `__getattr__`.
+        self.get: Callable[..., Any]
+        self.set: Callable[[Any, Any], None]
+        self.raw_get: Callable[..., Any]
+        self.raw_set: Callable[[Any, Any], None]
+
+    def __repr__(self) -> str:
+        return f"<attribute {self.name}>"
+
+    def peek(self, instance: Any) -> Any:
+        """Return the stored value without loading anything; `UNSET` when the slot is empty."""
+        try:
+            return self.get(instance)
+        except AttributeError:
+            return UNSET
+
+    def peek_raw(self, instance: Any) -> Any:
+        """Return the undecoded value of a mutable attribute; `UNSET` when there is none."""
+        try:
+            return self.raw_get(instance)
+        except AttributeError:
+            return UNSET
+
+    @property
+    def server_generated(self) -> bool:
+        """Whether the database supplies the value when none is given."""
+        return bool(
+            self.column.identity or self.spec.server_default is not None or self.spec.generated is not None
+        )

@@ -1,0 +1,141 @@
+"""What a model needs to talk to one dialect: loaders, takers and the statements by key, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from blaze.core.loaders import Shape, default_attributes, make_entity_loader, make_keyed_loader
+from blaze.core.specs import UNSET
+from blaze.core.takers import make_differ, make_taker
+from blaze.sql.builders import InsertBuilder, SelectBuilder
+from blaze.sql.columns import Column
+from blaze.sql.keyed import delete_by_key, placeholder, update_by_key
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.dialects.dialect import Dialect
+
+Attributes = Sequence["Attribute"]
+
+
+class ModelCodec:
+    """The generated functions and statement texts of one model for one dialect."""
+
+    def __init__(self, mapper: Mapper, dialect: Dialect) -> None:
+        mapper.registry.configure(mapper)
+        self.mapper = mapper
+        self.dialect = dialect
+        self.attributes = default_attributes(mapper)
+        self.shape = Shape(mapper, self.attributes)
+        self.load = make_entity_loader(self.shape, dialect)
+        self.columns = tuple(Column(mapper.source, a.column) for a in self.attributes)
+        self._takers: dict[Any, Callable[[Any], list[Any]]] = {}
+        self._inserts: dict[Any, str] = {}
+        self._updates: dict[Any, str] = {}
+        self._keyed: dict[Any, Callable[..., Any]] = {}
+        self._diff = make_differ(mapper, False)
+        self._careful_diff = make_differ(mapper, True)
+        self._get: Optional[tuple[str, Callable[[Any], tuple[Any, ...]]]] = None
+        self._pk_encoders = tuple(dialect.encoder(a.type) for a in mapper.pk)
+        self.delete_sql = delete_by_key(dialect, mapper.table, mapper.table.primary_key, mapper.version_column)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def get(self) -> tuple[str, Callable[[Any], tuple[Any, ...]]]:
+        """Return the SELECT by primary key and the function from a key to its parameters."""
+        if self._get is None:
+            source = self.mapper.source
+            builder = SelectBuilder(source).columns(*self.columns)
+            for attribute in self.mapper.pk:
+                builder.where(Column(source, attribute.column) == placeholder(attribute.type))
+            compiled = self.dialect.compiler(self.dialect).compile(builder.build())
+            self._get = (compiled.sql, self.key_params)
+        return self._get
+
+    def key_params(self, key: Any) -> tuple[Any, ...]:
+        """Return a primary key as statement parameters."""
+        values = key if len(self._pk_encoders) > 1 else (key,)
+        return tuple(
+            value if encoder is None else encoder(value) for encoder, value in zip(self._pk_encoders, values)
+        )
+
+    def keyed_loader(self, key: Attributes, attributes: Attributes = ()) -> Callable[..., Any]:
+        """Return the loader of rows that end in the key of an owner."""
+        wanted = tuple(attributes) or self.attributes
+        cached = (wanted, tuple(key))
+        found = self._keyed.get(cached)
+        if found is None:
+            shape = Shape(self.mapper, wanted)
+            found = self._keyed[cached] = make_keyed_loader(shape, self.dialect, key)
+        return found
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def taker(self, attributes: tuple[Attribute, ...], flat: bool) -> Callable[[Any], list[Any]]:
+        """Return the function that checks instances and takes these attributes' parameters."""
+        found = self._takers.get((attributes, flat))
+        if found is None:
+            found = self._takers[attributes, flat] = make_taker(self.mapper, self.dialect, attributes, flat)
+        return found
+
+    def insert_sql(self, attributes: tuple[Attribute, ...], returning: tuple[Attribute, ...], rows: int) -> str:
+        """Return the INSERT of so many rows."""
+        cached = (attributes, returning, rows)
+        found = self._inserts.get(cached)
+        if found is None:
+            builder = InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
+            builder.plain([None] * (rows * len(attributes)))
+            if returning:
+                builder.returning(*[a.column for a in returning])
+            found = self.dialect.compiler(self.dialect).compile(builder.build()).sql
+            if len(self._inserts) >= 256:  # a text for every count of rows would grow without bound
+                self._inserts.clear()
+            self._inserts[cached] = found
+        return found
+
+    def update_sql(self, attributes: tuple[Attribute, ...]) -> str:
+        """Return the UPDATE of one row by its key (and its version)."""
+        found = self._updates.get(attributes)
+        if found is None:
+            found = self._updates[attributes] = update_by_key(
+                self.dialect,
+                self.mapper.table,
+                [a.column for a in attributes],
+                self.mapper.table.primary_key,
+                self.mapper.version_column,
+            )
+        return found
+
+    def diff(self, instance: Any, old: tuple[Any, ...]) -> list[int]:
+        """Return the indexes of the changed columns, mutable ones included."""
+        if UNSET in old:
+            changed: list[int] = self._careful_diff(instance, old)
+        else:
+            changed = self._diff(instance, old)
+        for index in self.mapper.mutable_indexes:
+            if self.mutable_changed(instance, index):
+                changed.append(index)
+        return changed
+
+    def mutable_changed(self, instance: Any, index: int) -> bool:
+        """Whether a value that changes in place is no longer what the database holds."""
+        attribute = self.mapper.columns[index]
+        value = attribute.peek(instance)
+        if value is UNSET:
+            return False
+        raw = attribute.peek_raw(instance)
+        if raw is UNSET or value is None:
+            return (raw is UNSET) != (value is None)
+        return bool(self.decode(attribute, raw) != value)
+
+    def decode(self, attribute: Attribute, raw: Any) -> Any:
+        """Return the Python value of a column as the driver gave it."""
+        decoder = self.dialect.decoder(attribute.type)
+        return raw if decoder is None or raw is None else decoder(raw)
+
+    def encode(self, attribute: Attribute, value: Any) -> Any:
+        """Return a value as the driver takes it."""
+        encoder = self.dialect.encoder(attribute.type)
+        return value if encoder is None or value is None else encoder(value)

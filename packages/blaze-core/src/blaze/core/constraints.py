@@ -1,0 +1,45 @@
+"""Indexes and constraints named in a model's `Meta`."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class Index:
+    """An index over attributes, in order; a relation's name stands for its key columns.
+
+    `name` defaults to `ix_<table>_<columns>`; `where` makes it partial on backends that have such indexes.
+    """
+
+    def __init__(
+        self, *attributes: str, name: Optional[str] = None, unique: bool = False, where: Optional[str] = None
+    ) -> None:
+        self.attributes = attributes
+        self.name = name
+        self.unique = unique
+        self.where = where
+
+    def __repr__(self) -> str:
+        return f"Index({', '.join(map(repr, self.attributes))})"
+
+
+class Unique:
+    """A uniqueness constraint over attributes; a relation's name stands for its key columns."""
+
+    def __init__(self, *attributes: str, name: Optional[str] = None) -> None:
+        self.attributes = attributes
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Unique({', '.join(map(repr, self.attributes))})"
+
+
+class Check:
+    """A condition in SQL that every row must satisfy."""
+
+    def __init__(self, condition: str, *, name: Optional[str] = None) -> None:
+        self.condition = condition
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Check({self.condition!r})"

@@ -1,0 +1,228 @@
+"""Generate the functions that turn rows into instances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Optional
+
+from blaze.core.codegen import make_function
+from blaze.core.context import LoadContext
+from blaze.core.specs import UNSET
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
+    from blaze.dialects.dialect import Dialect
+
+new = object.__new__
+
+
+class Shape:
+    """What the columns of a row make: an entity's attributes, then its joined to-one relations in order."""
+
+    __slots__ = ("attributes", "joined", "mapper")
+
+    def __init__(
+        self,
+        mapper: Mapper,
+        attributes: Sequence[Attribute],
+        joined: Sequence[tuple[Relation, Shape]] = (),
+    ) -> None:
+        self.mapper = mapper
+        self.attributes = tuple(attributes)
+        self.joined = tuple(joined)
+
+
+def default_attributes(mapper: Mapper) -> tuple[Attribute, ...]:
+    """Return what a query loads when it does not say: every column that is not deferred."""
+    return tuple(a for a in mapper.attributes.values() if not a.spec.deferred or a in mapper.pk)
+
+
+class _Writer:
+    """Collects the source of one loader and the names it uses."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.head: list[str] = []
+        self.body: list[str] = []
+        self.names: dict[str, Any] = {"new": new, "LoadContext": LoadContext, "UNSET": UNSET}
+        self.variables: list[str] = []
+        self.entities = 0
+
+    def variable(self) -> str:
+        name = f"v{len(self.variables)}"
+        self.variables.append(name)
+        return name
+
+    def decoded(self, attribute: Attribute, variable: str) -> str:
+        """Return the expression of a column's Python value."""
+        decoder = self.dialect.decoder(attribute.type)
+        if decoder is None:
+            return variable
+        if decoder is bool:
+            converted = f"{variable} != 0"
+        else:
+            self.names[f"d{variable}"] = decoder
+            converted = f"d{variable}({variable})"
+        return f"None if {variable} is None else {converted}" if attribute.nullable else converted
+
+    def entity(self, shape: Shape, indent: str, nullable: bool) -> str:
+        """Write the block that finds or builds one entity; return the name of its variable."""
+        number = self.entities
+        self.entities += 1
+        mapper, target = shape.mapper, f"o{number}"
+        columns = {attribute: self.variable() for attribute in shape.attributes}
+        self.names[f"M{number}"] = mapper.model
+        complete = all(attribute in columns for attribute in mapper.attributes.values())
+        self.names[f"C{number}"] = mapper.clean if complete else mapper.partial
+        self.names[f"set_context{number}"] = mapper.set_context
+        self.head.append(f"    found{number} = identity[M{number}]")
+        self.head.append(f"    get{number} = found{number}.get")
+        if number == 0:
+            self.head.append("    context0 = LoadContext(session, out, lazy)")
+        else:
+            self.head.append(f"    members{number} = []")
+            self.head.append(f"    append{number} = members{number}.append")
+            self.head.append(f"    context{number} = LoadContext(session, members{number}, lazy)")
+        write = self.body.append
+        keys = [columns[attribute] for attribute in mapper.pk]
+        if nullable:
+            write(f"{indent}{target} = None")
+        children = [(relation, self.entity(child, indent, True)) for relation, child in shape.joined]
+        if nullable:
+            write(f"{indent}if {keys[0]} is not None:")
+            indent += "    "
+        for attribute, variable in zip(mapper.pk, keys):
+            if self.dialect.decoder(attribute.type) is not None:
+                write(f"{indent}{variable} = {self.decoded(attribute, variable)}")
+        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        write(f"{indent}{target} = get{number}({key})")
+        write(f"{indent}if {target} is None:")
+        write(f"{indent}    {target} = new(M{number})")
+        for attribute, variable in columns.items():
+            self.store(mapper, target, attribute, variable, f"{indent}    ")
+        for relation, child in children:
+            if relation.owns_key:
+                write(f"{indent}    {target}.{relation.slot} = {child}")
+        write(f"{indent}    {target}._extra_ = None")
+        write(f"{indent}    {target}._ctx_ = context{number}")
+        write(f"{indent}    {target}.__class__ = C{number}")
+        write(f"{indent}    found{number}[{key}] = {target}")
+        if number:
+            write(f"{indent}    append{number}({target})")
+        write(f"{indent}elif {target}._ctx_ is not context{number}:")
+        write(f"{indent}    set_context{number}({target}, context{number})")
+        if number:
+            write(f"{indent}    append{number}({target})")
+        owned = [(relation, child) for relation, child in children if relation.owns_key]
+        others = [(relation, child) for relation, child in children if not relation.owns_key]
+        for relation, _ in children:
+            self.names[f"fill_{target}_{relation.name}"] = relation.fill
+        for relation, child in owned:
+            write(f"{indent}    fill_{target}_{relation.name}({target}, {child})")
+        for relation, child in others:
+            write(f"{indent}fill_{target}_{relation.name}({target}, {child})")
+        return target
+
+    def store(self, mapper: Mapper, target: str, attribute: Attribute, variable: str, indent: str) -> None:
+        """Write the store of one column into a new instance."""
+        if attribute.mutable:
+            self.body += [
+                f"{indent}if {variable} is None:",
+                f"{indent}    {target}.{attribute.slot} = None",
+                f"{indent}else:",
+                f"{indent}    {target}.{attribute.raw_slot} = {variable}",
+            ]
+        elif attribute in mapper.pk:
+            self.body.append(f"{indent}{target}.{attribute.slot} = {variable}")
+        else:
+            self.body.append(f"{indent}{target}.{attribute.slot} = {self.decoded(attribute, variable)}")
+
+
+def make_entity_loader(
+    shape: Shape, dialect: Dialect, extras: Sequence[tuple[str, Any]] = ()
+) -> Any:
+    """Generate `load(rows, identity, session, lazy)`, which returns the list of root entities.
+
+    `extras` are further columns of the row (name, decoder) that go into the entity's extra values.
+    """
+    writer = _Writer(dialect)
+    root = writer.entity(shape, "        ", False)
+    writer.names["extra"] = shape.mapper.extra
+    for name, decoder in extras:
+        variable = writer.variable()
+        value = variable
+        if decoder is not None:
+            writer.names[f"d{variable}"] = decoder
+            value = f"None if {variable} is None else d{variable}({variable})"
+        writer.body.append(f"        extra({root})[{name!r}] = {value}")
+    return _finish(writer, f"        append({root})")
+
+
+def make_keyed_loader(shape: Shape, dialect: Dialect, key: Sequence[Attribute]) -> Any:
+    """Generate `load(rows, identity, session, lazy)` for rows that end in the key of an owner.
+
+    It returns a dictionary from owner key to the list of its entities.
+    """
+    writer = _Writer(dialect)
+    root = writer.entity(shape, "        ", False)
+    variables = []
+    for attribute in key:
+        variable = writer.variable()
+        if dialect.decoder(attribute.type) is not None:
+            writer.body.append(f"        {variable} = {writer.decoded(attribute, variable)}")
+        variables.append(variable)
+    owner = variables[0] if len(variables) == 1 else f"({', '.join(variables)})"
+    writer.head.append("    buckets = {}")
+    body = [
+        f"        append({root})",
+        f"        if {owner} in buckets:",
+        f"            buckets[{owner}].append({root})",
+        "        else:",
+        f"            buckets[{owner}] = [{root}]",
+    ]
+    return _finish(writer, "\n".join(body), "buckets")
+
+
+def make_row_loader(parts: Sequence[Any], dialect: Dialect, row_class: Any) -> Any:
+    """Generate `load(rows, identity, session, lazy)` for rows of columns and entities.
+
+    `parts` holds a `Shape` for an entity and a decoder (or None) for a column; each row becomes a `row_class`.
+    """
+    writer = _Writer(dialect)
+    values = []
+    for position, part in enumerate(parts):
+        if isinstance(part, Shape):
+            if writer.entities == 0:
+                writer.entities = 1  # context 0 belongs to a root entity; here rows are the result
+            values.append(writer.entity(part, "        ", True))
+            continue
+        variable = writer.variable()
+        if part is None:
+            values.append(variable)
+        else:
+            writer.names[f"d{position}"] = part
+            values.append(f"None if {variable} is None else d{position}({variable})")
+    writer.names["make"] = tuple.__new__
+    writer.names["Row"] = row_class
+    trailing = "," if len(values) == 1 else ""
+    return _finish(writer, f"        append(make(Row, ({', '.join(values)}{trailing})))")
+
+
+def _finish(writer: _Writer, last: str, result: Optional[str] = None) -> Any:
+    unpacked = ", ".join(writer.variables) + ("," if len(writer.variables) == 1 else "")
+    source = "\n".join(
+        [
+            "def load(rows, identity, session, lazy):",
+            "    out = []",
+            "    append = out.append",
+            *writer.head,
+            f"    for {unpacked} in rows:",
+            *writer.body,
+            last,
+            f"    return {result or 'out'}",
+            "",
+        ]
+    )
+    return make_function("load", source, writer.names)

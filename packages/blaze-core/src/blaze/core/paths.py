@@ -1,0 +1,134 @@
+"""Relation paths: what `Book.author` is on the class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Optional
+
+from blaze.errors import QueryError
+from blaze.sql.columns import Column
+from blaze.sql.expressions import Expression, IsNull, Logical, Not
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
+    from blaze.sql.source import Source
+
+
+class RelationPath:
+    """A walk from a model along its relations: `Book.author`, `Book.author.publisher`.
+
+    Its attributes are the target's columns and relations (`Book.author.name` joins by itself). Comparing the
+    path with an object compares keys; `is_(None)` and `is_not(None)` ask whether there is a related row.
+    """
+
+    __slots__ = ("_cache", "mapper", "root", "source", "steps", "target")
+
+    def __init__(self, root: Mapper, steps: tuple[Relation, ...], source: Source) -> None:
+        self.root = root
+        self.steps = steps
+        self.source = source
+        self.mapper = steps[-1].owner
+        self.target = steps[-1].target
+        self._cache: dict[str, Any] = {}
+
+    @property
+    def relation(self) -> Relation:
+        """The last relation of the path."""
+        return self.steps[-1]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the relations from the root."""
+        return tuple(step.name for step in self.steps)
+
+    def __repr__(self) -> str:
+        return f"<path {self.root.name}.{'.'.join(self.names)}>"
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._cache.get(name)
+        if found is None:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            found = self._cache[name] = self._make(name)
+        return found
+
+    def _make(self, name: str) -> Any:
+        attribute, relation = self.target.resolve(name)
+        if attribute is not None:
+            return self._column(attribute)
+        assert relation is not None
+        return RelationPath(self.root, (*self.steps, relation), relation.extend(self.source))
+
+    def _column(self, attribute: Attribute) -> Column[Any]:
+        last = self.steps[-1]
+        if last.owns_key and attribute in last.remote:
+            # The key stands in the owner's own table: no join is needed to read it.
+            local = last.local[last.remote.index(attribute)]
+            return Column(self._parent_source(), local.column)
+        return Column(self.source, attribute.column)
+
+    def _parent_source(self) -> Source:
+        source = self.source.parent
+        if self.relation.link is not None:
+            assert source is not None
+            source = source.parent
+        assert source is not None
+        return source
+
+    def __eq__(self, other: object) -> Any:
+        return self._compare(other)
+
+    def __ne__(self, other: object) -> Any:
+        return Not(self._compare(other))
+
+    __hash__ = object.__hash__
+
+    def is_(self, other: Optional[object]) -> Expression[bool]:
+        """Test for having no related row (`None`), or for being related to an object."""
+        return self._compare(other)
+
+    def is_not(self, other: Optional[object]) -> Expression[bool]:
+        """Test for having a related row (`None`), or for not being related to an object."""
+        return Not(self._compare(other))
+
+    def in_(self, objects: Iterable[object]) -> Expression[bool]:
+        """Test for being related to one of the objects."""
+        keys = [self._key(item) for item in objects]
+        columns = self._key_columns()
+        if len(columns) == 1:
+            return columns[0].in_(keys)
+        condition: Expression[bool] = Column.in_(columns[0], [])
+        for key in keys:
+            condition = condition | self._equal(columns, key)
+        return condition
+
+    def _key(self, item: object) -> Any:
+        if not isinstance(item, self.target.model):
+            raise QueryError(f"{self!r} is compared with a {type(item).__name__}; give a {self.target.name} or None")
+        key = self.target.key(item)
+        if key is None:
+            raise QueryError(f"{self!r} is compared with a {self.target.name} that has no key yet; flush it first")
+        return key
+
+    def _key_columns(self) -> list[Column[Any]]:
+        return [self._column(attribute) for attribute in self.target.pk]
+
+    def _compare(self, other: object) -> Expression[bool]:
+        relation = self.relation
+        if other is None:
+            if relation.owns_key:
+                return self._column(relation.remote[0]).is_(None)
+            return Not(IsNull(Column(self.source, self.target.pk[0].column), True))
+        return self._equal(self._key_columns(), self._key(other))
+
+    @staticmethod
+    def _equal(columns: list[Column[Any]], key: Any) -> Expression[bool]:
+        if len(columns) == 1:
+            equal: Expression[bool] = columns[0] == key
+            return equal
+        condition: Expression[bool] = columns[0] == key[0]
+        for column, value in zip(columns[1:], key[1:]):
+            condition = Logical("AND", condition, column == value)
+        return condition

@@ -1,0 +1,217 @@
+"""Relations between models, resolved: which attributes join which, and where instances keep the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from blaze.core.related_list import RelatedList
+from blaze.core.specs import UNSET, RelationSpec
+from blaze.errors import ValidationError
+from blaze.sql.source import Source
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.sql.table import Table, TableColumn
+
+FOREIGN_KEY = "foreign_key"
+ONE_TO_ONE = "one_to_one"
+REVERSE_ONE_TO_ONE = "reverse_one_to_one"
+ONE_TO_MANY = "one_to_many"
+MANY_TO_MANY = "many_to_many"
+
+
+class Link:
+    """The join table of a many-to-many relation, seen from one side."""
+
+    __slots__ = ("model", "own", "table", "target")
+
+    def __init__(
+        self,
+        table: Table,
+        own: tuple[TableColumn, ...],
+        target: tuple[TableColumn, ...],
+        model: Optional[type],
+    ) -> None:
+        self.table = table
+        self.own = own
+        self.target = target
+        self.model = model
+
+
+class Relation:
+    """One relation of one model.
+
+    `local` and `remote` are the attributes that join owner and target, pair by pair; for a many-to-many
+    relation they are the two primary keys and `link` is the table between them.
+    """
+
+    __slots__ = (
+        "get",
+        "inverse",
+        "kind",
+        "link",
+        "local",
+        "many",
+        "name",
+        "nullable",
+        "on_delete",
+        "owner",
+        "owns_key",
+        "remote",
+        "set",
+        "slot",
+        "spec",
+        "target",
+    )
+
+    def __init__(self, name: str, kind: str, owner: Mapper, target: Mapper, spec: RelationSpec) -> None:
+        self.name = name
+        self.kind = kind
+        self.owner = owner
+        self.target = target
+        self.spec = spec
+        self.many = kind in (ONE_TO_MANY, MANY_TO_MANY)
+        self.owns_key = kind in (FOREIGN_KEY, ONE_TO_ONE)
+        self.slot = f"_r_{name}"
+        self.nullable = True
+        self.on_delete = spec.on_delete
+        self.local: tuple[Attribute, ...] = ()
+        self.remote: tuple[Attribute, ...] = ()
+        self.link: Optional[Link] = None
+        self.inverse: Optional[Relation] = None
+        # Accessors of the hidden slot, for relations that own their key.
+        self.get: Callable[..., Any]
+        self.set: Callable[[Any, Any], None]
+
+    def __repr__(self) -> str:
+        return f"<relation {self.owner.name}.{self.name} -> {self.target.name}>"
+
+    def peek(self, instance: Any) -> Any:
+        """Return what is loaded, `UNSET` when nothing is: an object or None, or a `RelatedList`."""
+        if self.owns_key:
+            try:
+                return self.get(instance)
+            except AttributeError:
+                return UNSET
+        return (instance._extra_ or {}).get(self.name, UNSET)
+
+    def put(self, instance: Any, value: Any) -> None:
+        """Store a loaded value: an object or None for to-one relations, a list of objects for to-many ones."""
+        if self.owns_key:
+            self.set(instance, value)
+        elif self.many:
+            self.collection(instance).loaded(value)
+        else:
+            self.owner.extra(instance)[self.name] = value
+
+    def fill(self, instance: Any, value: Any) -> None:
+        """Store a loaded to-one value unless the instance already knows one or points elsewhere."""
+        if self.peek(instance) is not UNSET:
+            return
+        if self.owns_key and self.key_of(instance) != (None if value is None else self.target.key(value)):
+            return
+        self.put(instance, value)
+
+    def collection(self, instance: Any) -> RelatedList[Any]:
+        """Return the instance's list for this to-many relation; it may not be loaded yet."""
+        extra = self.owner.extra(instance)
+        found = extra.get(self.name)
+        if found is None:
+            found = extra[self.name] = RelatedList(instance, self)
+        return found  # type: ignore[no-any-return]
+
+    def key_of(self, instance: Any) -> Any:
+        """Return the local key: one value, or a tuple for a composite key; None when a part is missing."""
+        local = self.local
+        if len(local) == 1:
+            value = local[0].peek(instance)
+            return None if value is UNSET else value
+        values = tuple(attribute.peek(instance) for attribute in local)
+        return None if any(value is None or value is UNSET for value in values) else values
+
+    def take_key(self, instance: Any, related: Any) -> None:
+        """Copy the related object's key into the local key attributes."""
+        for local, remote in zip(self.local, self.remote):
+            value = None if related is None else remote.peek(related)
+            local.set(instance, None if value is UNSET else value)
+
+    def assign(self, instance: Any, value: Any) -> None:
+        """Point a to-one relation at another object and keep the loaded reverse side in step."""
+        if value is not None and not isinstance(value, self.target.model):
+            raise ValidationError(
+                {self.name: [f"must be a {self.target.name} or None, not {type(value).__name__}"]},
+                model=self.owner.model,
+            )
+        if not self.owns_key:
+            self._assign_reverse(instance, value)
+            return
+        previous = self.peek(instance)
+        self.set(instance, value)
+        self.take_key(instance, value)
+        if self.inverse is not None and previous is not value:
+            self.inverse.forget_member(previous, instance)
+            self.inverse.note_member(value, instance)
+
+    def _assign_reverse(self, instance: Any, value: Any) -> None:
+        inverse = self.inverse
+        assert inverse is not None
+        previous = getattr(instance, self.name)
+        if previous is not None and previous is not value:
+            setattr(previous, inverse.name, None)
+        if value is not None:
+            setattr(value, inverse.name, instance)
+        self.owner.extra(instance)[self.name] = value
+
+    def note_member(self, owner: Any, member: Any) -> None:
+        """Show `member` in the reverse side of `owner` where that side is loaded."""
+        if owner is None or owner is UNSET:
+            return
+        if self.many:
+            found = (owner._extra_ or {}).get(self.name)
+            if found is not None:
+                found.note_added(member)
+        else:
+            self.owner.extra(owner)[self.name] = member
+
+    def forget_member(self, owner: Any, member: Any) -> None:
+        """Drop `member` from the loaded reverse side of `owner`."""
+        if owner is None or owner is UNSET:
+            return
+        extra = owner._extra_ or {}
+        if self.many:
+            found = extra.get(self.name)
+            if found is not None:
+                found.note_removed(member)
+        elif extra.get(self.name) is member:
+            extra[self.name] = None
+
+    def extend(self, source: Source) -> Source:
+        """Return the source reached from `source` (a place of the owner's table) by this relation."""
+        if self.link is None:
+            pairs = tuple((a.column, b.column) for a, b in zip(self.local, self.remote))
+            return Source(
+                self.target.table,
+                parent=source,
+                on=pairs,
+                outer=self.nullable or not self.owns_key,
+                many=self.many,
+                name=self.name,
+            )
+        link = self.link
+        middle = Source(
+            link.table,
+            parent=source,
+            on=tuple((a.column, column) for a, column in zip(self.local, link.own)),
+            outer=True,
+            many=True,
+            name=f"{self.name}*",
+        )
+        return Source(
+            self.target.table,
+            parent=middle,
+            on=tuple((column, b.column) for column, b in zip(link.target, self.remote)),
+            outer=True,
+            many=False,
+            name=self.name,
+        )

@@ -1,0 +1,139 @@
+"""Generate the functions that check instances and take statement parameters from them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from blaze.core.codegen import make_function
+from blaze.core.specs import UNSET
+from blaze.core.validation import full_clean
+from blaze.dialects import types as t
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.dialects.dialect import Dialect
+
+# Classes whose values need no further check; all other values go through `full_clean`.
+_PLAIN: dict[type, type] = {
+    t.Boolean: bool,
+    t.Integer: int,
+    t.Binary: bytes,
+    t.Date: dt.date,
+    t.Interval: dt.timedelta,
+    t.Json: dict,
+}
+
+
+def _fast_test(attribute: Attribute, variable: str) -> str:
+    """Return the source of a cheap test that a value surely fits; an empty text when there is none."""
+    kind = attribute.type
+    if attribute.spec.choices is not None or attribute.spec.validators:
+        return ""
+    plain = _PLAIN.get(type(kind))
+    if plain is not None:
+        return f"{variable}.__class__ is {plain.__name__}"
+    if isinstance(kind, t.String):
+        if kind.length is None:
+            return f"{variable}.__class__ is str"
+        return f"{variable}.__class__ is str and len({variable}) <= {kind.length}"
+    if isinstance(kind, t.Float):
+        return f"{variable}.__class__ is float and {variable} == {variable}"
+    if isinstance(kind, t.DateTime):
+        zone = "utc" if kind.timezone else "None"
+        return f"{variable}.__class__ is datetime and {variable}.tzinfo is {zone}"
+    if isinstance(kind, t.Enum):
+        return f"{variable}.__class__ is E{variable}"
+    if isinstance(kind, t.Uuid):
+        return f"{variable}.__class__ is UUID"
+    return ""
+
+
+class Checker:
+    """The slow road of a generated taker: decides about a value that the fast test did not let through."""
+
+    def __init__(self, mapper: Mapper) -> None:
+        self.mapper = mapper
+
+    def __call__(self, instance: Any, value: Any, attribute: Attribute) -> Any:
+        """Return the value when it fits; raise `ValidationError` with everything that is wrong otherwise."""
+        if value is UNSET:
+            return None
+        if value is None and attribute.nullable:
+            return None
+        full_clean(self.mapper, instance)
+        return value
+
+
+def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute], flat: bool) -> Any:
+    """Generate `take(instances)`: the checked and encoded values of the attributes of every instance.
+
+    The result is one flat list for a multi-row statement, or a list of tuples for one statement per row.
+    Raises `ValidationError` for the first instance that does not fit, with all its messages.
+    """
+    names: dict[str, Any] = {
+        "check": Checker(mapper),
+        "utc": dt.timezone.utc,
+        "datetime": dt.datetime,
+        "date": dt.date,
+        "timedelta": dt.timedelta,
+        "UUID": UUID,
+        "full_clean": full_clean,
+        "mapper": mapper,
+    }
+    lines = ["def take(instances):", "    out = []"]
+    lines.append("    add = out.extend" if flat else "    add = out.append")
+    lines.append("    for o in instances:")
+    if mapper.own_rules:
+        lines.append("        full_clean(mapper, o)")
+    values = []
+    for number, attribute in enumerate(attributes):
+        variable = f"v{number}"
+        lines.append(f"        {variable} = o.{attribute.slot}")
+        names[f"A{variable}"] = attribute
+        if isinstance(attribute.type, t.Enum):
+            names[f"E{variable}"] = attribute.type.enum_class
+        fast = _fast_test(attribute, variable)
+        if attribute.nullable:
+            fast = f"{variable} is None or ({fast})" if fast else f"{variable} is None"
+        call = f"{variable} = check(o, {variable}, A{variable})"
+        if mapper.own_rules:
+            pass  # full_clean has looked at every field
+        elif fast:
+            lines += [f"        if not ({fast}):", f"            {call}"]
+        else:
+            lines.append(f"        {call}")
+        encoder = dialect.encoder(attribute.type)
+        if encoder is None:
+            values.append(variable)
+        else:
+            names[f"e{variable}"] = encoder
+            values.append(f"None if {variable} is None else e{variable}({variable})")
+    trailing = "," if len(values) == 1 else ""
+    lines += [f"        add(({', '.join(values)}{trailing}))", "    return out", ""]
+    return make_function("take", "\n".join(lines), names)
+
+
+def make_differ(mapper: Mapper, careful: bool) -> Any:
+    """Generate `diff(instance, old)`: the indexes of the columns whose value differs from the snapshot.
+
+    Columns of mutable types are not compared here. The careful form is for instances whose snapshot holds
+    `UNSET` (columns not loaded): a value set since then differs.
+    """
+    lines = ["def diff(o, old):", "    changed = []"]
+    names: dict[str, Any] = {}
+    for index, attribute in enumerate(mapper.attributes.values()):
+        if attribute.mutable:
+            continue
+        names[f"peek{index}"] = attribute.peek
+        lines += [
+            f"    v = peek{index}(o)" if careful else f"    v = o.{attribute.slot}",
+            f"    w = old[{index}]",
+            "    if v is not w and v != w:",
+            f"        changed.append({index})",
+        ]
+    lines += ["    return changed", ""]
+    return make_function("diff", "\n".join(lines), names)

@@ -1,0 +1,61 @@
+"""The checks before a save: types, lengths, choices, validators, and the model's own rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+from blaze.errors import ValidationError
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+
+
+def field_messages(attribute: Attribute, value: Any) -> list[str]:
+    """Return what is wrong with one value; an empty list when nothing is."""
+    spec = attribute.spec
+    if value is None:
+        if attribute.nullable or attribute.server_generated:
+            return []
+        return ["must not be None: the column is NOT NULL; give a value or declare it Optional"]
+    problem = attribute.type.check(value)
+    if problem is not None:
+        return [problem]
+    messages = []
+    if spec.choices is not None and value not in spec.choices:
+        messages.append(f"must be one of {', '.join(map(repr, spec.choices))}")
+    for validator in spec.validators:
+        try:
+            validator(value)
+        except ValidationError as error:
+            messages += [message for found in error.errors.values() for message in found]
+        except ValueError as error:
+            messages.append(str(error) or f"is refused by {getattr(validator, '__name__', validator)!s}")
+    return messages
+
+
+def full_clean(mapper: Mapper, instance: Any) -> None:
+    """Run every check on one instance; raise `ValidationError` with all messages at once."""
+    errors: dict[str, list[str]] = {}
+    for attribute in mapper.attributes.values():
+        value = attribute.peek(instance)
+        if value is UNSET:
+            continue
+        relation = attribute.key_of
+        if value is None and relation is not None and relation.peek(instance) not in (None, UNSET):
+            continue  # the key is taken from the related object when it is flushed
+        messages = field_messages(attribute, value)
+        if messages:
+            name = attribute.name
+            if relation is not None and value is None and not attribute.nullable:
+                name = relation.name
+            errors.setdefault(name, []).extend(messages)
+    for check in (instance.validate, instance.clean):
+        try:
+            check()
+        except ValidationError as error:
+            for name, messages in error.errors.items():
+                errors.setdefault(name, []).extend(messages)
+    if errors:
+        raise ValidationError(errors, model=mapper.model)

@@ -1,0 +1,180 @@
+"""Plans: generators that yield database commands and receive their results.
+
+Whatever needs the database is written once as a generator. A synchronous session drives it with `run`, an
+asynchronous one with `arun`; a plan itself does no I/O, so it is tested without a database.
+
+Rules for authors of plans: never `yield` inside `finally`; an error or a cancellation is thrown in at the
+`yield`; clean-up that needs the database is a plan of its own, which the driver runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator, Iterable, Sequence
+from typing import Any, Callable, Optional, TypeVar
+
+T = TypeVar("T")
+
+Rows = Iterable[Sequence[Any]]
+Plan = Generator["Command", Any, T]
+
+
+class Command:
+    """One request to a connection."""
+
+    __slots__ = ()
+
+    writes = False
+    sql = ""
+    params: Any = ()
+
+    def apply(self, connection: Any) -> Any:
+        """Send the command; an asynchronous connection returns an awaitable of the same result."""
+        raise TypeError(f"{type(self).__name__} cannot be sent to a connection")
+
+
+class Execute(Command):
+    """One statement with one set of driver-ready parameters.
+
+    `consume` receives the row iterator inside the adapter's error translation and its return value is the
+    result; without it the result is an `Outcome`. `writes` makes the session open a transaction first.
+    """
+
+    __slots__ = ("consume", "params", "sql", "writes")
+
+    def __init__(
+        self,
+        sql: str,
+        params: Sequence[Any] = (),
+        consume: Optional[Callable[[Any], Any]] = None,
+        writes: bool = False,
+    ) -> None:
+        self.sql = sql
+        self.params = params
+        self.consume = consume
+        self.writes = writes
+
+    def apply(self, connection: Any) -> Any:
+        return connection.execute(self.sql, self.params, self.consume)
+
+
+class ExecuteMany(Command):
+    """One writing statement with many sets of parameters; the result is the total row count."""
+
+    __slots__ = ("params", "sql")
+
+    writes = True
+
+    def __init__(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self.sql = sql
+        self.params = rows
+
+    def apply(self, connection: Any) -> Any:
+        return connection.execute_many(self.sql, self.params)
+
+
+class Begin(Command):
+    """Open a transaction."""
+
+    __slots__ = ("isolation", "read_only")
+
+    sql = "BEGIN"
+
+    def __init__(self, isolation: Optional[str] = None, read_only: bool = False) -> None:
+        self.isolation = isolation
+        self.read_only = read_only
+
+    def apply(self, connection: Any) -> Any:
+        return connection.begin(self.isolation, self.read_only)
+
+
+class Commit(Command):
+    """Commit the open transaction."""
+
+    __slots__ = ()
+
+    sql = "COMMIT"
+
+    def apply(self, connection: Any) -> Any:
+        return connection.commit()
+
+
+class Rollback(Command):
+    """Roll the open transaction back."""
+
+    __slots__ = ()
+
+    sql = "ROLLBACK"
+
+    def apply(self, connection: Any) -> Any:
+        return connection.rollback()
+
+
+class Savepoint(Command):
+    """Set a savepoint."""
+
+    __slots__ = ("name", "sql")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sql = f"SAVEPOINT {name}"
+
+    def apply(self, connection: Any) -> Any:
+        return connection.savepoint(self.name)
+
+
+class RollbackTo(Command):
+    """Roll back to a savepoint."""
+
+    __slots__ = ("name", "sql")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sql = f"ROLLBACK TO SAVEPOINT {name}"
+
+    def apply(self, connection: Any) -> Any:
+        return connection.rollback_to(self.name)
+
+
+class Release(Command):
+    """Release a savepoint."""
+
+    __slots__ = ("name", "sql")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.sql = f"RELEASE SAVEPOINT {name}"
+
+    def apply(self, connection: Any) -> Any:
+        return connection.release(self.name)
+
+
+def run(plan: Plan[T], perform: Callable[[Command], Any]) -> T:
+    """Drive a plan with a blocking `perform`; return what the plan returns."""
+    send = plan.send
+    try:
+        command = send(None)
+        while True:
+            try:
+                result = perform(command)
+            except BaseException as error:
+                command = plan.throw(error)
+            else:
+                command = send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def arun(plan: Plan[T], perform: Callable[[Command], Awaitable[Any]]) -> T:
+    """Drive a plan with an awaited `perform`; return what the plan returns."""
+    send = plan.send
+    try:
+        command = send(None)
+        while True:
+            try:
+                result = await perform(command)
+            except BaseException as error:
+                command = plan.throw(error)
+            else:
+                command = send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]

@@ -1,0 +1,147 @@
+"""Turn `field__relation__lookup=value` keywords and `Q` objects into expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Callable
+
+from blaze.core.paths import RelationPath
+from blaze.errors import QueryError, UnknownFieldError
+from blaze.query.q import Q
+from blaze.sql.columns import Column
+from blaze.sql.expressions import Expression, IsNull, Literal, Logical, Not
+from blaze.utils.naming import suggest
+
+if TYPE_CHECKING:
+    from blaze.core.mapper import Mapper
+
+
+def _is_null(left: Any, value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise QueryError(f"isnull takes True or False, not {value!r}")
+    return left.is_(None) if value else left.is_not(None)
+
+
+def _range(left: Any, value: Any) -> Any:
+    try:
+        low, high = value
+    except (TypeError, ValueError):
+        raise QueryError(f"range takes a pair (low, high), not {value!r}") from None
+    return left.between(low, high)
+
+
+def _pattern(name: str) -> Callable[[Any, Any], Any]:
+    return lambda left, value: getattr(left, name)(value)
+
+
+LOOKUPS: dict[str, Callable[[Any, Any], Any]] = {
+    "exact": lambda left, value: left == value,
+    "ne": lambda left, value: left != value,
+    "gt": lambda left, value: left > value,
+    "gte": lambda left, value: left >= value,
+    "lt": lambda left, value: left < value,
+    "lte": lambda left, value: left <= value,
+    "in": lambda left, value: left.in_(value),
+    "range": _range,
+    "isnull": _is_null,
+    **{
+        name: _pattern(name)
+        for name in (
+            "like", "ilike", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "iexact",
+        )
+    },
+}  # fmt: skip
+_PATH_LOOKUPS = ("exact", "ne", "in", "isnull")
+
+
+def resolve_path(mapper: Mapper, names: Iterable[str]) -> Any:
+    """Return the column expression or relation path that a chain of names means.
+
+    Raises `UnknownFieldError` with the nearest names.
+    """
+    found: Any = None
+    for name in names:
+        if found is None:
+            mapper.resolve(name)
+            found = getattr(mapper.model, name)
+        elif isinstance(found, RelationPath):
+            found = getattr(found, name)
+        else:
+            raise UnknownFieldError(f"{found.describe()} is a column and has nothing named {name!r}")
+    return found
+
+
+def lookup(mapper: Mapper, keyword: str, value: Any, negated: bool) -> Expression[bool]:
+    """Return the condition of one keyword.
+
+    Inside a negation a comparison with a nullable column is false for NULL, so that its negation is true.
+    """
+    names = keyword.split("__")
+    mapper.registry.configure(mapper)
+    left: Any = None
+    position = 0
+    while position < len(names):
+        name = names[position]
+        if left is None:
+            mapper.resolve(name)
+            left = getattr(mapper.model, name)
+        elif isinstance(left, RelationPath):
+            if name not in left.target.attributes and name not in left.target.relations:
+                break
+            left = getattr(left, name)
+        else:
+            break
+        position += 1
+    rest = names[position:]
+    if len(rest) > 1 or (rest and rest[0] not in LOOKUPS):
+        if isinstance(left, RelationPath):
+            known = [*left.target.attributes, *left.target.relations, *_PATH_LOOKUPS]
+            raise UnknownFieldError(f"{left!r} has no field or lookup {rest[0]!r}{suggest(rest[0], known)}")
+        raise QueryError(f"{keyword!r}: there is no lookup {'__'.join(rest)!r}{suggest(rest[-1], LOOKUPS)}")
+    operation = rest[0] if rest else "exact"
+    if isinstance(left, RelationPath):
+        return _path_lookup(left, operation, value)
+    condition: Expression[bool] = LOOKUPS[operation](left, value)
+    if negated and isinstance(left, Column) and left.nullable and operation != "isnull" and value is not None:
+        condition = Logical("AND", IsNull(left, True), condition)
+    return condition
+
+
+def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[bool]:
+    if operation not in _PATH_LOOKUPS:
+        raise QueryError(f"{path!r}: the lookup {operation!r} needs a field; a relation takes {_PATH_LOOKUPS}")
+    if operation == "in":
+        items = list(value)
+        if items and not isinstance(items[0], path.target.model):
+            return key_column(path).in_(items)
+        return path.in_(items)
+    if operation == "isnull":
+        return _is_null(path, value)  # type: ignore[no-any-return]
+    if value is not None and not isinstance(value, path.target.model):
+        condition: Expression[bool] = key_column(path) == value
+    else:
+        condition = path.is_(value)
+    return Not(condition) if operation == "ne" else condition
+
+
+def key_column(path: RelationPath) -> Column[Any]:
+    """Return the single key column of a path's target; raise `QueryError` for a composite key."""
+    if len(path.target.pk) != 1:
+        raise QueryError(f"{path!r}: {path.target.name} has a composite key; compare with an object")
+    column: Column[Any] = getattr(path, path.target.pk[0].name)
+    return column
+
+
+def q_expression(mapper: Mapper, q: Q, negated: bool = False) -> Expression[bool]:
+    """Return the expression of a `Q`; an empty one is true."""
+    inside = negated != q.negated
+    combined: Any = None
+    for child in q.children:
+        if isinstance(child, Q):
+            part = q_expression(mapper, child, inside)
+        else:
+            part = lookup(mapper, child[0], child[1], inside)
+        combined = part if combined is None else Logical(q.connector, combined, part)
+    if combined is None:
+        combined = Literal(True)
+    return Not(combined) if q.negated else combined

@@ -1,0 +1,49 @@
+"""Conditions by keyword: `Q(author__name__startswith="Ursula")`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blaze.errors import QueryError
+
+
+class Q:
+    """A condition on a model, told by `field__relation__lookup=value` keywords; combine with `& | ~`.
+
+    Keywords and positional conditions of one `Q` hold together. `~Q(...)` also matches rows where the compared
+    field is NULL, as one would say it in words: "not the one with this value".
+    """
+
+    __slots__ = ("children", "connector", "negated")
+
+    def __init__(self, *conditions: Q, **lookups: Any) -> None:
+        for condition in conditions:
+            if not isinstance(condition, Q):
+                raise QueryError(f"Q() takes Q objects and lookups, not {condition!r}; use where() for expressions")
+        self.connector = "AND"
+        self.negated = False
+        self.children: tuple[Any, ...] = (*conditions, *lookups.items())
+
+    def _combined(self, other: Q, connector: str) -> Q:
+        if not isinstance(other, Q):
+            raise QueryError(f"a Q is combined with {other!r}; combine Q objects with Q objects")
+        made = Q()
+        made.connector = connector
+        made.children = (self, other)
+        return made
+
+    def __and__(self, other: Q) -> Q:
+        return self._combined(other, "AND")
+
+    def __or__(self, other: Q) -> Q:
+        return self._combined(other, "OR")
+
+    def __invert__(self) -> Q:
+        made = Q()
+        made.negated = True
+        made.children = (self,)
+        return made
+
+    def __repr__(self) -> str:
+        shown = [f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children]
+        return f"{'~' if self.negated else ''}Q({f' {self.connector} '.join(shown)})"

@@ -1,0 +1,387 @@
+"""The immutable query: a chain of clauses whose key and values grow as it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional, TypeVar
+
+from blaze.core.paths import RelationPath
+from blaze.errors import QueryError
+from blaze.query.lookups import lookup, q_expression, resolve_path
+from blaze.query.q import Q
+from blaze.query.root import Root
+from blaze.sql.columns import Column
+from blaze.sql.expressions import Expression, Label, Logical, Not
+from blaze.sql.selectable import Selectable
+
+Self = TypeVar("Self", bound="Query")
+_new = object.__new__
+_LAZY = ("batch", "raise")
+
+
+class Query(Selectable):
+    """What `Select` and the query sets share.
+
+    A query is a link of a chain: its root, the query before it, and one clause. Nothing is resolved until its
+    statement is needed; `key` finds the compiled statement, `binds` are its values in the order of building.
+    """
+
+    __slots__ = ("binds", "clause", "key", "kind", "parent", "root", "session")
+
+    root: Root
+    parent: Optional[Query]
+    kind: str
+    clause: Any
+    session: Any
+
+    @classmethod
+    def start(cls: type[Self], root: Root, session: Any = None) -> Self:
+        """Return a query without clauses."""
+        made = _new(cls)
+        made.root = root
+        made.parent = None
+        made.kind = ""
+        made.clause = None
+        made.key = root.key
+        made.binds = root.binds
+        made.session = session
+        return made
+
+    def extended(self: Self, kind: str, clause: Any, key: Any, binds: tuple[Any, ...] = ()) -> Self:
+        """Return the query with one more clause."""
+        made = _new(self.__class__)
+        made.root = self.root
+        made.parent = self
+        made.kind = kind
+        made.clause = clause
+        made.key = (self.key, kind, key)
+        made.binds = self.binds + binds if binds else self.binds
+        made.session = self.session
+        return made
+
+    def clauses(self) -> list[tuple[str, Any]]:
+        """Return the clauses in the order in which they were added."""
+        found: list[tuple[str, Any]] = []
+        query: Optional[Query] = self
+        while query is not None and query.parent is not None:
+            found.append((query.kind, query.clause))
+            query = query.parent
+        found.reverse()
+        return found
+
+    def has(self, kind: str) -> bool:
+        """Whether a clause of this kind was added."""
+        query: Optional[Query] = self
+        while query is not None:
+            if query.kind == kind:
+                return True
+            query = query.parent
+        return False
+
+    def rebound(self, cls: type[Self], session: Any) -> Self:
+        """Return the same query as another class, bound to a session or to none."""
+        made = _new(cls)
+        for name in ("root", "parent", "kind", "clause", "key", "binds"):
+            setattr(made, name, getattr(self, name))
+        made.session = session
+        return made
+
+    def statement(self) -> Any:
+        """Return the SQL statement of the query, for use as a subquery."""
+        from blaze.query.build import build
+
+        return build(self, "rows").statement
+
+    def __repr__(self) -> str:
+        what = self.root.mapper.name if self.root.mapper is not None else ", ".join(str(n) for n in self.root.labels)
+        return f"<{type(self).__name__} of {what}>"
+
+    def __bool__(self) -> bool:
+        raise QueryError("a query has no truth value; use exists(), or all() for a list")
+
+    @property
+    def _mapper(self) -> Any:
+        mapper = self.root.mapper
+        if mapper is None:
+            source = self.root.source
+            raise QueryError(f"this needs a query for objects, as in query({source.name.title()}), not for columns")
+        return mapper
+
+    def _expressions(self: Self, kind: str, conditions: Sequence[Any]) -> Self:
+        if len(conditions) == 1:
+            (only,) = conditions
+            if isinstance(only, Expression):
+                return self.extended(kind, conditions, only.key, only.binds)
+        if not conditions:
+            return self
+        binds: tuple[Any, ...] = ()
+        keys = []
+        for condition in conditions:
+            if not isinstance(condition, Expression):
+                raise QueryError(self._refusal(kind, condition))
+            keys.append(condition.key)
+            binds += condition.binds
+        return self.extended(kind, tuple(conditions), tuple(keys), binds)
+
+    @staticmethod
+    def _refusal(kind: str, given: Any) -> str:
+        if isinstance(given, bool):
+            return f"{kind}() got {given}: a comparison was made in Python; compare a column, as in Book.price < 20"
+        if isinstance(given, Q):
+            return f"{kind}() takes expressions; give a Q to filter()"
+        return f"{kind}() takes expressions such as Book.price < 20, not {given!r}"
+
+    # --- conditions -------------------------------------------------------------------------------
+
+    def where(self: Self, *conditions: Any) -> Self:
+        """Keep rows for which every expression is true."""
+        return self._expressions("where", conditions)
+
+    def filter(self: Self, *conditions: Any, **lookups: Any) -> Self:
+        """Keep rows for which every `Q` and every `field__lookup=value` is true."""
+        combined = self._condition(conditions, lookups)
+        return self if combined is None else self._expressions("where", (combined,))
+
+    def exclude(self: Self, *conditions: Any, **lookups: Any) -> Self:
+        """Drop rows for which all of these are true."""
+        combined = self._condition(conditions, lookups, True)
+        return self if combined is None else self._expressions("where", (Not(combined),))
+
+    def _condition(self, conditions: Sequence[Any], lookups: dict[str, Any], negated: bool = False) -> Any:
+        mapper = self._mapper
+        combined: Any = None
+        for condition in conditions:
+            if isinstance(condition, Q):
+                part = q_expression(mapper, condition, negated)
+            elif isinstance(condition, Expression):
+                part = condition
+            else:
+                raise QueryError(f"filter() takes Q objects and lookups, not {condition!r}")
+            combined = part if combined is None else Logical("AND", combined, part)
+        for keyword, value in lookups.items():
+            part = lookup(mapper, keyword, value, negated)
+            combined = part if combined is None else Logical("AND", combined, part)
+        return combined
+
+    def having(self: Self, *conditions: Any) -> Self:
+        """Keep groups for which every expression is true."""
+        return self._expressions("having", conditions)
+
+    # --- order and size ---------------------------------------------------------------------------
+
+    def order_by(self: Self, *keys: Any) -> Self:
+        """Order by columns, expressions (`Book.price.desc()`) or names (`"-price"`); later calls add keys."""
+        return self._expressions("order_by", tuple(self._named(key) for key in keys))
+
+    def group_by(self: Self, *keys: Any) -> Self:
+        """Group by columns, expressions or names."""
+        return self._expressions("group_by", tuple(self._named(key) for key in keys))
+
+    def _named(self, key: Any) -> Any:
+        if isinstance(key, RelationPath):
+            raise QueryError(f"{key!r} is a relation; order and group by its columns")
+        if not isinstance(key, str):
+            return key
+        descending = key.startswith("-")
+        name = key[1:] if descending else key
+        found = self._labelled(name)
+        if found is None:
+            found = resolve_path(self._mapper, name.split("__"))
+            if isinstance(found, RelationPath):
+                raise QueryError(f"{name!r} is a relation; order and group by its columns")
+        return found.desc() if descending else found
+
+    def _labelled(self, name: str) -> Any:
+        for item in self.root.items:
+            if isinstance(item, Label) and item.name == name:
+                return item
+        for kind, clause in self.clauses():
+            if kind == "annotate":
+                for label in clause:
+                    if label.name == name:
+                        return label
+        if self.root.mapper is None:
+            for item in self.root.items:
+                if isinstance(item, Column) and item.column.attribute == name:
+                    return item
+        return None
+
+    def limit(self: Self, count: Optional[int]) -> Self:
+        """Return at most so many rows; None is no limit."""
+        return self._count("limit", count)
+
+    def offset(self: Self, count: Optional[int]) -> Self:
+        """Skip so many rows."""
+        return self._count("offset", count)
+
+    def _count(self: Self, kind: str, count: Optional[int]) -> Self:
+        if count is None:
+            return self.extended(kind, None, None)
+        if count.__class__ is not int or count < 0:
+            raise QueryError(f"{kind}() takes a whole number from 0 on, not {count!r}")
+        return self.extended(kind, count, "n", (count,))
+
+    def sliced(self: Self, index: slice) -> Self:
+        """Return the query for a slice with non-negative bounds and no step."""
+        start, stop = index.start or 0, index.stop
+        if index.step is not None or start < 0 or (stop is not None and stop < 0):
+            raise QueryError("a query takes slices with non-negative bounds and no step, as in query[10:20]")
+        if self.has("limit") or self.has("offset"):
+            raise QueryError("the query has a limit or offset already; slice the list that all() returns")
+        query = self if stop is None else self.limit(max(stop - start, 0))
+        return query.offset(start) if start else query
+
+    def distinct(self: Self, *on: Any) -> Self:
+        """Drop duplicate rows; with columns, keep the first row of each of their values (where the backend can)."""
+        if not on:
+            return self.extended("distinct", (), None)
+        return self._expressions("distinct", on)
+
+    # --- tables -----------------------------------------------------------------------------------
+
+    def join(self: Self, target: Any, on: Optional[Any] = None) -> Self:
+        """Join a relation (`Author.books`), or a model `on` a condition; columns of the target can then be used."""
+        return self._join("inner", target, on)
+
+    def left_join(self: Self, target: Any, on: Optional[Any] = None) -> Self:
+        """Join like `join`, and keep rows that have no counterpart."""
+        return self._join("left", target, on)
+
+    def _join(self: Self, kind: str, target: Any, on: Optional[Any]) -> Self:
+        if isinstance(target, str):
+            target = resolve_path(self._mapper, target.replace(".", "__").split("__"))
+        if isinstance(target, RelationPath):
+            source = target.source
+        elif isinstance(target, type) and getattr(target, "__mapper__", None) is not None:
+            target.__mapper__.registry.configure(target.__mapper__)
+            source = target.__mapper__.source
+            if on is None:
+                raise QueryError(f"join({target.__name__}) needs on=...; or join a relation such as Author.books")
+        else:
+            raise QueryError(f"join() takes a relation such as Author.books, or a model with on=, not {target!r}")
+        if on is not None and not isinstance(on, Expression):
+            raise QueryError(self._refusal("join", on))
+        key = (kind, source.key, None if on is None else on.key)
+        return self.extended("join", (kind, source, on), key, () if on is None else on.binds)
+
+    # --- what is loaded ---------------------------------------------------------------------------
+
+    def annotate(self: Self, **expressions: Any) -> Any:
+        """Add computed values; they are attributes of the objects, or further columns of the rows."""
+        labels = []
+        for name, expression in expressions.items():
+            if not isinstance(expression, Expression):
+                raise QueryError(self._refusal("annotate", expression))
+            mapper = self.root.mapper
+            if mapper is not None and (name in mapper.attributes or name in mapper.relations):
+                raise QueryError(f"annotate({name}=...): {mapper.name} has a field of that name; choose another")
+            labels.append(expression.label(name))
+        binds: tuple[Any, ...] = ()
+        for label in labels:
+            binds += label.binds
+        keys = tuple((label.key, label.name) for label in labels)
+        return self.extended("annotate", tuple(labels), keys, binds)
+
+    def include(self: Self, *paths: Any) -> Self:
+        """Load relations with the result: one more statement for each, whatever the size."""
+        return self._load("include", paths)
+
+    def prefetch_related(self: Self, *paths: Any) -> Self:
+        """Load relations of any kind by one more statement each; names nest: `"author__books"`."""
+        return self._load("include", paths)
+
+    def select_related(self: Self, *paths: Any) -> Self:
+        """Load to-one relations in the same statement by joins; raise `QueryError` for to-many relations."""
+        resolved = self._paths(paths)
+        for path in resolved:
+            many = next((step for step in path.steps if step.many), None)
+            if many is not None:
+                raise QueryError(
+                    f"select_related({'.'.join(path.names)}): {many.owner.name}.{many.name} has many rows; "
+                    "use prefetch_related() or include()"
+                )
+        return self.extended("select_related", resolved, tuple(path.source.key for path in resolved))
+
+    def _load(self: Self, kind: str, paths: Sequence[Any]) -> Self:
+        resolved = self._paths(paths)
+        return self.extended(kind, resolved, tuple(path.source.key for path in resolved))
+
+    def _paths(self, paths: Sequence[Any]) -> tuple[RelationPath, ...]:
+        mapper = self._mapper
+        found = []
+        for path in paths:
+            if isinstance(path, str):
+                path = resolve_path(mapper, path.replace(".", "__").split("__"))
+            if not isinstance(path, RelationPath):
+                raise QueryError(f"{path!r} is no relation; give one such as Book.author or 'author'")
+            if path.root is not mapper:
+                raise QueryError(f"{path!r} does not start at {mapper.name}, which is what the query selects")
+            found.append(path)
+        return tuple(found)
+
+    def only(self: Self, *columns: Any) -> Self:
+        """Load these columns and the key; others are loaded when they are first read."""
+        names = self._attribute_names(columns)
+        return self.extended("only", names, names)
+
+    def defer(self: Self, *columns: Any) -> Self:
+        """Leave these columns out; they are loaded when they are first read."""
+        names = self._attribute_names(columns)
+        return self.extended("defer", names, names)
+
+    def _attribute_names(self, columns: Sequence[Any]) -> tuple[str, ...]:
+        mapper = self._mapper
+        names = []
+        for column in columns:
+            if isinstance(column, Column):
+                column = column.column.attribute
+            attribute, _ = mapper.resolve(column)
+            if attribute is None:
+                raise QueryError(f"{mapper.name}.{column} is a relation; only() and defer() take columns")
+            names.append(attribute.name)
+        return tuple(names)
+
+    def lazy(self: Self, mode: str) -> Self:
+        """Say what a lazy access on the loaded objects does: `"batch"` loads, `"raise"` raises `NotLoadedError`."""
+        if mode not in _LAZY:
+            raise QueryError(f"lazy() takes 'batch' or 'raise', not {mode!r}")
+        return self.extended("lazy", mode, mode)
+
+    def for_update(
+        self: Self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Any] = ()
+    ) -> Self:
+        """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row locks."""
+        sources = []
+        for item in of:
+            mapper = getattr(item, "__mapper__", None)
+            sources.append(item.source if isinstance(item, RelationPath) or mapper is None else mapper.source)
+        clause = (nowait, skip_locked, tuple(sources))
+        return self.extended("for_update", clause, (nowait, skip_locked, tuple(s.key for s in sources)))
+
+    # --- several queries --------------------------------------------------------------------------
+
+    def with_cte(self: Self, cte: Any) -> Self:
+        """Put a common table expression before the statement."""
+        binds = cte.query.binds if cte.step is None else cte.query.binds + cte.step.binds
+        return self.extended("with_cte", cte, cte.key, binds)
+
+    def union(self: Self, *others: Query, all: bool = False) -> Self:
+        """Add the rows of other queries of the same shape; duplicates go unless `all`."""
+        return self._compound("UNION ALL" if all else "UNION", others)
+
+    def intersect(self: Self, *others: Query) -> Self:
+        """Keep the rows that the other queries have too."""
+        return self._compound("INTERSECT", others)
+
+    def except_(self: Self, *others: Query) -> Self:
+        """Drop the rows that the other queries have."""
+        return self._compound("EXCEPT", others)
+
+    def _compound(self: Self, operation: str, others: Sequence[Query]) -> Self:
+        query = self
+        for other in others:
+            if not isinstance(other, Query):
+                raise QueryError(f"{operation} takes queries, not {other!r}")
+            query = query.extended("compound", (operation, other), (operation, other.key), other.binds)
+        return query
+
