@@ -1,0 +1,85 @@
+"""Queries: every building method keeps the type of the result."""
+
+from decimal import Decimal
+from typing import Optional
+
+from typing_extensions import assert_type
+
+from blaze import Delete, Insert, Q, Row, Select, Session, Update, func
+from tests.typing.accept_models import Author, Book, Everything
+
+
+def building(session: Session, author: Author) -> None:
+    books = (
+        session.query(Book)
+        .where(Book.price < 20, Book.author.name.startswith("Ursula"))
+        .where(Book.author == author)
+        .where(~(Book.editor == author) | Book.editor.is_(None))
+        .include(Book.author, Book.tags)
+        .order_by(Book.price.desc(), Book.title)
+        .limit(20)
+        .offset(5)
+        .distinct()
+        .all()
+    )
+    assert_type(books, list[Book])
+    assert_type(session.query(Everything).where(Everything.flag).all(), list[Everything])
+    assert_type(session.query(Book).filter(Q(title="x") | Q(price__gt=5), id__in=[1]).all(), list[Book])
+    assert_type(session.query(Book).exclude(title__isnull=True).all(), list[Book])
+    assert_type(session.query(Book).select_related(Book.author).all(), list[Book])
+    assert_type(session.query(Author).prefetch_related("books__tags", Author.books).all(), list[Author])
+    assert_type(session.query(Book).only(Book.title).defer(Book.meta).all(), list[Book])
+    assert_type(session.query(Book).for_update(skip_locked=True).all(), list[Book])
+    assert_type(session.query(Book).lazy("raise").all(), list[Book])
+
+
+def grouping(session: Session) -> None:
+    rows = (
+        session.query(Author.name, func.count(Book.id).label("n"))
+        .join(Author.books)
+        .group_by(Author.name)
+        .having(func.count(Book.id) > 3)
+        .all()
+    )
+    assert_type(rows, list[Row[str, int]])
+    session.query(Author).left_join(Author.books).order_by(Author.name.asc()).all()
+
+
+def unbound(session: Session) -> None:
+    statement = Select(Book).where(Book.author_id == 1)
+    assert_type(statement, Select[Book])
+    assert_type(Select(Author.name, Book.id), Select[Row[str, int]])
+    assert_type(session.exec(statement).all(), list[Book])
+    assert_type(session.exec(statement).first(), Optional[Book])
+    assert_type(session.exec(statement).one(), Book)
+    assert_type(session.exec_one(statement), Optional[Book])
+    assert_type(session.exec(Select(Book.title, Book.price)).all(), list[Row[str, Decimal]])
+    assert_type(session.exec_scalar(Select(Book.title)), Optional[str])
+    assert_type([book.title for book in session.exec(statement)], list[str])
+    session.exec("SELECT 1").all()
+    session.exec_scalar("SELECT count(*) FROM book")
+    session.query(Book).where(Book.id.in_(Select(Book.id))).all()
+
+
+def plans(session: Session) -> None:
+    pair = session.parallel_exec((Select(Author).all(), Select(Book).count()))
+    assert_type(pair, tuple[list[Author], int])
+    one = session.parallel_exec((Select(Book).first(),))
+    assert_type(one, tuple[Optional[Book]])
+    titles, found, newest = session.parallel_exec(
+        (Select(Book.title).scalars(), Select(Book).exists(), Select(Book).one())
+    )
+    assert_type(titles, list[str])
+    assert_type(found, bool)
+    assert_type(newest, Book)
+    authors, books = session.parallel_exec([Select(Author).all(), Select(Book).all()])
+    print(authors, books)
+
+
+def writing(session: Session) -> None:
+    session.exec(Insert(Author).values(name="x"))
+    session.exec(Insert(Author).values([{"name": "x"}, {"name": "y"}]))
+    session.exec(Update(Book).set(price=Decimal(1)).where(Book.id == 1))
+    session.exec(Delete(Book).all_rows())
+    assert_type(session.query(Book).where(Book.id == 1).update(price=Decimal(1)), int)
+    assert_type(session.query(Book).where(Book.id == 1).delete(), int)

@@ -1,0 +1,54 @@
+"""Wrong operands: each marked line must be an error."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from blaze import Session
+from tests.typing.accept_models import Author, Book, Everything
+
+
+def ordering() -> None:
+    print(Book.price < "x")  # error
+    print(Book.id < "x")  # error
+    print(Book.id >= "x")  # error
+    print(Book.title > 5)  # error
+    print(Book.published < "2024-01-01")  # error
+    print(Book.title < Book.id)  # error
+    print(Book.id < None)  # error
+    print(Everything.ratio < Decimal(1))  # error
+
+
+def equality(session: Session, author: Author) -> None:
+    session.query(Book).where(Book.id == "x")  # error
+    session.query(Book).where(Book.title == 5)  # error
+    session.query(Book).where(Book.price != "x")  # error
+    session.query(Book).where(Book.title == Book.id)  # error
+    session.query(Book).where(Book.author == "x")  # error
+    session.query(Book).where(Everything.status == "done")  # error
+    session.query(Book).where(Book.author.name == 5)  # error
+    session.query(Everything).where(not Everything.flag)  # error
+    session.query(Book).where("x" in Book.title)  # error
+
+
+def methods() -> None:
+    Book.id.in_(["x"])  # error
+    Book.title.in_([1])  # error
+    Book.id.in_(5)  # error
+    Book.id.between("a", "b")  # error
+    Book.title.between(1, 2)  # error
+    Book.id.startswith("x")  # error
+    Book.price.contains("x")  # error
+    Book.title.startswith(5)  # error
+    Book.published.like("x")  # error
+    Book.id.is_("x")  # error
+    Book.title.label(5)  # error
+    Book.title.nothing()  # error
+    for each in Book.title:  # error
+        print(each)
+
+
+def logic(now: datetime) -> None:
+    print((Book.id > 1) & 5)  # error
+    print((Book.id > 1) & (now > now))  # error
+    print((Book.id > 1) | "x")  # error
+    print(~Book.title)  # error

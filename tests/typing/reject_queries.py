@@ -1,0 +1,61 @@
+"""Wrong queries and results: each marked line must be an error."""
+
+from typing import Optional
+
+from blaze import Select, Session, func
+from tests.typing.accept_models import Author, Book
+
+
+def arguments(session: Session) -> None:
+    session.query("book")  # error
+    session.query(5)  # error
+    session.query()  # error
+    session.query(Book.title, "x")  # error
+    session.query(Book).where(True)  # error
+    session.query(Book).where("id = 1")  # error
+    session.query(Book).where(Book.title)  # error
+    session.query(Book).where(Book.id)  # error
+    session.query(Book).where(Book.price < "x")  # error
+    session.query(Book).having(5)  # error
+    session.query(Book).limit("5")  # error
+    session.query(Book).order_by(5)  # error
+    session.query(Book).lazy("sometimes")  # error
+    session.query(Book).wher(Book.id == 1)  # error
+    func.lower(5)  # error
+    func.count("x")  # error
+
+
+def results(session: Session) -> None:
+    book: Book = session.query(Book).first()  # error
+    authors: list[Author] = session.query(Book).all()  # error
+    name: int = session.query(Author.name).one()[0]  # error
+    one, two = session.query(Book.id, Book.title, Book.price).one()  # error
+    session.query(Author.name, Book.id).one()[2]  # error
+    print(session.query(Book).one().titel)  # error
+    print(session.query(Book).first().title)  # error
+    rows: list[Book] = session.query(Book.title).all()  # error
+    print(book, authors, name, one, two, rows)
+
+
+def sessions(session: Session) -> None:
+    session.get("Book", 1)  # error
+    session.get(5, 1)  # error
+    print(session.get(Book, 1).title)  # error
+    author: Author = session.get_one(Book, 1)  # error
+    session.add(Book)  # error
+    session.add("x")  # error
+    session.add_all(Book)  # error
+    session.exec(5)  # error
+    session.exec(Book)  # error
+    print(author)
+
+
+def unbound(session: Session) -> None:
+    books: list[Book] = Select(Book).all()  # error
+    for book in Select(Book):  # error
+        print(book)
+    for book in Select(Book).all():  # error
+        print(book)
+    authors: list[Author] = session.exec(Select(Book)).all()  # error
+    count: Optional[str] = session.parallel_exec((Select(Book).count(),))[0]  # error
+    print(books, authors, count)
