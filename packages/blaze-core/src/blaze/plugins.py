@@ -196,7 +196,7 @@ class Registry:
         return manager, errors
 
     def plugins(self, load: bool = False) -> list[PluginInfo]:
-        """List every plugin of every group; with ``load`` each is loaded first, so that broken ones are seen."""
+        """List every plugin of every group; ``load`` loads each first, so that broken ones are seen."""
         infos: list[PluginInfo] = []
         for group in GROUPS:
             if load:

@@ -36,9 +36,20 @@ class Prepared(NamedTuple):
 class Adapter(Protocol):
     """Open blocking connections through one driver; holds no state of any connection and knows no models."""
 
-    name: str
-    driver: str
-    dialect: Dialect
+    @property
+    def name(self) -> str:
+        """Give the scheme of its DSNs."""
+        ...
+
+    @property
+    def driver(self) -> str:
+        """Give the name of the driver."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """Give the dialect as seen through this driver; always the same object."""
+        ...
 
     def prepare(self, config: ConnectionConfig) -> Prepared:
         """Check the configuration once per engine and make it final; the engine's async side uses the result
@@ -56,9 +67,20 @@ class Adapter(Protocol):
 class AsyncAdapter(Protocol):
     """Open connections for an event loop through one driver; otherwise like ``Adapter``."""
 
-    name: str
-    driver: str
-    dialect: Dialect
+    @property
+    def name(self) -> str:
+        """Give the scheme of its DSNs."""
+        ...
+
+    @property
+    def driver(self) -> str:
+        """Give the name of the driver."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """Give the dialect as seen through this driver; always the same object."""
+        ...
 
     def prepare(self, config: ConnectionConfig) -> Prepared:
         """Check the configuration once per engine and make it final."""

@@ -156,7 +156,7 @@ def _known_options(scheme: str, given: Mapping[str, Any]) -> Mapping[str, Option
 
 
 def _split(secret: Secret) -> _Parts:
-    """Take a DSN apart; reports problems instead of raising, so that no traceback passes through this frame."""
+    """Take a DSN apart; report problems instead of raising, so that no traceback shows this frame."""
     dsn = secret.reveal()
     match = _SCHEME.match(dsn)
     if match is None:

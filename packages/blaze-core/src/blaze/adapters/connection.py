@@ -23,7 +23,20 @@ class Connection(Protocol):
     state.
     """
 
-    usable: bool
+    @property
+    def usable(self) -> bool:
+        """Say whether the connection may be used again; False is for good."""
+        ...
+
+    @property
+    def keep_on_fork(self) -> bool:
+        """Say whether it may stay open, idle, in a process that forks; the pool closes others just before."""
+        ...
+
+    @property
+    def needs_reset(self) -> bool:
+        """Say whether ``reset`` has anything to undo; the pool asks at every release, so it must be cheap."""
+        ...
 
     @property
     def in_transaction(self) -> bool:
@@ -54,7 +67,7 @@ class Connection(Protocol):
         ...
 
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Iterator[list[Row]]:
-        """Give the rows in lists of at most ``size``, in constant memory; close the iterator to stop early."""
+        """Give the rows in lists of at most ``size``, in constant memory; close it to stop early."""
         ...
 
     def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
@@ -103,7 +116,20 @@ class AsyncConnection(Protocol):
     cancellation goes on, or ``usable`` turns False.
     """
 
-    usable: bool
+    @property
+    def usable(self) -> bool:
+        """Say whether the connection may be used again; False is for good."""
+        ...
+
+    @property
+    def keep_on_fork(self) -> bool:
+        """Say whether it may stay open, idle, in a process that forks; the pool closes others just before."""
+        ...
+
+    @property
+    def needs_reset(self) -> bool:
+        """Say whether ``reset`` has anything to undo; the pool asks at every release, so it must be cheap."""
+        ...
 
     @property
     def in_transaction(self) -> bool:
@@ -169,6 +195,10 @@ class AsyncConnection(Protocol):
 
     async def close(self) -> None:
         """Close for good; never raises for a connection that is already broken."""
+        ...
+
+    def terminate(self) -> None:
+        """Close without waiting, for a connection of unknown state or of a loop that is gone."""
         ...
 
     def detach(self) -> None:

@@ -103,9 +103,8 @@ class Dialect:
         """
         canonical = " ".join(name.replace("_", " ").replace("-", " ").upper().split())
         if canonical not in self.features.isolation_levels:
-            raise ConfigurationError(
-                f"{self.name} has no isolation level {name!r}{suggest(canonical, self.features.isolation_levels)}"
-            )
+            near = suggest(canonical, self.features.isolation_levels)
+            raise ConfigurationError(f"{self.name} has no isolation level {name!r}{near}")
         return canonical
 
     # DDL

@@ -125,7 +125,7 @@ def _is_exact_float(value: int) -> bool:
 
 @dataclass(frozen=True)
 class Numeric(SQLType):
-    """A decimal number: ``precision`` digits in all, ``scale`` of them after the point; None means unlimited."""
+    """A decimal number: ``precision`` digits in all, ``scale`` after the point; None means unlimited."""
 
     precision: Optional[int] = None
     scale: Optional[int] = None

@@ -1,0 +1,170 @@
+"""How Python values are stored in SQLite and read back, exactly.
+
+Every function takes one value that is not None. Those without a check of their own are C-level callables.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any, Optional
+
+from blaze.dialects import types as t
+from blaze.errors import DataError
+
+__all__ = ["array_decoder", "array_encoder", "decoder", "encoder"]
+
+Codec = Callable[[Any], Any]
+
+_UTC = dt.timezone.utc
+_JSON = t.Json()
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_read_json = json.JSONDecoder().decode
+
+
+def _refuse(problem: Optional[str]) -> DataError:
+    return DataError(f"the value cannot be stored: {problem}")
+
+
+def encode_float(value: Any) -> Any:
+    """Refuse NaN, which SQLite would store as NULL without a word."""
+    if value != value:
+        raise _refuse(t.Float().check(value))
+    return value
+
+
+def decimal_encoder(type_: t.Numeric) -> Codec:
+    """Give the encoder of a decimal column; it refuses what does not fit, because SQLite would not."""
+    check = type_.check
+    scale = type_.scale or 0
+    longest = None if type_.precision is None else type_.precision - scale
+
+    def encode(value: Any) -> str:
+        text = str(value)
+        if value.__class__ is not Decimal or "E" in text or "N" in text or "I" in text:
+            problem = check(value)
+            if problem:
+                raise _refuse(problem)
+            return format(Decimal(value), "f")
+        if longest is not None:
+            point = text.find(".")
+            whole, fraction = (point, len(text) - point - 1) if point >= 0 else (len(text), 0)
+            if whole > longest or fraction > scale:  # perhaps only a sign, a lone 0 or zeros at the end
+                problem = check(value)
+                if problem:
+                    raise _refuse(problem)
+        return text
+
+    return encode
+
+
+def decode_decimal(value: Any) -> Decimal:
+    """Read a decimal; numbers of foreign tables come as int or float and are read as they print."""
+    return Decimal(value) if value.__class__ is str else Decimal(repr(value))
+
+
+def encode_moment(value: dt.datetime) -> str:
+    """Write an aware datetime in UTC, always with six digits, so that texts sort as moments do."""
+    if value.tzinfo is not _UTC:
+        problem = _AWARE.check(value)
+        if problem:
+            raise _refuse(problem)
+        value = value.astimezone(_UTC)
+    return value.isoformat(" ", "microseconds")
+
+
+def encode_naive(value: dt.datetime) -> str:
+    """Write a naive datetime, always with six digits."""
+    if value.tzinfo is not None:
+        raise _refuse(_NAIVE.check(value))
+    return value.isoformat(" ", "microseconds")
+
+
+def encode_time(value: dt.time) -> str:
+    """Write a time of day, always with six digits."""
+    if value.tzinfo is not None:
+        raise _refuse(t.Time().check(value))
+    return value.isoformat("microseconds")
+
+
+def encode_date(value: dt.date) -> str:
+    """Write a day; a datetime is refused rather than cut."""
+    if value.__class__ is not dt.date:
+        problem = t.Date().check(value)
+        if problem:
+            raise _refuse(problem)
+    return value.isoformat()
+
+
+def encode_json(value: Any) -> str:
+    """Write a JSON document compactly; what would not come back equal is refused."""
+    problem = _JSON.check(value)
+    if problem:
+        raise _refuse(problem)
+    return _write_json(value)
+
+
+_AWARE = t.DateTime(timezone=True)
+_NAIVE = t.DateTime(timezone=False)
+
+_ENCODERS: dict[type, Codec] = {
+    t.Float: encode_float,
+    t.Date: encode_date,
+    t.Time: encode_time,
+    t.Interval: dt.timedelta(microseconds=1).__rfloordiv__,  # type: ignore[attr-defined]
+    t.Uuid: str,
+    t.Json: encode_json,
+}
+_DECODERS: dict[type, Codec] = {
+    t.Boolean: bool,
+    t.Numeric: decode_decimal,
+    t.Date: dt.date.fromisoformat,
+    t.Time: dt.time.fromisoformat,
+    t.DateTime: dt.datetime.fromisoformat,
+    t.Interval: partial(dt.timedelta, 0, 0),
+    t.Uuid: uuid.UUID,
+    t.Json: _read_json,
+}
+
+
+def encoder(type_: t.SQLType) -> Optional[Codec]:
+    """Give the encoder of a type that is not an array, or None when sqlite3 takes the value as it is."""
+    if isinstance(type_, t.Numeric):
+        return decimal_encoder(type_)
+    if isinstance(type_, t.DateTime):
+        return encode_moment if type_.timezone else encode_naive
+    return _ENCODERS.get(type(type_))
+
+
+def decoder(type_: t.SQLType) -> Optional[Codec]:
+    """Give the decoder of a type that is not an array, or None when sqlite3 gives the value as it is."""
+    return _DECODERS.get(type(type_))
+
+
+def array_encoder(item: t.SQLType, encode: Optional[Codec]) -> Codec:
+    """Give the encoder of a list kept as JSON; ``encode`` is that of its items."""
+    write = bytes.hex if isinstance(item, t.Binary) else encode
+
+    def encode_array(values: Any) -> str:
+        stored = (
+            list(values) if write is None else [None if value is None else write(value) for value in values]
+        )
+        return encode_json(stored)
+
+    return encode_array
+
+
+def array_decoder(item: t.SQLType, decode: Optional[Codec]) -> Codec:
+    """Give the decoder of a list kept as JSON; ``decode`` is that of its items."""
+    read = bytes.fromhex if isinstance(item, t.Binary) else decode
+    if read is None:
+        return _read_json
+
+    def decode_array(text: str) -> list[Any]:
+        return [None if value is None else read(value) for value in _read_json(text)]
+
+    return decode_array
