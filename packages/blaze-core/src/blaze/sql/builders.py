@@ -54,6 +54,10 @@ class _Builder:
         self._columns: list[Placed] = []
         self._ctes: list[PlacedCTE] = []
 
+    def skip(self, binds: Iterable[Any]) -> None:
+        """Pass over binds of a clause that this statement leaves out."""
+        self._binds += binds
+
     def _place(self, clause: str, expression: Any) -> Placed:
         if not isinstance(expression, Expression):
             if not isinstance(expression, Selectable):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from blaze.sql.expressions import Bind, Expression, T, bind_for
 from blaze.sql.json_items import JsonItem
+from blaze.sql.values import comparison_type
 
 if TYPE_CHECKING:
     from blaze.sql.source import Source
@@ -28,7 +29,7 @@ class Column(Expression[T]):
         self.key = intern(f"{source.key}.{column.name}")
         self.binds = ()
         self.type = column.type
-        self.bind = bind_for(column.type)
+        self.bind = bind_for(comparison_type(column.type))
         self.nullable = column.nullable or (source.outer and not source.plural)
 
     @property

@@ -23,6 +23,7 @@ from blaze.sql.values import (
     SMALLEST,
     STRING,
     arithmetic_type,
+    comparison_type,
     fast_classes,
     objection,
     type_for,
@@ -60,7 +61,7 @@ class Expression(Generic[T]):
     @property
     def bind(self) -> Bind[Any]:
         """The leaf for a value that meets this expression."""
-        return bind_for(self.type) if self.type is not None else UNTYPED
+        return bind_for(comparison_type(self.type)) if self.type is not None else UNTYPED
 
     def __bool__(self) -> NoReturn:
         raise QueryError(

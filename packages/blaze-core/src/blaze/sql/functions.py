@@ -189,7 +189,7 @@ def _expression(value: Any) -> Expression[Any]:
 def case(
     *whens: tuple[Expression[bool], Union[S, Expression[S]]], else_: Union[S, Expression[S], None] = None
 ) -> Case[S]:
-    """Choose by conditions: `case((Book.price < 5, "cheap"), else_="dear")`; without `else_` the rest is NULL."""
+    """Choose by conditions: `case((Book.price < 5, "cheap"), else_="dear")`; without `else_`, else NULL."""
     if not whens:
         raise QueryError("case() needs at least one (condition, value)")
     typed = next((value for _, value in whens if isinstance(value, Expression)), None)
@@ -265,8 +265,8 @@ class _Functions:
         """Count rows, or values that are not NULL."""
         if expression is None and distinct:
             raise QueryError("count(distinct=True) needs an expression whose values are counted")
-        arguments = () if expression is None else (expression,)
-        return Function("count", arguments, INTEGER, aggregate=True, distinct=distinct)
+        counted: list[Expression[Any]] = [] if expression is None else [expression]
+        return Function("count", counted, INTEGER, aggregate=True, distinct=distinct)
 
     def sum(self, expression: Expression[S], *, distinct: bool = False) -> Function[S]:
         """Add up values; NULL when there is none."""
@@ -274,7 +274,7 @@ class _Functions:
         return Function("sum", (expression,), kind, aggregate=True, distinct=distinct)
 
     @overload
-    def avg(
+    def avg(  # type: ignore[overload-overlap]  # Expression[None] would fit both
         self, expression: Expression[Optional[Decimal]], *, distinct: bool = False
     ) -> Function[Decimal]: ...
     @overload
@@ -298,8 +298,8 @@ class _Functions:
 
     def string_agg(self, expression: Text, separator: str = ",", *, distinct: bool = False) -> Function[str]:
         """Join texts of a group."""
-        arguments = (expression, Literal(separator, STRING))
-        return Function("string_agg", arguments, STRING, aggregate=True, distinct=distinct)
+        joined: list[Expression[Any]] = [expression, Literal(separator, STRING)]
+        return Function("string_agg", joined, STRING, aggregate=True, distinct=distinct)
 
     # Texts.
 
@@ -325,7 +325,7 @@ class _Functions:
 
     def substr(self, expression: Text, start: int, length: Optional[int] = None) -> Function[str]:
         """Cut out characters; the first is number 1."""
-        places = (Literal(start, INTEGER),) if length is None else (Literal(start), Literal(length))
+        places: list[Literal[int]] = [Literal(each, INTEGER) for each in (start, length) if each is not None]
         return Function("substr", (expression, *places), STRING)
 
     # Numbers.
@@ -336,7 +336,7 @@ class _Functions:
 
     def round(self, expression: Expression[S], digits: int = 0) -> Function[S]:
         """Round to digits after the point."""
-        places = (Literal(digits, INTEGER),) if digits else ()
+        places: list[Literal[int]] = [Literal(digits, INTEGER)] if digits else []
         return Function("round", (expression, *places), expression.type)
 
     # Values of any type.

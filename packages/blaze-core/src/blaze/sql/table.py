@@ -104,9 +104,8 @@ class Table:
         self.by_name: dict[str, TableColumn] = {}
         for column in columns:
             self.add(column)
-        if primary_key is None:
-            primary_key = [each for each in self.columns if each.primary_key]
-        self.primary_key: tuple[TableColumn, ...] = tuple(primary_key)
+        keys = [column for column in columns if column.primary_key]
+        self.primary_key: tuple[TableColumn, ...] = tuple(keys if primary_key is None else primary_key)
 
     def add(self, column: TableColumn) -> TableColumn:
         """Take in a column; raise `QueryError` when the name is taken or the column has another table."""

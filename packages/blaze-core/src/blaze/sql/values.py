@@ -113,6 +113,13 @@ def fast_classes(type: SQLType) -> frozenset[type]:
     return _FAST.get(type.__class__, _NOTHING)
 
 
+def comparison_type(type: SQLType) -> SQLType:
+    """Return the type of values that meet this type in a comparison: without limits on length and digits."""
+    if type.__class__ is String:
+        return STRING
+    return NUMERIC if type.__class__ is Numeric else type
+
+
 def objection(type: SQLType, value: Any) -> Optional[str]:
     """Return why a value cannot be compared with this type, None when it can.
 

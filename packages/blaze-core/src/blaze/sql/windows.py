@@ -35,14 +35,10 @@ class Window:
     ) -> None:
         self.partition = _listed(partition_by)
         self.order = _listed(order_by)
-        frames = [
-            (unit, frame)
-            for unit, frame in (("ROWS", rows), ("RANGE", range), ("GROUPS", groups))
-            if frame is not None
-        ]
-        if len(frames) > 1:
+        if sum(frame is not None for frame in (rows, range, groups)) > 1:
             raise QueryError("a window has one frame: give rows, range or groups, not several")
-        self.unit, self.frame = frames[0] if frames else (None, None)
+        self.frame = rows or range or groups
+        self.unit = "ROWS" if rows else "RANGE" if range else "GROUPS"
         if self.frame is not None:
             _check_frame(self.frame)
         if exclude is not None and (exclude not in _EXCLUDABLE or self.frame is None):

@@ -1,0 +1,219 @@
+"""Compiled statements: the SQL text, and a function from the statement's binds to the driver's parameters."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from blaze.dialects.dialect import Dialect
+
+Encoder = Optional[Callable[[Any], Any]]
+Binds = tuple[Any, ...]
+Params = Callable[[Binds], Sequence[Any]]
+
+
+class Slot(NamedTuple):
+    """One placeholder: which bind, its encoder, whether it may be None, whether its list is expanded."""
+
+    start: int
+    encoder: Encoder = None
+    optional: bool = False
+    expand: bool = False
+
+
+class Rows(NamedTuple):
+    """The placeholders of rows of plain values, which lie flat in the binds; one encoder per column."""
+
+    start: int
+    rows: int
+    encoders: tuple[Encoder, ...]
+
+
+class Spread(NamedTuple):
+    """The placeholders of one bind that is a list of `length` values."""
+
+    start: int
+    length: int
+    encoder: Encoder
+
+
+Piece = Union[str, Slot, Rows, Spread]
+
+
+class Compiled:
+    """SQL for one dialect. `params(binds)` gives the driver's parameters.
+
+    Where lists are expanded, text and parameters depend on the lists' lengths: `dynamic` is True, `sql` is
+    the text for empty lists, and `render(binds)` gives both. `render` is right for every statement.
+    """
+
+    __slots__ = ("dynamic", "params", "sql")
+
+    def __init__(self, sql: str, params: Params) -> None:
+        self.sql = sql
+        self.params = params
+        self.dynamic = False
+
+    def render(self, binds: Binds) -> tuple[str, Sequence[Any]]:
+        """Return the text and the parameters for these binds."""
+        return self.sql, self.params(binds)
+
+
+class Expanding(Compiled):
+    """A statement with a list that becomes one placeholder per value; texts are kept by length."""
+
+    __slots__ = ("_dialect", "_pieces", "_texts", "empty")
+
+    def __init__(self, dialect: Dialect, pieces: Sequence[Piece], empty: str) -> None:
+        self._dialect = dialect
+        self._pieces = pieces
+        self.empty = empty
+        self._texts: dict[tuple[int, ...], tuple[str, Params]] = {}
+        self.sql = self._compile(tuple([0 for piece in pieces if isinstance(piece, Slot) and piece.expand]))[
+            0
+        ]
+        self.params = lambda binds: self.render(binds)[1]
+        self.dynamic = True
+
+    def render(self, binds: Binds) -> tuple[str, Sequence[Any]]:
+        lists = [piece.start for piece in self._pieces if isinstance(piece, Slot) and piece.expand]
+        padded = list(binds)
+        for index in lists:
+            padded[index] = _padded(binds[index])
+        lengths = tuple([len(padded[index]) for index in lists])
+        found = self._texts.get(lengths)
+        if found is None:
+            if len(self._texts) >= 32:
+                self._texts.clear()
+            found = self._texts[lengths] = self._compile(lengths)
+        return found[0], found[1](tuple(padded))
+
+    def _compile(self, lengths: tuple[int, ...]) -> tuple[str, Params]:
+        left = iter(lengths)
+        pieces: list[Piece] = []
+        for piece in self._pieces:
+            if isinstance(piece, Slot) and piece.expand:
+                length = next(left)
+                pieces.append(Spread(piece.start, length, piece.encoder) if length else self.empty)
+            else:
+                pieces.append(piece)
+        return assemble(self._dialect, pieces)
+
+
+def _padded(values: Sequence[Any]) -> Sequence[Any]:
+    """Repeat the last value up to a round length, so that few texts serve all lists."""
+    size = len(values)
+    if size <= 4 or size > 1024:
+        return values
+    return (*values, *([values[-1]] * ((1 << (size - 1).bit_length()) - size)))
+
+
+def assemble(dialect: Dialect, pieces: Sequence[Piece]) -> tuple[str, Params]:
+    """Return the text with the dialect's placeholders, and the function that gives their values."""
+    texts: list[str] = []
+    taken: list[Piece] = []
+    places: dict[tuple[int, Encoder], int] = {}
+    numbered = dialect.paramstyle == "numeric"
+    used = 0
+    # Where %s is the placeholder, a driver that gets parameters reads %% as a plain percent sign.
+    doubled = dialect.paramstyle == "format" and any(not isinstance(piece, str) for piece in pieces)
+
+    def marks(width: int) -> str:
+        nonlocal used
+        used += width
+        return ", ".join([dialect.placeholder(place) for place in range(used - width + 1, used + 1)])
+
+    for piece in pieces:
+        if isinstance(piece, str):
+            texts.append(piece.replace("%", "%%") if doubled else piece)
+            continue
+        if isinstance(piece, Slot):
+            known = places.get((piece.start, piece.encoder)) if numbered else None
+            if known is not None:
+                texts.append(dialect.placeholder(known))
+                continue
+            texts.append(marks(1))
+            places[piece.start, piece.encoder] = used
+        elif isinstance(piece, Spread):
+            texts.append(marks(piece.length))
+        else:
+            texts.append(", ".join([f"({marks(len(piece.encoders))})" for _ in range(piece.rows)]))
+        taken.append(piece)
+    return "".join(texts), _params(taken)
+
+
+def _identity(binds: Binds) -> Binds:
+    return binds
+
+
+def _params(taken: Sequence[Piece]) -> Params:
+    """Generate the function that picks and encodes parameters; the identity where nothing is to be done."""
+    position = 0
+    for piece in taken:
+        if isinstance(piece, Slot) and piece.encoder is None and piece.start == position:
+            position += 1
+        elif isinstance(piece, Rows) and not any(piece.encoders) and piece.start == position:
+            position += piece.rows * len(piece.encoders)
+        else:
+            return _generate(taken)
+    return _identity
+
+
+def _generate(taken: Sequence[Piece]) -> Params:
+    names: dict[str, Any] = {}
+
+    def encoded(value: str, encoder: Encoder, optional: bool) -> str:
+        if encoder is None:
+            return value
+        name = next((known for known, each in names.items() if each is encoder), f"e{len(names)}")
+        names[name] = encoder
+        return f"None if {value} is None else {name}({value})" if optional else f"{name}({value})"
+
+    def source_of(piece: Piece) -> str:
+        if isinstance(piece, Slot):
+            return encoded(f"b[{piece.start}]", piece.encoder, piece.optional)
+        if isinstance(piece, Spread):
+            listed = f"b[{piece.start}]"
+            return (
+                f"*{listed}"
+                if piece.encoder is None
+                else f"*map({encoded('', piece.encoder, False)[:-2]}, {listed})"
+            )
+        assert isinstance(piece, Rows)
+        width = len(piece.encoders)
+        stop = piece.start + piece.rows * width
+        if not any(piece.encoders):
+            return f"*b[{piece.start}:{stop}]"
+        if piece.rows == 1:
+            each = [encoded(f"b[{piece.start + n}]", e, True) for n, e in enumerate(piece.encoders)]
+            return ",\n        ".join(each)
+        each = [encoded(f"b[i + {n}]", encoder, True) for n, encoder in enumerate(piece.encoders)]
+        return f"*[v for i in range({piece.start}, {stop}, {width}) for v in ({', '.join(each)},)]"
+
+    body = "".join([f"        {source_of(piece)},\n" for piece in taken])
+    exec(_code(f"def params(b):\n    return (\n{body}    )\n"), names)
+    made: Params = names["params"]
+    return made
+
+
+_codes: dict[str, CodeType] = {}
+_serials = count(1)
+
+
+def _code(source: str) -> CodeType:
+    """Compile a source once; its text is registered so that tracebacks show it."""
+    found = _codes.get(source)
+    if found is None:
+        if len(_codes) >= 2048:
+            for code in _codes.values():
+                linecache.cache.pop(code.co_filename, None)
+            _codes.clear()
+        filename = f"<blaze params {next(_serials)}>"
+        found = _codes[source] = compile(source, filename, "exec")
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    return found

@@ -1,0 +1,144 @@
+"""Conditions over to-many paths, as a mixin of the compiler.
+
+A condition on a path with a to-many step that is not joined becomes EXISTS, so it gives no duplicate parents:
+`Author.books.price > 5` means "has a book dearer than 5". Conditions of one AND group on the same step share
+one EXISTS, that is, one and the same book. NOT of it is NOT EXISTS. An aggregate over such a path becomes a
+correlated subquery: `func.count(Author.books.id)` counts without multiplying rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+from blaze.errors import QueryError
+from blaze.sql.columns import Column
+from blaze.sql.expressions import IsNull, Logical, Not
+from blaze.sql.functions import Function
+from blaze.sql.render import ExpressionRenderer
+from blaze.sql.scope import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from blaze.sql.expressions import Expression
+    from blaze.sql.source import Source
+
+# An expression and the absolute index of its first bind.
+Started = tuple["Expression[Any]", int]
+
+
+class ConditionRenderer(ExpressionRenderer):
+    """Render conditions, and aggregates over to-many paths."""
+
+    def conditions(self, scope: Scope, group: Iterable[Started]) -> list[str]:
+        """Render the parts of one AND group; those on the same to-many step share one EXISTS."""
+        texts: list[str] = []
+        shared: dict[str, tuple[int, Source, list[Started]]] = {}
+        for started in _flattened(group):
+            source = None if isinstance(started[0], (Logical, Not)) else self.many_step(scope, started[0])
+            if source is None or _means_none(started[0]):
+                texts.append(self.condition(scope, started))
+                continue
+            if source.key not in shared:
+                shared[source.key] = (len(texts), source, [])
+                texts.append("")
+            shared[source.key][2].append(started)
+        for place, source, members in shared.values():
+            texts[place] = self.exists_row(scope, source, members)
+        return texts
+
+    def condition(self, scope: Scope, started: Started) -> str:
+        """Render one condition of a scope."""
+        expression, start = started
+        if isinstance(expression, Logical):
+            if expression.op == "AND":
+                return f"({' AND '.join(self.conditions(scope, [started]))})"
+            right = (expression.right, start + len(expression.left.binds))
+            left = self.condition(scope, (expression.left, start))
+            return f"({left} OR {self.condition(scope, right)})"
+        if isinstance(expression, Not):
+            return f"NOT {self.condition(scope, (expression.expression, start))}"
+        source = self.many_step(scope, expression)
+        if source is not None:
+            if _means_none(expression):
+                assert isinstance(expression, IsNull)
+                return f"NOT {self.exists_row(scope, source, [(IsNull(expression.expression, True), start)])}"
+            return self.exists_row(scope, source, [started])
+        self.scope = scope
+        self.cursor = start
+        return self.render(expression)
+
+    def exists_row(self, scope: Scope, source: Source, members: Sequence[Started]) -> str:
+        """Render EXISTS over the rows of a to-many step that satisfy the conditions."""
+        inner, origin, joined = self._step(scope, source)
+        texts = self.conditions(inner, members)
+        self.scope = scope
+        origin = " ".join([origin, *inner.joins])
+        return f"EXISTS (SELECT 1 FROM {origin} WHERE {' AND '.join([joined, *texts])})"
+
+    def _step(self, scope: Scope, source: Source) -> tuple[Scope, str, str]:
+        assert source.parent is not None
+        parent_alias = scope.locate(source.parent)
+        alias = self.new_alias(source.table)
+        inner = Scope(source, alias, scope, self.add_join)
+        origin = f"{self.table_name(source.table)}\0f{alias}\0"
+        return inner, origin, self.pairs(source, alias, parent_alias)
+
+    def many_step(self, scope: Scope, expression: Expression[Any]) -> Optional[Source]:
+        """Return the first to-many step that the expression needs and FROM lacks."""
+        for column in _columns(expression):
+            step = scope.first_many(column.source)
+            if step is not None:
+                return step
+        return None
+
+    def render_function(self, node: Function[Any]) -> str:
+        """Render a call; an aggregate over a to-many path that is not joined becomes a subquery."""
+        if not node.aggregate:
+            return super().render_function(node)
+        outer = self.scope
+        steps = [outer.first_many(column.source) for child in node.children() for column in _columns(child)]
+        found = {step.key: step for step in steps if step is not None}
+        if not found:
+            return super().render_function(node)
+        if len(found) > 1:
+            paths = " and ".join(sorted(step.path for step in found.values()))
+            raise QueryError(
+                f"{node.name}() cannot combine {paths}: join them, or use one aggregate for each"
+            )
+        (source,) = found.values()
+        inner, origin, joined = self._step(outer, source)
+        self.scope = inner
+        text = super().render_function(node)
+        self.scope = outer
+        return f"(SELECT {text} FROM {' '.join([origin, *inner.joins])} WHERE {joined})"
+
+
+def _flattened(group: Iterable[Started]) -> Iterator[Started]:
+    for expression, start in group:
+        if isinstance(expression, Logical) and expression.op == "AND":
+            yield from _flattened(
+                [(expression.left, start), (expression.right, start + len(expression.left.binds))]
+            )
+        else:
+            yield expression, start
+
+
+def _columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
+    """Yield the columns of an expression without those inside aggregates and subqueries."""
+    if isinstance(expression, Column):
+        yield expression
+    elif not (isinstance(expression, Function) and expression.aggregate):
+        for child in expression.children():
+            yield from _columns(child)
+
+
+def _means_none(expression: Expression[Any]) -> bool:
+    """Whether this is `Author.books.id IS NULL`: a key is never NULL, so it means "has none"."""
+    return (
+        isinstance(expression, IsNull)
+        and not expression.negated
+        and isinstance(expression.expression, Column)
+        and expression.expression.column.primary_key
+        and expression.expression.source.plural
+    )

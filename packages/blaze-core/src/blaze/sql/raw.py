@@ -1,0 +1,96 @@
+"""Safe raw SQL: `sql("... {x}", x=value)`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from blaze.dialects.types import SQLType
+from blaze.errors import QueryError
+from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for
+from blaze.sql.selectable import Selectable
+from blaze.sql.values import STRING, type_for, type_of
+from blaze.utils.naming import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+class RawList(Expression[Any]):
+    """A list of values inside a template: `id IN {ids}`; its parentheses come by themselves."""
+
+    __slots__ = ()
+
+    visit = "raw_list"
+
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.type: SQLType = next((type_of(value) for value in values if value is not None), STRING)
+        self.binds = (values,)
+        self.key = ("LIST", bind_for(self.type).key)
+
+
+class Raw(Expression[T]):
+    """SQL text with values and expressions in it; stands as an expression or as a whole statement."""
+
+    __slots__ = ("pieces",)
+
+    visit = "raw"
+
+    def __init__(self, pieces: tuple[Union[str, Expression[Any]], ...], type: Optional[SQLType]) -> None:
+        self.pieces = pieces
+        self.type = type
+        self.binds = tuple(
+            [value for piece in pieces if isinstance(piece, Expression) for value in piece.binds]
+        )
+        self.key = ("SQL", *[piece if isinstance(piece, str) else piece.key for piece in pieces])
+
+    def children(self) -> Iterator[Expression[Any]]:
+        return (piece for piece in self.pieces if isinstance(piece, Expression))
+
+
+def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: Any) -> Raw[Any]:
+    """Make SQL of a template: `sql("price < {limit}", limit=20)`.
+
+    A value is bound, never pasted; a list stands for `(a, b, ...)`, an expression or a query for itself. `{{`
+    and `}}` are braces. Raise `QueryError` for a name without a value, the reverse, or a stray brace.
+    """
+    if not isinstance(template, str) or "\0" in template:
+        raise QueryError("sql() takes a text without NUL characters")
+    pieces: list[Union[str, Expression[Any]]] = []
+    used: set[str] = set()
+    last = 0
+    text = ""
+    for found in _FIELD.finditer(template):
+        text += template[last : found.start()]
+        last = found.end()
+        token = found[0]
+        if token in ("{{", "}}"):
+            text += token[0]
+            continue
+        name = found[1]
+        if name is None or not name.isidentifier():
+            raise QueryError(
+                f"{token!r} at {found.start()} of the SQL template is no field: write {{name}} or {{{{"
+            )
+        if name not in values:
+            raise QueryError(f"the SQL template has no value for {{{name}}}{suggest(name, values)}")
+        used.add(name)
+        pieces += [text, _piece(values[name])]
+        text = ""
+    pieces.append(text + template[last:])
+    unused = sorted(values.keys() - used)
+    if unused:
+        raise QueryError(f"the SQL template does not use {unused[0]!r}{suggest(unused[0], used)}")
+    return Raw(tuple([piece for piece in pieces if piece != ""]), None if type is None else type_for(type))
+
+
+def _piece(value: Any) -> Expression[Any]:
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, Selectable):
+        return ScalarSubquery(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return RawList(tuple(value))
+    return Literal(value)

@@ -1,0 +1,334 @@
+"""Rendering of expressions, as a mixin of the compiler: one method for each kind of node.
+
+Every method steps over the binds of its node in the order of the node's children; the text may arrange them
+freely. Names of hooks for functions are `function_<name>(node)`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from blaze.dialects.types import Date, DateTime, Integer, SQLType, Time
+from blaze.errors import CapabilityError
+from blaze.sql import patterns
+from blaze.sql.expressions import Bind, Label, Ordering
+from blaze.sql.values import FLOAT
+
+if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
+    from blaze.dialects.features import Features
+    from blaze.sql.columns import Column
+    from blaze.sql.compiled import Encoder
+    from blaze.sql.expressions import (
+        Arithmetic,
+        Between,
+        Cast,
+        Comparison,
+        Expression,
+        InList,
+        InQuery,
+        IsNull,
+        Literal,
+        Logical,
+        Match,
+        Not,
+        ScalarSubquery,
+    )
+    from blaze.sql.functions import Case, Excluded, Exists, Function, RowComparison, RowValue
+    from blaze.sql.json_items import JsonItem, ScalarBind
+    from blaze.sql.raw import Raw, RawList
+    from blaze.sql.scope import Scope
+    from blaze.sql.selectable import Selectable
+    from blaze.sql.source import Source
+    from blaze.sql.table import Table
+    from blaze.sql.windows import Windowed
+
+
+class ExpressionRenderer:
+    """Render expressions; what it needs of the compiler is declared first."""
+
+    dialect: Dialect
+    features: Features
+    cursor: int
+    scope: Scope
+    quote: Callable[[str], str]
+
+    if TYPE_CHECKING:
+
+        def param(
+            self, start: int, encoder: Encoder = None, optional: bool = False, expand: bool = False
+        ) -> str: ...
+        def take(self) -> int: ...
+        def encoder(self, type: Optional[SQLType]) -> Encoder: ...
+        def require(self, feature: str, what: str) -> None: ...
+        def alias(self, alias: int) -> str: ...
+        def new_alias(self, table: Table, name: Optional[str] = None) -> int: ...
+        def table_name(self, table: Table) -> str: ...
+        def pairs(self, source: Source, alias: int, parent_alias: int) -> str: ...
+        def add_join(self, scope: Scope, source: Source, parent_alias: int, kind: str) -> int: ...
+        def subquery(self, query: Selectable, start: int, outer: Optional[Scope]) -> str: ...
+        def condition(self, scope: Scope, started: tuple[Expression[Any], int]) -> str: ...
+
+    def render(self, node: Expression[Any]) -> str:
+        """Render an expression whose binds start at the cursor."""
+        method: Callable[[Any], str] = getattr(self, f"render_{node.visit}")
+        return method(node)
+
+    def truth(self, node: Expression[Any]) -> str:
+        """Render an expression that stands as a condition and step over its binds."""
+        start = self.cursor
+        text = self.condition(self.scope, (node, start))
+        self.cursor = start + len(node.binds)
+        return text
+
+    def operand(self, node: Expression[Any]) -> str:
+        """Render a side of a comparison."""
+        return self.render(node)
+
+    # Leaves.
+
+    def render_bind(self, node: Union[Bind[Any], Literal[Any]]) -> str:
+        return self.param(self.take(), self.encoder(node.type), not isinstance(node, Bind))
+
+    def render_column(self, node: Column[Any]) -> str:
+        return f"{self.alias(self.scope.locate(node.source))}.{self.quote(node.column.name)}"
+
+    def render_excluded(self, node: Excluded[Any]) -> str:
+        return f"excluded.{self.quote(node.name)}"
+
+    def render_scalar_subquery(self, node: ScalarSubquery[Any]) -> str:
+        return f"({self.subquery(node.query, self.cursor, self.scope)})"
+
+    def render_exists(self, node: Exists) -> str:
+        return f"EXISTS ({self.subquery(node.query, self.cursor, self.scope)})"
+
+    def render_raw(self, node: Raw[Any]) -> str:
+        return "".join([part if isinstance(part, str) else self.render(part) for part in node.pieces])
+
+    def render_raw_list(self, node: RawList) -> str:
+        return f"({self.list_query(self.take(), node.type)})"
+
+    # Conditions.
+
+    def render_comparison(self, node: Comparison) -> str:
+        return f"{self.operand(node.left)} {node.op} {self.operand(node.right)}"
+
+    def render_row_comparison(self, node: RowComparison) -> str:
+        self.require("row_values", "row values such as (a, b) < (1, 2)")
+        return f"{self.render(node.left)} {node.op} {self.render(node.right)}"
+
+    def render_row_value(self, node: RowValue) -> str:
+        return f"({', '.join([self.operand(item) for item in node.items])})"
+
+    def render_logical(self, node: Logical) -> str:
+        return self.truth(node)
+
+    def render_not_(self, node: Not) -> str:
+        return self.truth(node)
+
+    def render_is_null(self, node: IsNull) -> str:
+        return f"{self.render(node.expression)} IS {'NOT ' if node.negated else ''}NULL"
+
+    def render_between(self, node: Between) -> str:
+        value = self.operand(node.expression)
+        low = self.operand(node.low)
+        return f"{value} BETWEEN {low} AND {self.operand(node.high)}"
+
+    def render_in_list(self, node: InList) -> str:
+        left = self.operand(node.expression)
+        start = self.take()
+        encoder = self.encoder(node.item)
+        if self.features.array_param == "any":
+            mark = self.param(start, _list_encoder(encoder))
+            return f"{left} <> ALL({mark})" if node.negated else f"{left} = ANY({mark})"
+        mark = self.param(start, encoder, expand=True)
+        return f"{left} {'NOT ' if node.negated else ''}IN ({mark})"
+
+    def list_query(self, start: int, item: Optional[SQLType]) -> str:
+        """Render the inside of `IN (...)` for a list in a template."""
+        encoder = self.encoder(item)
+        if self.features.array_param == "any":
+            return f"SELECT unnest({self.param(start, _list_encoder(encoder))})"
+        return self.param(start, encoder, expand=True)
+
+    def render_in_query(self, node: InQuery) -> str:
+        left = self.operand(node.expression)
+        query = self.subquery(node.query, self.cursor, self.scope)
+        return f"{left} {'NOT ' if node.negated else ''}IN ({query})"
+
+    def render_match(self, node: Match) -> str:
+        left = self.render(node.left)
+        kind = node.kind
+        bound = isinstance(node.right, Bind)
+        if kind.startswith("i"):
+            left = self.lowered(left)
+        if kind == "iexact":
+            return f"{left} = {self.lowered(self.render(node.right))}"
+        encoder = patterns.LIKE[kind[1:] if kind[0] == "i" else kind]
+        if bound:
+            right = self.param(self.take(), encoder)
+        else:
+            right = self.like_pattern(kind, self.render(node.right))
+        return self.like(left, self.lowered(right) if kind.startswith("i") else right)
+
+    def like(self, left: str, right: str) -> str:
+        """Render a case-sensitive LIKE whose escape character is `!`."""
+        return f"{left} LIKE {right} ESCAPE '!'"
+
+    def lowered(self, text: str) -> str:
+        """Render a text in lower case."""
+        return f"lower({text})"
+
+    def like_pattern(self, kind: str, text: str) -> str:
+        """Render the pattern for a text that is computed by the database."""
+        escaped = text
+        for character in "!%_":
+            escaped = f"replace({escaped}, '{character}', '!{character}')"
+        before = "" if kind.endswith("startswith") else "'%' || "
+        after = "" if kind.endswith("endswith") else " || '%'"
+        return f"({before}{escaped}{after})"
+
+    # Values.
+
+    def render_arithmetic(self, node: Arithmetic[Any]) -> str:
+        left, right = node.left.type, node.right.type
+        if isinstance(left, (DateTime, Date, Time)) or isinstance(right, (DateTime, Date, Time)):
+            return self.time_arithmetic(node)
+        op = node.op
+        if op == "+" and node.type is not None and node.type.python_type is str:
+            return f"({self.render(node.left)} || {self.render(node.right)})"
+        first = self.render(node.left)
+        if op == "/" and isinstance(left, Integer) and isinstance(right, Integer):
+            first = f"CAST({first} AS {self.cast_type(FLOAT)})"
+        return f"({first} {op} {self.render(node.right)})"
+
+    def time_arithmetic(self, node: Arithmetic[Any]) -> str:
+        """Render sums and differences of points in time and durations."""
+        if not self.features.native_interval:
+            raise CapabilityError(
+                f"{self.dialect.name} has no arithmetic of points in time: calculate in Python"
+            )
+        first = self.render(node.left)
+        return f"({first} {node.op} {self.render(node.right)})"
+
+    def render_cast(self, node: Cast[Any]) -> str:
+        assert node.type is not None
+        return f"CAST({self.render(node.expression)} AS {self.cast_type(node.type)})"
+
+    def cast_type(self, type: SQLType) -> str:
+        """Return the name of a type inside CAST."""
+        return self.dialect.type_ddl(type)
+
+    def render_label(self, node: Label[Any]) -> str:
+        return self.render(node.expression)  # the name belongs to the select list
+
+    def output(self, node: Expression[Any]) -> str:
+        """Render an item of a select list."""
+        if isinstance(node, Label):
+            return f"{self.selected(node.expression)} AS {self.quote(node.name)}"
+        return self.selected(node)
+
+    def selected(self, node: Expression[Any]) -> str:
+        """Render the value of an item of a select list."""
+        return self.render(node)
+
+    def render_ordering(self, node: Ordering[Any]) -> str:
+        return self.direction(self.sortable(node.expression), node)
+
+    def sortable(self, node: Expression[Any]) -> str:
+        """Render what rows are ordered or grouped by."""
+        return self.render(node)
+
+    def direction(self, text: str, node: Expression[Any]) -> str:
+        """Add direction and place of NULLs to an ORDER BY item."""
+        if not isinstance(node, Ordering):
+            return text
+        direction = " DESC" if node.descending else ""
+        if node.nulls is None:
+            return text + direction
+        if self.features.nulls_order:
+            return f"{text}{direction} NULLS {node.nulls}"
+        first, last = (0, 1) if node.nulls == "FIRST" else (1, 0)
+        return f"CASE WHEN {text} IS NULL THEN {first} ELSE {last} END, {text}{direction}"
+
+    def render_case(self, node: Case[Any]) -> str:
+        text = "CASE"
+        for condition, value in zip(node.whens[::2], node.whens[1::2]):
+            text += f" WHEN {self.truth(condition)} THEN {self.render(value)}"
+        for value in node.otherwise:
+            text += f" ELSE {self.render(value)}"
+        return f"{text} END"
+
+    # Functions.
+
+    def render_function(self, node: Function[Any]) -> str:
+        hook: Optional[Callable[[Function[Any]], str]] = getattr(self, f"function_{node.name}", None)
+        return hook(node) if hook is not None else self.call(node)
+
+    def call(self, node: Function[Any], name: Optional[str] = None) -> str:
+        """Render `name(arguments)` with everything that an aggregate may have."""
+        arguments = ", ".join([self.render(each) for each in node.arguments])
+        if not node.arguments and node.name == "count":
+            arguments = "*"
+        distinct = "DISTINCT " if node.distinct else ""
+        order = ""
+        if node.order:
+            order = f" ORDER BY {', '.join([self.render(each) for each in node.order])}"
+        text = f"{name or node.name}({distinct}{arguments}{order})"
+        for condition in node.condition:
+            self.require("filter_clause", "FILTER (WHERE ...) of aggregates")
+            text += f" FILTER (WHERE {self.truth(condition)})"
+        return text
+
+    def function_now(self, node: Function[Any]) -> str:
+        return "CURRENT_TIMESTAMP"
+
+    def function_current_date(self, node: Function[Any]) -> str:
+        return "CURRENT_DATE"
+
+    def _extract(self, node: Function[Any]) -> str:
+        part = node.name.partition("_")[2].upper()
+        return f"EXTRACT({part} FROM {self.render(node.arguments[0])})"
+
+    function_extract_year = function_extract_month = function_extract_day = _extract
+    function_extract_hour = function_extract_minute = function_extract_second = _extract
+
+    def render_windowed(self, node: Windowed[Any]) -> str:
+        self.require("window_functions", "window functions")
+        text = self.render(node.function)
+        window = []
+        if node.partition:
+            window.append(f"PARTITION BY {', '.join([self.sortable(each) for each in node.partition])}")
+        if node.order:
+            order = [each if isinstance(each, Ordering) else Ordering(each, False) for each in node.order]
+            window.append(f"ORDER BY {', '.join([self.render(each) for each in order])}")
+        frame = node.window.frame
+        if frame is not None:
+            start, end = frame
+            bounds = f"{_bound(start, 'PRECEDING')} AND {_bound(end, 'FOLLOWING')}"
+            window.append(f"{node.window.unit} BETWEEN {bounds}")
+            if node.window.exclude is not None:
+                self.require("window_frames_exclude", "EXCLUDE in window frames")
+                window.append(f"EXCLUDE {node.window.exclude.upper()}")
+        return f"{text} OVER ({' '.join(window)})"
+
+    # JSON.
+
+    def render_json_item(self, node: JsonItem[Any]) -> str:
+        raise CapabilityError(f"{self.dialect.name} has no JSON paths")
+
+    def render_json_scalar(self, node: ScalarBind) -> str:
+        return self.param(self.take(), json.dumps)
+
+
+def _list_encoder(encoder: Encoder) -> Encoder:
+    return list if encoder is None else lambda values: list(map(encoder, values))
+
+
+def _bound(offset: Optional[int], unlimited: str) -> str:
+    if offset is None:
+        return f"UNBOUNDED {unlimited}"
+    if offset == 0:
+        return "CURRENT ROW"
+    return f"{abs(offset)} {'PRECEDING' if offset < 0 else 'FOLLOWING'}"

@@ -1,0 +1,129 @@
+"""Scopes: which sources a SELECT has in FROM, under which alias, and how further ones join."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Optional
+
+from blaze.errors import QueryError
+
+if TYPE_CHECKING:
+    from blaze.sql.source import Source
+
+Alias = int
+Hop = tuple[Alias, str, object]
+
+
+class NeedsJoin(Exception):
+    """A statement that cannot join (UPDATE, DELETE) met a column of another table."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source.path)
+        self.source = source
+
+
+class Scope:
+    """The FROM of one SELECT, or the only table of an UPDATE or DELETE (`joinable` is False).
+
+    `add_join(scope, source, parent_alias, kind)` renders a join and returns its alias; the compiler gives it.
+    """
+
+    __slots__ = ("add_join", "aliases", "hops", "joinable", "joined", "joins", "outer", "parent", "root")
+
+    def __init__(
+        self,
+        root: Source,
+        alias: Alias,
+        parent: Optional[Scope],
+        add_join: Callable[[Scope, Source, Alias, str], Alias],
+        joinable: bool = True,
+    ) -> None:
+        self.root = root
+        self.parent = parent
+        self.add_join = add_join
+        self.joinable = joinable
+        self.aliases: dict[str, Alias] = {root.key: alias}
+        self.hops: dict[Hop, Alias] = {}
+        self.joins: list[str] = []
+        self.joined: list[tuple[Source, Alias]] = []
+        self.outer: set[Alias] = set()
+
+    def find(self, source: Source) -> Optional[tuple[Alias, Scope]]:
+        """Return the alias of a source and the scope that has it, None when it is not in any FROM yet."""
+        scope: Optional[Scope] = self
+        while scope is not None:
+            alias = scope.aliases.get(source.key)
+            if alias is not None:
+                return alias, scope
+            scope = scope.parent
+        if source.parent is None:
+            return self._find_root(source)
+        above = self.find(source.parent)
+        if above is None:
+            return None
+        parent_alias, owner = above
+        alias = owner.hops.get((parent_alias, source.name, source.table.serial))
+        if alias is None:
+            return None
+        owner.aliases[source.key] = alias
+        return alias, owner
+
+    def _find_root(self, source: Source) -> tuple[Alias, Scope]:
+        """Find the joined source that a bare table means: `Book` after `.join(Author.books)`."""
+        scope: Optional[Scope] = self
+        while scope is not None and source.alias_name is None:
+            places = {alias: each for each, alias in scope.joined if each.table is source.table}
+            if len(places) > 1:
+                paths = " or ".join(sorted(each.path for each in places.values()))
+                raise QueryError(
+                    f"{source.path} is joined several times: write the path instead, as in {paths}"
+                )
+            for alias in places:
+                scope.aliases[source.key] = alias
+                return alias, scope
+            scope = scope.parent
+        raise QueryError(
+            f"{source.path} is not part of the query of {self.root.path}: join it, or reach it by a path "
+            f"from {self.root.path}"
+        )
+
+    def locate(self, source: Source) -> Alias:
+        """Return the alias of a source; a to-one source that is not in FROM joins itself."""
+        return self.place(source)[0]
+
+    def place(self, source: Source) -> tuple[Alias, Scope]:
+        """Return the alias of a source and its scope; to-one steps that are not in FROM join themselves."""
+        found = self.find(source)
+        if found is not None:
+            return found
+        assert source.parent is not None  # `find` raises for roots
+        if source.many:
+            raise QueryError(
+                f"{source.path} has many rows for one {source.parent.path}: join it, use it inside an "
+                "aggregate such as func.count(), or put it into a condition"
+            )
+        parent_alias, owner = self.place(source.parent)
+        if not owner.joinable:
+            raise NeedsJoin(source)
+        kind = "LEFT" if source.outer or parent_alias in owner.outer else "INNER"
+        return owner.attach(source, parent_alias, kind), owner
+
+    def attach(self, source: Source, parent_alias: Alias, kind: str) -> Alias:
+        """Join a source to a parent that is in this FROM."""
+        alias = self.add_join(self, source, parent_alias, kind)
+        self.aliases[source.key] = alias
+        self.hops[parent_alias, source.name, source.table.serial] = alias
+        if kind in ("LEFT", "FULL"):
+            self.outer.add(alias)
+        return alias
+
+    def first_many(self, source: Source) -> Optional[Source]:
+        """Return the first to-many step towards a source that is not in FROM, None when there is none."""
+        if not source.plural:
+            return None
+        chain = [source]
+        while chain[-1].parent is not None:
+            chain.append(chain[-1].parent)
+        for step in reversed(chain):
+            if step.many and self.find(step) is None:
+                return step
+        return None

@@ -1,0 +1,251 @@
+"""Where SQLite's SQL differs from the default."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from blaze.dialects.types import Binary, Custom, Float, Numeric, SQLType
+from blaze.errors import CapabilityError, QueryError
+from blaze.sql import patterns
+from blaze.sql.columns import Column
+from blaze.sql.compiler import Compiler
+from blaze.sql.expressions import Bind, Literal
+from blaze.sql.json_items import JsonItem
+from blaze.sql.values import DATE, TIMESTAMP
+
+if TYPE_CHECKING:
+    from blaze.sql.compiled import Encoder
+    from blaze.sql.expressions import Arithmetic, Between, Cast, Comparison, Expression, InList, Match
+    from blaze.sql.functions import Function
+    from blaze.sql.json_items import ScalarBind
+
+_DECIMAL_OPERATORS = {
+    "+": "decimal_add",
+    "-": "decimal_sub",
+    "*": "decimal_mul",
+    "/": "decimal_div",
+    "%": "decimal_mod",
+}
+_STRFTIME = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
+
+
+class SQLiteCompiler(Compiler):
+    """Decimals are texts under the collation `decimal`, lists are JSON, texts match by GLOB and instr."""
+
+    materialized_hint = True
+
+    # Decimals: exact texts. Columns carry the collation, everything computed gets it where it is compared.
+
+    def operand(self, node: Expression[Any]) -> str:
+        text = self.render(node)
+        bare = isinstance(node, (Column, Bind, Literal))
+        return text if bare or not _is_decimal(node) else f"{text} COLLATE decimal"
+
+    sortable = operand
+
+    def _side(self, node: Expression[Any], other: Expression[Any]) -> str:
+        """Render a side of a comparison; beside a decimal every number becomes a decimal."""
+        if _is_decimal(other) and not _is_decimal(node) and node.type is not None:
+            return f"decimal({self.render(node)}) COLLATE decimal"
+        return self.operand(node)
+
+    def render_comparison(self, node: Comparison) -> str:
+        return f"{self._side(node.left, node.right)} {node.op} {self._side(node.right, node.left)}"
+
+    def render_between(self, node: Between) -> str:
+        value = self._side(node.expression, node.low)
+        low = self._side(node.low, node.expression)
+        return f"{value} BETWEEN {low} AND {self._side(node.high, node.expression)}"
+
+    def render_arithmetic(self, node: Arithmetic[Any]) -> str:
+        if not isinstance(node.type, Numeric):
+            return super().render_arithmetic(node)
+        left = self.render(node.left)
+        return f"{_DECIMAL_OPERATORS[node.op]}({left}, {self.render(node.right)})"
+
+    def render_cast(self, node: Cast[Any]) -> str:
+        assert node.type is not None
+        text = self.render(node.expression)
+        if isinstance(node.type, Numeric):
+            return f"decimal({text})"
+        return f"CAST({text} AS {_affinity(self, node.type)})"
+
+    def _decimal_call(self, node: Function[Any]) -> str:
+        return self.call(node, f"decimal_{node.name}" if _is_decimal(node.arguments[0]) else None)
+
+    function_sum = function_avg = function_abs = function_round = _decimal_call
+
+    def _extreme(self, node: Function[Any]) -> str:
+        if not _is_decimal(node.arguments[0]) or isinstance(node.arguments[0], Column):
+            return self.call(node)
+        condition = [f" FILTER (WHERE {self.truth(each)})" for each in node.condition]
+        return f"{node.name}({self.operand(node.arguments[0])}){''.join(condition)}"
+
+    function_min = function_max = _extreme
+
+    def _of_several(self, node: Function[Any]) -> str:
+        name = "max" if node.name == "greatest" else "min"
+        first, *others = [self.operand(each) for each in node.arguments]
+        return f"{name}({', '.join([first, *others])})"
+
+    function_greatest = function_least = _of_several
+
+    # Lists.
+
+    def render_in_list(self, node: InList) -> str:
+        left = self.operand(node.expression)
+        if isinstance(_storage(node.item), Binary):
+            left = f"hex({left})"
+        return f"{left} {'NOT ' if node.negated else ''}IN ({self.list_query(self.take(), node.item)})"
+
+    def list_query(self, start: int, item: Optional[SQLType]) -> str:
+        return f"SELECT value FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
+
+    # Texts.
+
+    def lowered(self, text: str) -> str:
+        return f"blaze_lower({text})"
+
+    def function_lower(self, node: Function[Any]) -> str:
+        return self.call(node, "blaze_lower")
+
+    def function_upper(self, node: Function[Any]) -> str:
+        return self.call(node, "blaze_upper")
+
+    def function_string_agg(self, node: Function[Any]) -> str:
+        if node.distinct:
+            raise CapabilityError("sqlite has no string_agg(distinct=True) with a separator")
+        return self.call(node, "group_concat")
+
+    def render_match(self, node: Match) -> str:
+        kind = node.kind[1:] if node.kind[0] == "i" else node.kind
+        folded = node.kind[0] == "i"
+        left = self.render(node.left)
+        if folded:
+            left = self.lowered(left)
+        if not isinstance(node.right, Bind):
+            right = self.render(node.right)
+            return _computed_match(kind, left, self.lowered(right) if folded else right)
+        start = self.take()
+
+        def value(*steps: Callable[[str], str]) -> str:
+            return self.param(start, _chain(str.lower, *steps) if folded else _chain(*steps))
+
+        if kind == "exact":
+            return f"{left} = {value()}"
+        if kind == "contains":
+            return f"instr({left}, {value()}) > 0"
+        if kind == "startswith":
+            # A range, because an index serves it whatever the value is.
+            return f"({left} >= {value()} AND {left} < {value(_prefix_end)})"
+        return f"{left} GLOB {value(_GLOBS[kind])}"
+
+    # Time.
+
+    def function_now(self, node: Function[Any]) -> str:
+        return self.current(TIMESTAMP)
+
+    def function_current_date(self, node: Function[Any]) -> str:
+        return self.current(DATE)
+
+    def current(self, type: SQLType) -> str:
+        """Render the present moment as values of a type are stored."""
+        text: str = self.dialect.current_timestamp(type)  # type: ignore[attr-defined]
+        return text
+
+    def _part(self, node: Function[Any]) -> str:
+        part = _STRFTIME[node.name.partition("_")[2]]
+        return f"CAST(strftime('{part}', {self.render(node.arguments[0])}) AS INTEGER)"
+
+    function_extract_year = function_extract_month = function_extract_day = _part
+    function_extract_hour = function_extract_minute = function_extract_second = _part
+
+    # JSON.
+
+    def render_json_item(self, node: JsonItem[Any]) -> str:
+        text = self.render(node.expression)
+        return f"json_extract({text}, {self.param(self.take(), _json_path)})"
+
+    def selected(self, node: Expression[Any]) -> str:
+        if not isinstance(node, JsonItem) or node.type is not node.expression.type:
+            return super().selected(node)
+        # json_extract gives plain SQL values; -> gives JSON, from which every value can be read back.
+        self.require("json_paths", "JSON values of JSON paths (SQLite 3.38)")
+        text = self.render(node.expression)
+        return f"{text} -> {self.param(self.take(), _json_path)}"
+
+    def render_json_scalar(self, node: ScalarBind) -> str:
+        return self.param(self.take())
+
+
+def _is_decimal(node: Expression[Any]) -> bool:
+    return isinstance(_storage(node.type), Numeric)
+
+
+def _storage(item: Optional[SQLType]) -> Optional[SQLType]:
+    while isinstance(item, Custom):
+        item = item.storage
+    return item
+
+
+def _affinity(compiler: Compiler, type: SQLType) -> str:
+    # Only the last word of a declared type such as DATE TEXT says how a value is stored.
+    declared = compiler.dialect.type_ddl(type)
+    return declared.split("(")[0].split()[-1] if "COLLATE" not in declared else "TEXT"
+
+
+def _list_encoder(encoder: Encoder, item: Optional[SQLType]) -> Encoder:
+    storage = _storage(item)
+    if isinstance(storage, Binary):
+        return lambda values: json.dumps([bytes(value).hex().upper() for value in values])
+    if isinstance(storage, Float):
+        # 17 digits name each float exactly; 9e999 is read as infinity.
+        return lambda values: f"[{','.join([_float_text(value) for value in values])}]"
+    if encoder is None:
+        return lambda values: json.dumps(list(values))
+    return lambda values: json.dumps(list(map(encoder, values)))
+
+
+def _float_text(value: float) -> str:
+    return f"{value:.17g}".replace("inf", "9e999")
+
+
+def _chain(*steps: Callable[[Any], Any]) -> Encoder:
+    if len(steps) < 2:
+        return steps[0] if steps else None
+    first, second = steps
+    return lambda value: second(first(value))
+
+
+def _prefix_end(prefix: str) -> Any:
+    # Every BLOB is greater than every text.
+    return patterns.prefix_end(prefix) or b""
+
+
+_GLOBS: dict[str, Callable[[str], str]] = {
+    "like": patterns.like_to_glob,
+    "endswith": lambda text: f"*{patterns.escape_glob(text)}",
+}
+
+
+def _computed_match(kind: str, left: str, right: str) -> str:
+    if kind == "exact":
+        return f"{left} = {right}"
+    if kind == "contains":
+        return f"instr({left}, {right}) > 0"
+    if kind == "startswith":
+        return f"substr({left}, 1, length({right})) = {right}"
+    return f"({right} = '' OR substr({left}, -length({right})) = {right})"
+
+
+def _json_path(steps: tuple[Any, ...]) -> str:
+    text = "$"
+    for step in steps:
+        if isinstance(step, int):
+            text += f"[{step}]" if step >= 0 else f"[#{step}]"
+        elif '"' in step:
+            raise QueryError("sqlite cannot reach a JSON key that holds a quotation mark by a path")
+        else:
+            text += f'."{step}"'
+    return text
