@@ -99,11 +99,12 @@ class AiosqliteConnection:
     False.
     """
 
-    __slots__ = ("__weakref__", "_aio", "_settled", "_sync")
+    __slots__ = ("__weakref__", "_aio", "_running", "_settled", "_sync")
 
     def __init__(self, connection: aiosqlite.Connection, sync: SQLiteConnection) -> None:
         self._aio: Optional[aiosqlite.Connection] = connection
         self._sync = sync
+        self._running = 0  # jobs in the thread, or on their way
         self._settled = True
 
     @property
@@ -193,12 +194,16 @@ class AiosqliteConnection:
             self._sync.close()
 
     def terminate(self) -> None:
-        """Close without waiting: the thread ends when the statement that may still run has stopped."""
+        """Close without waiting: at once when idle, else when the statement in the thread has stopped."""
         connection, self._aio = self._aio, None
         self._settled = False
-        if connection is not None:
+        if connection is None:
+            return
+        if self._running:
             self._sync.interrupt()
-            _stop(connection)
+        else:
+            self._sync.close()
+        _stop(connection)
 
     def detach(self) -> None:
         self._settled = False
@@ -212,6 +217,7 @@ class AiosqliteConnection:
         if connection is None:
             raise ConnectionLostError("the connection is closed; open a new session")
         job = _Job(call, arguments)
+        self._running += 1
         try:
             return await connection.execute_fetchall("", cast(Any, job))
         except asyncio.CancelledError:
@@ -220,6 +226,8 @@ class AiosqliteConnection:
         except ValueError as error:  # aiosqlite's own: everything of SQLite's is translated by the call
             self._settled = False
             raise ConnectionLostError("the connection is closed; open a new session") from error
+        finally:
+            self._running -= 1
 
     async def _settle(self, connection: aiosqlite.Connection, job: _Job, interrupt: bool) -> None:
         """Wait until the thread has left a cancelled job; give the connection up when that takes too long."""

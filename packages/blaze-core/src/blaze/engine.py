@@ -1,0 +1,349 @@
+"""The engine: one database, its dialect, and the pools of connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import itertools
+import threading
+import weakref
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Optional, Union, cast
+
+from blaze import plugins
+from blaze.adapters import fork
+from blaze.adapters.adapter import Adapter, AsyncAdapter, Backend, Keeper
+from blaze.adapters.async_pool import AsyncPool
+from blaze.adapters.config import ConnectionConfig
+from blaze.adapters.connection import AsyncConnection, Connection
+from blaze.adapters.pool import Limits, Pool, PoolStats, closed_error
+from blaze.dialects.dialect import Dialect
+from blaze.errors import ConfigurationError
+from blaze.security.secret import Secret
+
+__all__ = ["Engine", "PoolStats"]
+
+Target = Union[str, Secret, ConnectionConfig, Adapter, AsyncAdapter]
+Replica = Union[str, Secret, ConnectionConfig, "Engine"]
+
+
+class _Resources:
+    """What an engine must let go of; apart from it, so that a forgotten engine can be collected and still
+    closes.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: Optional[Pool] = None
+        self.async_pools: dict[asyncio.AbstractEventLoop, AsyncPool] = {}
+        self.keeper: Optional[Keeper] = None
+        self.closed = False
+        fork.watch(self)
+
+    def close(self) -> None:
+        """Close everything that can be closed without an event loop."""
+        self.closed = True
+        if self.pool is not None:
+            self.pool.close()
+        while self.async_pools:
+            loop, pool = self.async_pools.popitem()
+            if loop.is_running() and not _is_current(loop):
+                loop.call_soon_threadsafe(pool.terminate)
+            else:
+                pool.terminate()
+        self.close_keeper()
+
+    def close_keeper(self) -> None:
+        """Let the in-memory database go with its last connection."""
+        keeper, self.keeper = self.keeper, None
+        if keeper is not None:
+            keeper.close()
+
+    def before_fork(self) -> None:
+        """Come to rest."""
+        self.lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the loops of the parent; the pools themselves forget its connections."""
+        self.lock = threading.Lock()
+        self.async_pools = {}
+
+
+def _is_current(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+class Engine:
+    """Hold the connections to one database; make one per database and process, and share it between threads
+    and tasks.
+
+    ``target`` is a DSN, a ConnectionConfig, or an adapter with ``config`` (a DSN or ConnectionConfig) beside
+    it. Pool settings left out come from the DSN, else they are ``pool_size=5, max_overflow=10,
+    pool_timeout=5.0`` seconds and ``recycle=3600.0`` seconds (0: never). ``replicas`` are DSNs,
+    configurations or engines of read-only copies. Nothing is connected before it is needed.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        config: Union[str, Secret, ConnectionConfig, None] = None,
+        pool_size: Optional[int] = None,
+        max_overflow: Optional[int] = None,
+        pool_timeout: Optional[float] = None,
+        recycle: Optional[float] = None,
+        replicas: Sequence[Replica] = (),
+    ) -> None:
+        # DSNs are wrapped before anything can fail, so that no traceback shows their password.
+        target = Secret(target) if isinstance(target, str) else target
+        config = Secret(config) if isinstance(config, str) else config
+        adapter, settings = _split(target, config)
+        self.config = settings
+        self._backend: Optional[Backend] = None
+        self._adapter: Optional[Adapter] = None
+        self._async_adapter: Optional[AsyncAdapter] = None
+        if adapter is None:
+            self._adapter = self._find_backend().make_adapter(settings.driver)
+        elif inspect.iscoroutinefunction(adapter.connect):
+            self._async_adapter = cast(AsyncAdapter, adapter)
+        else:
+            self._adapter = cast(Adapter, adapter)
+        self._limits = _limits(settings, pool_size, max_overflow, pool_timeout, recycle)
+        self._resources = resources = _Resources()
+        first: Any = self._adapter or self._async_adapter
+        self._prepared, resources.keeper = first.prepare(settings)
+        self._finalizer = weakref.finalize(self, resources.close)
+        if self._adapter is not None:
+            pool = self._open_pool(self._adapter)
+            # The pool's own methods, without a frame between: every session opened passes here.
+            self.acquire = pool.acquire  # type: ignore[method-assign]
+            self.release = pool.release  # type: ignore[method-assign]
+        self.replicas = tuple(self._replica(replica) for replica in replicas)
+        self._readers = itertools.cycle(self.replicas)
+
+    # Knowledge
+
+    @property
+    def dialect(self) -> Dialect:
+        """Give the dialect as seen through the blocking driver (the asynchronous one where there is no
+        other).
+        """
+        return (self._adapter or self.async_adapter).dialect
+
+    @property
+    def async_dialect(self) -> Dialect:
+        """Give the dialect as seen through the asynchronous driver; ConfigurationError without one."""
+        return self.async_adapter.dialect
+
+    @property
+    def adapter(self) -> Adapter:
+        """Give the blocking adapter; ConfigurationError where there is none."""
+        if self._adapter is None:
+            self._adapter = self._find_backend().make_adapter()
+        return self._adapter
+
+    @property
+    def async_adapter(self) -> AsyncAdapter:
+        """Give the asynchronous adapter; ConfigurationError where there is none."""
+        if self._async_adapter is None:
+            self._async_adapter = self._find_backend().make_async_adapter(self.config.driver)
+        return self._async_adapter
+
+    def reader(self) -> Engine:
+        """Give the next replica in turn, or the engine itself when there is none."""
+        return next(self._readers) if self.replicas else self
+
+    # Connections
+
+    def acquire(self, timeout: Optional[float] = None) -> Connection:
+        """Give a connection, waiting at most ``timeout`` seconds (None: ``pool_timeout``); PoolTimeoutError
+        after that.
+        """
+        return self._blocking_pool().acquire(timeout)
+
+    def release(self, connection: Connection, discard: bool = False) -> None:
+        """Take a connection back; an open transaction in it is rolled back, ``discard`` closes it."""
+        self._blocking_pool().release(connection, discard)
+
+    async def aacquire(self, timeout: Optional[float] = None) -> AsyncConnection:
+        """Give a connection of the running loop, waiting at most ``timeout`` seconds (None:
+        ``pool_timeout``).
+        """
+        return await self._async_pool().acquire(timeout)
+
+    async def arelease(self, connection: AsyncConnection, discard: bool = False) -> None:
+        """Take a connection of the running loop back; like ``release``."""
+        await self._async_pool().release(connection, discard)
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a connection for a ``with`` block; what is not committed in it is rolled back."""
+        connection = self.acquire()
+        try:
+            yield connection
+        finally:
+            self.release(connection)
+
+    @contextlib.asynccontextmanager
+    async def aconnection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for an ``async with`` block; what is not committed in it is rolled back."""
+        connection = await self.aacquire()
+        try:
+            yield connection
+        finally:
+            await self.arelease(connection)
+
+    def pool_stats(self) -> PoolStats:
+        """Count the connections of all pools now; ``size`` is what each pool keeps."""
+        pools: list[Any] = list(self._resources.async_pools.values())
+        if self._resources.pool is not None:
+            pools.append(self._resources.pool)
+        counts = [pool.stats() for pool in pools]
+        return PoolStats(
+            self._limits.size,
+            sum(count.in_use for count in counts),
+            sum(count.idle for count in counts),
+            sum(count.waiting for count in counts),
+        )
+
+    # End
+
+    def dispose(self) -> None:
+        """Close all connections, those in use when they come back, and those of the replicas; may be called
+        twice.
+
+        Asynchronous connections are closed without waiting; use ``adispose`` where a loop runs.
+        """
+        self._finalizer()
+        for replica in self.replicas:
+            replica.dispose()
+
+    async def adispose(self) -> None:
+        """Close all connections and wait for those of the running loop."""
+        pool = self._resources.async_pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            self._resources.closed = True
+            await pool.close()
+        for replica in self.replicas:
+            await replica.adispose()
+        self.dispose()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.dispose()
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.adispose()
+
+    def __repr__(self) -> str:
+        return f"Engine({self.config.redacted()!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("an engine cannot be pickled; make one in each process from its configuration")
+
+    # Inside
+
+    def _find_backend(self) -> Backend:
+        if self._backend is None:
+            self._backend = cast(Backend, plugins.backend(self.config.scheme))
+        return self._backend
+
+    def _replica(self, replica: Replica) -> Engine:
+        if isinstance(replica, Engine):
+            return replica
+        limits = self._limits
+        return Engine(
+            replica,
+            pool_size=limits.size,
+            max_overflow=limits.max_overflow,
+            pool_timeout=limits.timeout,
+            recycle=limits.recycle,
+        )
+
+    def _blocking_pool(self) -> Pool:
+        with self._resources.lock:
+            if self._resources.closed:
+                raise closed_error()
+            return self._resources.pool or self._open_pool(self.adapter)
+
+    def _open_pool(self, adapter: Adapter) -> Pool:
+        pool = self._resources.pool = Pool(partial(adapter.connect, self._prepared), self._limits)
+        return pool
+
+    def _async_pool(self) -> AsyncPool:
+        loop = asyncio.get_running_loop()
+        pool = self._resources.async_pools.get(loop)
+        return self._open_async_pool(loop) if pool is None else pool
+
+    def _open_async_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        with self._resources.lock:
+            if self._resources.closed:
+                raise closed_error()
+            pools = self._resources.async_pools
+            for other in [other for other in pools if other.is_closed()]:  # asyncio.run() made and ended them
+                pools.pop(other).terminate()
+            pool = pools[loop] = AsyncPool(partial(self.async_adapter.connect, self._prepared), self._limits)
+            return pool
+
+
+def _split(
+    target: Union[Secret, ConnectionConfig, Adapter, AsyncAdapter],
+    config: Union[Secret, ConnectionConfig, None],
+) -> tuple[Union[Adapter, AsyncAdapter, None], ConnectionConfig]:
+    """Tell adapter and configuration apart."""
+    if isinstance(target, (Secret, ConnectionConfig)):
+        if config is not None:
+            raise ConfigurationError(
+                "the DSN was given twice; `config` belongs to an engine made of an adapter"
+            )
+        return None, ConnectionConfig.from_dsn(target) if isinstance(target, Secret) else target
+    if not hasattr(target, "connect") or not hasattr(target, "dialect") or isinstance(target, type):
+        kind = target.__name__ if isinstance(target, type) else type(target).__name__
+        raise ConfigurationError(
+            f"an engine is made of a DSN, a ConnectionConfig or an adapter object, not of {kind}"
+        )
+    if config is None:
+        return target, ConnectionConfig(scheme=target.name)
+    return target, ConnectionConfig.from_dsn(config) if isinstance(config, Secret) else config
+
+
+def _limits(
+    config: ConnectionConfig,
+    pool_size: Optional[int],
+    max_overflow: Optional[int],
+    pool_timeout: Optional[float],
+    recycle: Optional[float],
+) -> Limits:
+    """Choose each pool setting: the argument, else the DSN's option, else the default."""
+    default = Limits()
+    return Limits(
+        config.get("pool_size", default.size) if pool_size is None else pool_size,
+        config.get("max_overflow", default.max_overflow) if max_overflow is None else max_overflow,
+        config.get("pool_timeout", default.timeout) if pool_timeout is None else pool_timeout,
+        config.get("recycle", default.recycle) if recycle is None else recycle,
+    ).checked()
