@@ -1,0 +1,1 @@
+"""Blaze beside hand-written sqlite3, SQLAlchemy and Peewee: `python -m benchmarks`."""

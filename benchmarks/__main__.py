@@ -1,0 +1,121 @@
+"""`python -m benchmarks`: run the scenarios and print the table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Callable
+
+from rich.console import Console
+
+from benchmarks import probes, report, startup
+from benchmarks.contenders import CONTENDERS, load
+from benchmarks.measure import Result, measure
+from benchmarks.scenarios import PROBES, SCENARIOS
+
+Take = Callable[[dict[str, Any], int, int], dict[str, float]]
+
+TAKE: dict[str, Take] = {
+    "query_build": probes.query_build,
+    "memory": probes.memory,
+    "attribute_read": probes.attribute_read,
+    "attribute_write": probes.attribute_write,
+    "attribute_first_write": probes.attribute_first_write,
+    "constructor": probes.constructor,
+    "import": startup.import_time,
+}
+NAMES = [scenario.name for scenario in SCENARIOS] + [probe.name for probe in PROBES]
+
+
+def chosen(text: str, known: list[str], what: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        sys.exit(f"no such {what}: {', '.join(unknown)}; there are {', '.join(known)}")
+    return names
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure Blaze beside its peers."
+    )
+    parser.add_argument("--only", default=",".join(NAMES), help="scenarios, by name and comma")
+    parser.add_argument("--contenders", help=f"of {','.join(CONTENDERS)}; default: all that can be imported")
+    parser.add_argument("--rounds", type=int, help="counted rounds per scenario; default 9 (3 with --quick)")
+    parser.add_argument(
+        "--quick", action="store_true", help="a fifth of the size, three rounds: to see it run"
+    )
+    parser.add_argument("--backend", choices=["sqlite"], default="sqlite")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the rounds included")
+    return parser.parse_args()
+
+
+def loaded(names: list[str], *, required: bool, console: Console) -> dict[str, Any]:
+    """Return the contenders' classes; one that cannot be imported is left out unless it was asked for."""
+    classes = {}
+    for name in names:
+        try:
+            classes[name] = load(name)
+        except ImportError as error:
+            if required:
+                raise
+            console.print(f"without {name}: {error}", style="yellow", markup=False)
+    return classes
+
+
+def asynchronous(names: list[str]) -> dict[str, Any]:
+    classes = {name: load(name, asynchronous=True) for name in names}
+    return {name: found for name, found in classes.items() if found is not None}
+
+
+def one_by_one(
+    take: Take, classes: dict[str, Any], rounds: int, divisor: int
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Take a figure of every contender (raw's first: others are read against it); keep errors beside them."""
+    figures: dict[str, float] = {}
+    errors: dict[str, str] = {}
+    for name in classes:
+        subset = {key: entry for key, entry in classes.items() if key in ("raw", name)}
+        try:
+            figures[name] = take(subset, rounds, divisor)[name]
+        except Exception as error:
+            errors[name] = f"{type(error).__name__}: {error}"
+    return figures, errors
+
+
+def main() -> int:
+    """Run what was asked for; 1 when a contender failed or handled other data than the rest."""
+    options = arguments()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    only = chosen(options.only, NAMES, "scenario")
+    names = chosen(options.contenders or ",".join(CONTENDERS), list(CONTENDERS), "contender")
+    names = ["raw", *(name for name in names if name != "raw")]
+    rounds = options.rounds or (3 if options.quick else 9)
+    divisor = 5 if options.quick else 1
+    classes = loaded(names, required=options.contenders is not None, console=console)
+
+    lines: list[report.Line] = []
+    results: list[Result] = []
+    with console.status("") as status:
+        for scenario in SCENARIOS:
+            if scenario.name in only:
+                status.update(scenario.name)
+                taking = asynchronous(list(classes)) if scenario.asynchronous else classes
+                results.append(measure(scenario, scenario.work(divisor), taking, rounds))
+                lines.append(report.from_result(results[-1]))
+        for probe in PROBES:
+            if probe.name in only:
+                status.update(probe.name)
+                taking = {name: entry for name, entry in classes.items() if name in probe.contenders}
+                lines.append(report.from_probe(probe, *one_by_one(TAKE[probe.name], taking, rounds, divisor)))
+    report.show(lines, list(classes), console)
+    if options.json:
+        report.write_json(
+            options.json, lines, results, report.environment(list(classes), options.backend, rounds, divisor)
+        )
+    return 1 if any(line.errors for line in lines) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""Print the figures, judge them, and write them as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sqlite3
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Optional
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Result
+from benchmarks.scenarios import Probe
+
+DISTRIBUTIONS = {"blaze": "blaze-core", "sqlalchemy": "SQLAlchemy", "peewee": "peewee"}
+PEERS = ("sqlalchemy", "peewee")
+
+
+@dataclass
+class Line:
+    """One scenario as reported: ratios to raw, or absolute figures."""
+
+    name: str
+    raw: Optional[float]
+    figures: dict[str, float]
+    target: Optional[float]
+    best_known: Optional[tuple[str, float]]
+    unit: str
+    relative: bool
+    errors: dict[str, str]
+
+    def complaints(self) -> list[str]:
+        """Return what is wrong with Blaze here: over target, slower than the best peer, or not measured."""
+        if "blaze" in self.errors:
+            return ["failed"]
+        blaze = self.figures.get("blaze")
+        if blaze is None:
+            return []
+        found = []
+        if self.target is not None and blaze > self.target:
+            found.append(f"over target ({blaze:.3g} > {self.target:g})")
+        peers = [(self.figures[peer], peer) for peer in PEERS if peer in self.figures]
+        if self.best_known:
+            peers.append((self.best_known[1], f"{self.best_known[0]}, as known"))
+        if peers and blaze >= min(peers)[0]:
+            figure, peer = min(peers)
+            found.append(f"not faster than {peer} ({blaze:.3g} against {figure:.3g})")
+        return found
+
+    def verdict(self) -> str:
+        if "blaze" not in self.figures and "blaze" not in self.errors:
+            return "-"
+        return "; ".join(self.complaints()) or "ok"
+
+
+def from_result(result: Result) -> Line:
+    scenario = result.scenario
+    names = [name for name in result.rounds if name != "raw"]
+    return Line(
+        scenario.name,
+        result.median("raw"),
+        {name: result.ratio(name) for name in names},
+        scenario.target,
+        scenario.best_known,
+        f"µs/{scenario.item}",
+        True,
+        result.errors,
+    )
+
+
+def from_probe(probe: Probe, figures: dict[str, float], errors: dict[str, str]) -> Line:
+    others = {name: figure for name, figure in figures.items() if name != "raw"}
+    return Line(
+        probe.name, figures.get("raw"), others, probe.target, probe.best_known, probe.unit, False, errors
+    )
+
+
+def show(lines: list[Line], contenders: list[str], console: Console) -> None:
+    """Print the table and the list of what Blaze has to improve."""
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("scenario", no_wrap=True)
+    table.add_column("raw", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    others = [name for name in contenders if name != "raw"]
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("target", justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for line in lines:
+        table.add_row(
+            line.name,
+            "-" if line.raw is None else f"{line.raw:.3g}",
+            line.unit,
+            *(cell(line, name) for name in others),
+            "-" if line.target is None else f"{line.target:g}",
+            line.verdict(),
+        )
+    console.print(table)
+    for line in lines:
+        for name, error in line.errors.items():
+            console.print(f"{line.name}, {name}: {error}", style="red", markup=False)
+    if "blaze" in contenders:
+        complaints = [f"  {line.name}: {'; '.join(line.complaints())}" for line in lines if line.complaints()]
+        console.print("\nBlaze over target or not faster than the best peer:")
+        console.print("\n".join(complaints) or "  none", markup=False)
+
+
+def cell(line: Line, name: str) -> str:
+    if name in line.errors:
+        return "failed"
+    if name not in line.figures:
+        return "-"
+    figure = line.figures[name]
+    return f"{figure:.2f}x" if line.relative else f"{figure:.3g}"
+
+
+def environment(contenders: list[str], backend: str, rounds: int, divisor: int) -> dict[str, Any]:
+    """Describe what the figures depend on."""
+    versions = {}
+    for name in contenders:
+        try:
+            versions[name] = (
+                version(DISTRIBUTIONS[name]) if name in DISTRIBUTIONS else platform.python_version()
+            )
+        except PackageNotFoundError:
+            versions[name] = "from source"
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "backend": backend,
+        "sqlite": sqlite3.sqlite_version,
+        "versions": versions,
+        "rounds": rounds,
+        "size_divided_by": divisor,
+    }
+
+
+def write_json(path: Path, lines: list[Line], results: list[Result], facts: dict[str, Any]) -> None:
+    """Write every figure, the rounds included, for comparison between runs."""
+    raw_rounds = {result.scenario.name: result for result in results}
+    scenarios = []
+    for line in lines:
+        entry: dict[str, Any] = {
+            "name": line.name,
+            "unit": line.unit,
+            "raw": line.raw,
+            "ratios" if line.relative else "figures": line.figures,
+            "target": line.target,
+            "verdict": line.verdict(),
+            "errors": line.errors,
+        }
+        if line.name in raw_rounds:
+            result = raw_rounds[line.name]
+            entry["count"] = result.count
+            entry["digests"] = result.digests
+            entry["rounds_us"] = {
+                name: [seconds * 1e6 for seconds in rounds] for name, rounds in result.rounds.items()
+            }
+        scenarios.append(entry)
+    path.write_text(json.dumps({**facts, "scenarios": scenarios}, indent=1) + "\n")
