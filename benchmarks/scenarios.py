@@ -248,7 +248,7 @@ SCENARIOS = [
     Scenario("bulk_update", updating(3000), 1.15, "object", ("SQLAlchemy", 5.2), writes=True, repeats=3),
     Scenario("delete_uow", deleting(500), 2.0, "object", ("SQLAlchemy", 6.4), writes=True, repeats=3),
     Scenario("async_read_all", reading_all, 1.0, "object", repeats=2, asynchronous=True),
-    Scenario("async_get_pk", getting(scattered), 2.0, "get", asynchronous=True),
+    Scenario("async_get_pk", getting(scattered), 2.0, "get", repeats=3, asynchronous=True),
     Scenario(
         "async_insert_uow",
         inserting(1000, keys=True),
