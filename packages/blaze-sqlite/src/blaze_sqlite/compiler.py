@@ -10,6 +10,7 @@ from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
 from blaze.sql.compiler import Compiler
+from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Bind, Literal
 from blaze.sql.json_items import JsonItem
 from blaze.sql.values import DATE, TIMESTAMP
@@ -39,8 +40,7 @@ class SQLiteCompiler(Compiler):
 
     def operand(self, node: Expression[Any]) -> str:
         text = self.render(node)
-        bare = isinstance(node, (Column, Bind, Literal))
-        return text if bare or not _is_decimal(node) else f"{text} COLLATE decimal"
+        return f"{text} COLLATE decimal" if _is_decimal(node) and not _has_collation(node) else text
 
     sortable = operand
 
@@ -77,7 +77,7 @@ class SQLiteCompiler(Compiler):
     function_sum = function_avg = function_abs = function_round = _decimal_call
 
     def _extreme(self, node: Function[Any]) -> str:
-        if not _is_decimal(node.arguments[0]) or isinstance(node.arguments[0], Column):
+        if not _is_decimal(node.arguments[0]) or _has_collation(node.arguments[0]):
             return self.call(node)
         condition = [f" FILTER (WHERE {self.truth(each)})" for each in node.condition]
         return f"{node.name}({self.operand(node.arguments[0])}){''.join(condition)}"
@@ -96,7 +96,7 @@ class SQLiteCompiler(Compiler):
     def render_in_list(self, node: InList) -> str:
         left = self.operand(node.expression)
         if isinstance(_storage(node.item), Binary):
-            left = f"hex({left})"
+            left = f"CASE WHEN {left} IS NOT NULL THEN hex({left}) END"  # hex(NULL) is a text
         return f"{left} {'NOT ' if node.negated else ''}IN ({self.list_query(self.take(), node.item)})"
 
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
@@ -181,6 +181,13 @@ class SQLiteCompiler(Compiler):
 
 def _is_decimal(node: Expression[Any]) -> bool:
     return isinstance(_storage(node.type), Numeric)
+
+
+def _has_collation(node: Expression[Any]) -> bool:
+    """Whether a decimal needs no COLLATE: tables declare it, and values take that of the other side."""
+    if isinstance(node, Column):
+        return not isinstance(node.source.table, QueryTable)
+    return isinstance(node, (Bind, Literal))
 
 
 def _storage(item: Optional[SQLType]) -> Optional[SQLType]:

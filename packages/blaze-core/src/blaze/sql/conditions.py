@@ -97,7 +97,8 @@ class ConditionRenderer(ExpressionRenderer):
         if not node.aggregate:
             return super().render_function(node)
         outer = self.scope
-        steps = [outer.first_many(column.source) for child in node.children() for column in _columns(child)]
+        columns = [column for child in node.children() for column in _columns(child)]
+        steps = [outer.first_many(column.source) for column in columns]
         found = {step.key: step for step in steps if step is not None}
         if not found:
             return super().render_function(node)
@@ -109,6 +110,8 @@ class ConditionRenderer(ExpressionRenderer):
         (source,) = found.values()
         inner, origin, joined = self._step(outer, source)
         self.scope = inner
+        for column in columns:  # further to-many steps multiply the rows that are aggregated, as they should
+            inner.place(column.source, many=True)
         text = super().render_function(node)
         self.scope = outer
         return f"(SELECT {text} FROM {' '.join([origin, *inner.joins])} WHERE {joined})"

@@ -83,7 +83,10 @@ def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: 
     unused = sorted(values.keys() - used)
     if unused:
         raise QueryError(f"the SQL template does not use {unused[0]!r}{suggest(unused[0], used)}")
-    return Raw(tuple([piece for piece in pieces if piece != ""]), None if type is None else type_for(type))
+    return Raw(
+        tuple([piece for piece in pieces if not isinstance(piece, str) or piece]),
+        None if type is None else type_for(type),
+    )
 
 
 def _piece(value: Any) -> Expression[Any]:

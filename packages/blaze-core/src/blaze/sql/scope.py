@@ -90,18 +90,21 @@ class Scope:
         """Return the alias of a source; a to-one source that is not in FROM joins itself."""
         return self.place(source)[0]
 
-    def place(self, source: Source) -> tuple[Alias, Scope]:
-        """Return the alias of a source and its scope; to-one steps that are not in FROM join themselves."""
+    def place(self, source: Source, many: bool = False) -> tuple[Alias, Scope]:
+        """Return the alias of a source and its scope; to-one steps that are not in FROM join themselves.
+
+        With `many`, to-many steps join themselves too.
+        """
         found = self.find(source)
         if found is not None:
             return found
         assert source.parent is not None  # `find` raises for roots
-        if source.many:
+        if source.many and not many:
             raise QueryError(
                 f"{source.path} has many rows for one {source.parent.path}: join it, use it inside an "
                 "aggregate such as func.count(), or put it into a condition"
             )
-        parent_alias, owner = self.place(source.parent)
+        parent_alias, owner = self.place(source.parent, many)
         if not owner.joinable:
             raise NeedsJoin(source)
         kind = "LEFT" if source.outer or parent_alias in owner.outer else "INNER"

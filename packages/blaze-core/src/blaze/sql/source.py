@@ -61,8 +61,8 @@ class Source:
         own = self.alias_name or self.name
         if self.parent is None:
             return own
-        # The join table of a many-to-many step ends in a star: it is no word of the user's.
-        return self.parent.path if own.endswith("*") else f"{self.parent.path}.{own}"
+        # A step through a join table is two sources, `tags*` and `tags`: one word for the user.
+        return self.parent.path if self.parent.name.endswith("*") else f"{self.parent.path}.{own.rstrip('*')}"
 
     def __repr__(self) -> str:
         return f"<source {self.path}>"

@@ -1,0 +1,163 @@
+"""Placeholders in SQL that users write: `?`, `%s`, `%(name)s` and `:name` become the dialect's own.
+
+Nothing is touched inside quotes, comments and dollar quotes, nor are casts (`::`). `$1` is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from blaze.errors import QueryError
+from blaze.utils.naming import suggest
+
+if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
+
+Parameters = Union[Sequence[Any], Mapping[str, Any]]
+
+_TOKEN = re.compile(
+    r"""
+      (?P<skip>
+          (?<![A-Za-z0-9_$]) [eE] '(?:[^'\\]|\\.|'')*'            # E'...' with backslashes
+        | '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`
+        | --[^\n]* | /\*.*?\*/
+        | (?<![A-Za-z0-9_$]) (?P<tag>\$(?:[A-Za-z_][A-Za-z0-9_]*)?\$) .*? (?P=tag)
+        | ::
+      )
+    | (?P<mark>\?)
+    | %(?: (?P<format>s)(?![A-Za-z0-9_]) | \((?P<pyname>[^)]+)\)s | (?P<percent>%) )
+    | (?<![:A-Za-z0-9_]) : (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_WITH_BACKSLASH = re.compile(
+    _TOKEN.pattern.replace(
+        """'(?:[^']|'')*' | "(?:[^"]|"")*" |""", r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" |"""
+    ),
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class _Token(NamedTuple):
+    """A place of the text that may be a placeholder; its kind is `?`, `%s`, `%%` or `name`."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+
+
+def convert(
+    sql: str, parameters: Parameters, dialect: Dialect, *, backslash: bool = False
+) -> tuple[str, tuple[Any, ...]]:
+    """Return the text with the dialect's placeholders, and the parameters in their order.
+
+    A mapping fills `:name` and `%(name)s`, a sequence `?` or `%s`. Without parameters the text is returned
+    as it stands. `backslash` says that a backslash escapes quotes inside plain literals. Raise `QueryError`
+    where the number or the names do not agree.
+    """
+    if not parameters:
+        marks = [token for token in _tokens(sql, backslash) if token.kind == "?"]
+        if marks and not isinstance(parameters, Mapping) and dialect.paramstyle == "qmark":
+            raise QueryError(f"the SQL has {len(marks)} placeholders, but no parameters were given")
+        return sql, ()
+    if isinstance(parameters, Mapping):
+        text, names = _named(sql, dialect.paramstyle, dialect.placeholder, backslash)
+        missing = [name for name in names if name not in parameters]
+        if missing:
+            raise QueryError(
+                f"the SQL has no value for :{missing[0]}{suggest(missing[0], map(str, parameters))}"
+            )
+        unused = [name for name in parameters if name not in names]
+        if unused:
+            raise QueryError(
+                f"the SQL does not use the parameter {unused[0]!r}{suggest(str(unused[0]), names)}"
+            )
+        return text, tuple([parameters[name] for name in names])
+    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
+        raise QueryError(f"parameters are a list, a tuple or a dict, not {type(parameters).__name__}")
+    return _positional(sql, dialect.paramstyle, dialect.placeholder, backslash, len(parameters)), tuple(
+        parameters
+    )
+
+
+@lru_cache(maxsize=512)
+def _tokens(sql: str, backslash: bool) -> tuple[_Token, ...]:
+    found = []
+    for token in (_WITH_BACKSLASH if backslash else _TOKEN).finditer(sql):
+        if token["skip"] is not None:
+            continue
+        if token["mark"]:
+            kind, name = "?", ""
+        elif token["format"]:
+            kind, name = "%s", ""
+        elif token["percent"]:
+            kind, name = "%%", ""
+        else:
+            kind, name = "name", token["name"] or token["pyname"]
+        found.append(_Token(kind, name, token.start(), token.end()))
+    return tuple(found)
+
+
+@lru_cache(maxsize=512)
+def _named(sql: str, paramstyle: str, placeholder: Any, backslash: bool) -> tuple[str, tuple[str, ...]]:
+    tokens = _tokens(sql, backslash)
+    pyformat = any(sql[token.start] == "%" and token.kind == "name" for token in tokens)
+    names: list[str] = []
+    parts: list[str] = []
+    last = 0
+    for token in tokens:
+        if token.kind == "name":
+            if paramstyle == "numeric" and token.name in names:
+                position = names.index(token.name) + 1
+            else:
+                names.append(token.name)
+                position = len(names)
+            mark = placeholder(position)
+        elif token.kind == "%%" and pyformat:
+            mark = "%"
+        else:
+            continue
+        parts += (
+            _plain(sql[last : token.start], paramstyle),
+            _plain(mark, paramstyle) if mark == "%" else mark,
+        )
+        last = token.end
+    parts.append(_plain(sql[last:], paramstyle))
+    return "".join(parts), tuple(names)
+
+
+@lru_cache(maxsize=512)
+def _positional(sql: str, paramstyle: str, placeholder: Any, backslash: bool, given: int) -> str:
+    tokens = _tokens(sql, backslash)
+    counts = {kind: sum(token.kind == kind for token in tokens) for kind in ("?", "%s")}
+    # `?` is also an operator of PostgreSQL and `%s` could be arithmetic: what agrees in number is meant.
+    style = next((kind for kind in ("%s", "?") if counts[kind] == given), None)
+    if style is None:
+        names = [token.name for token in tokens if token.kind == "name"]
+        if names and not any(counts.values()):
+            raise QueryError(f"the SQL names its parameters (:{names[0]}): give a dict instead of a list")
+        raise QueryError(
+            f"the SQL has {counts['?'] or counts['%s']} placeholders, but {given} parameters were given"
+        )
+    parts: list[str] = []
+    last = position = 0
+    for token in tokens:
+        if token.kind == style:
+            position += 1
+            mark = placeholder(position)
+        elif token.kind == "%%" and style == "%s":
+            mark = _plain("%", paramstyle)
+        else:
+            continue
+        parts += (_plain(sql[last : token.start], paramstyle), mark)
+        last = token.end
+    parts.append(_plain(sql[last:], paramstyle))
+    return "".join(parts)
+
+
+def _plain(text: str, paramstyle: str) -> str:
+    return text.replace("%", "%%") if paramstyle == "format" else text
