@@ -120,7 +120,7 @@ def connect() -> sqlite3.Connection:
         [(1, "Ursula", "u@example.org"), (2, "Stanisław", None), (3, "Ärne", "a@example.org")],
     )
     for row in BOOKS:
-        values = [Decimal(v) if c.name == "price" else v for c, v in zip(book_table.columns, row)]
+        values = [Decimal(str(v)) if c.name == "price" else v for c, v in zip(book_table.columns, row)]
         encoded = [_encode(c, v) for c, v in zip(book_table.columns, values)]
         connection.execute(f"INSERT INTO book VALUES ({', '.join('?' * len(row))})", encoded)
     connection.executemany("INSERT INTO tag VALUES (?, ?)", [(1, "sf"), (2, "classic"), (3, "unused")])

@@ -82,6 +82,10 @@ def test_expressions_queries_and_defaults_can_be_inserted(database: sqlite3.Conn
     assert run(database, InsertBuilder(author_table, into).select(copy).returning(author.name)) == [
         ("Ursula",)
     ]
+    again = select(author, author.id, author.name).where(author.id == 1).build()
+    pair = columns(author_table, "id", "name")
+    upsert = InsertBuilder(author_table, pair).select(again).on_conflict(pair[:1], {pair[1]: "twice"})
+    assert run(database, upsert.returning(author.id, author.name)) == [(1, "twice")]
     database.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY)")
     bare = Table("bare", [TableColumn("id", author_table.column("id").type, primary_key=True)])
     assert run(database, InsertBuilder(bare, []).returning(bare.column("id"))) == [(1,)]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blaze.sql.expressions import Arithmetic, Between, Cast, Comparison, Expression, InList, Match
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
+    from blaze.sql.statements import InsertStatement
 
 _DECIMAL_OPERATORS = {
     "+": "decimal_add",
@@ -90,6 +91,10 @@ class SQLiteCompiler(Compiler):
         return f"{name}({', '.join([first, *others])})"
 
     function_greatest = function_least = _of_several
+
+    def insert_query(self, statement: InsertStatement, query: str) -> str:
+        # Without a WHERE, SQLite's parser takes the ON of ON CONFLICT for that of a join.
+        return query if statement.conflict is None else f"SELECT * FROM ({query}) WHERE 1"
 
     # Lists.
 

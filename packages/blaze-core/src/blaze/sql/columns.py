@@ -29,7 +29,7 @@ class Column(Expression[T]):
         self.key = intern(f"{source.key}.{column.name}")
         self.binds = ()
         self.type = column.type
-        self.bind = bind_for(comparison_type(column.type))
+        self.bind = bind_for(comparison_type(column.type))  # pyright: ignore[reportIncompatibleMethodOverride]
         self.nullable = column.nullable or (source.outer and not source.plural)
 
     @property

@@ -67,11 +67,12 @@ class Compiled:
 class Expanding(Compiled):
     """A statement with a list that becomes one placeholder per value; texts are kept by length."""
 
-    __slots__ = ("_dialect", "_pieces", "_texts", "empty")
+    __slots__ = ("_dialect", "_given", "_pieces", "_texts", "empty")
 
-    def __init__(self, dialect: Dialect, pieces: Sequence[Piece], empty: str) -> None:
+    def __init__(self, dialect: Dialect, pieces: Sequence[Piece], given: int, empty: str) -> None:
         self._dialect = dialect
         self._pieces = pieces
+        self._given = given
         self.empty = empty
         self._texts: dict[tuple[int, ...], tuple[str, Params]] = {}
         self.sql = self._compile(tuple([0 for piece in pieces if isinstance(piece, Slot) and piece.expand]))[
@@ -102,7 +103,7 @@ class Expanding(Compiled):
                 pieces.append(Spread(piece.start, length, piece.encoder) if length else self.empty)
             else:
                 pieces.append(piece)
-        return assemble(self._dialect, pieces)
+        return assemble(self._dialect, pieces, self._given)
 
 
 def _padded(values: Sequence[Any]) -> Sequence[Any]:
@@ -113,8 +114,8 @@ def _padded(values: Sequence[Any]) -> Sequence[Any]:
     return (*values, *([values[-1]] * ((1 << (size - 1).bit_length()) - size)))
 
 
-def assemble(dialect: Dialect, pieces: Sequence[Piece]) -> tuple[str, Params]:
-    """Return the text with the dialect's placeholders, and the function that gives their values."""
+def assemble(dialect: Dialect, pieces: Sequence[Piece], given: int) -> tuple[str, Params]:
+    """Return the text with the dialect's placeholders, and the function from so many binds to their values."""
     texts: list[str] = []
     taken: list[Piece] = []
     places: dict[tuple[int, Encoder], int] = {}
@@ -144,14 +145,14 @@ def assemble(dialect: Dialect, pieces: Sequence[Piece]) -> tuple[str, Params]:
         else:
             texts.append(", ".join([f"({marks(len(piece.encoders))})" for _ in range(piece.rows)]))
         taken.append(piece)
-    return "".join(texts), _params(taken)
+    return "".join(texts), _params(taken, given)
 
 
 def _identity(binds: Binds) -> Binds:
     return binds
 
 
-def _params(taken: Sequence[Piece]) -> Params:
+def _params(taken: Sequence[Piece], given: int) -> Params:
     """Generate the function that picks and encodes parameters; the identity where nothing is to be done."""
     position = 0
     for piece in taken:
@@ -161,7 +162,7 @@ def _params(taken: Sequence[Piece]) -> Params:
             position += piece.rows * len(piece.encoders)
         else:
             return _generate(taken)
-    return _identity
+    return _identity if position >= given else _generate(taken)
 
 
 def _generate(taken: Sequence[Piece]) -> Params:

@@ -73,8 +73,8 @@ class Compiler(ConditionRenderer):
         """Return the compiled statement; raise `QueryError` or `CapabilityError` before anything is sent."""
         self._reset()
         if isinstance(statement, Raw):
-            return self._finish(self.template(statement))
-        return self._finish(self.statement(statement.statement(), 0, None))
+            return self._finish(self.template(statement), len(statement.binds))
+        return self._finish(self.statement(statement.statement(), 0, None), len(statement.binds))
 
     def template(self, raw: Raw[Any]) -> str:
         """Render a template that is a whole statement; its columns are written with their tables' names."""
@@ -90,7 +90,7 @@ class Compiler(ConditionRenderer):
                 f"the SQL template uses {error.source.path}, but joins nothing: write the join and the name"
             ) from None
 
-    def _finish(self, text: str) -> Compiled:
+    def _finish(self, text: str, given: int) -> Compiled:
         single = len(self.alias_tables) == 1
         pieces: list[Piece] = []
         last = 0
@@ -109,8 +109,8 @@ class Compiler(ConditionRenderer):
                 pieces.append(alias if kind == "a" else f" AS {alias}")
         pieces.append(text[last:])
         if any(isinstance(piece, Slot) and piece.expand for piece in pieces):
-            return Expanding(self.dialect, pieces, self.empty_list)
-        return Compiled(*assemble(self.dialect, pieces))
+            return Expanding(self.dialect, pieces, given, self.empty_list)
+        return Compiled(*assemble(self.dialect, pieces, given))
 
     # Binds and names.
 
@@ -538,7 +538,7 @@ class Compiler(ConditionRenderer):
         pairs = [f"{self.quote(each.name)} = {mark}" for each, mark in zip([*columns, *keys], marks)]
         width = len(columns)
         assigned, matched = ", ".join(pairs[:width]), " AND ".join(pairs[width:])
-        return self._finish(f"UPDATE {self.table_name(table)} SET {assigned} WHERE {matched}")
+        return self._finish(f"UPDATE {self.table_name(table)} SET {assigned} WHERE {matched}", len(marks))
 
     def rows_per_insert(self, columns: int) -> int:
         """Return how many rows of so many columns one INSERT can take."""

@@ -36,7 +36,7 @@ S = TypeVar("S")
 
 Key = Any
 Text = Optional[str]
-DecimalOperand = Union[Decimal, int, None, "Expression[Optional[Decimal]]", "Expression[Optional[int]]"]
+DecimalOperand = Union[Decimal, int, "Expression[Optional[Decimal]]", "Expression[Optional[int]]"]
 
 
 class Expression(Generic[T]):
@@ -90,12 +90,16 @@ class Expression(Generic[T]):
     if TYPE_CHECKING:
 
         @overload  # type: ignore[override]
-        def __eq__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        def __eq__(
+            self: Expression[Optional[Decimal]], other: Optional[DecimalOperand]
+        ) -> Expression[bool]: ...
         @overload
         def __eq__(self, other: Union[T, Expression[Optional[T]], None]) -> Expression[bool]: ...
         def __eq__(self, other: Any) -> Any: ...
         @overload  # type: ignore[override]
-        def __ne__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[bool]: ...
+        def __ne__(
+            self: Expression[Optional[Decimal]], other: Optional[DecimalOperand]
+        ) -> Expression[bool]: ...
         @overload
         def __ne__(self, other: Union[T, Expression[Optional[T]], None]) -> Expression[bool]: ...
         def __ne__(self, other: Any) -> Any: ...

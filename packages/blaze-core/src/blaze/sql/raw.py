@@ -26,9 +26,10 @@ class RawList(Expression[Any]):
     visit = "raw_list"
 
     def __init__(self, values: tuple[Any, ...]) -> None:
-        self.type: SQLType = next((type_of(value) for value in values if value is not None), STRING)
+        kind = next((type_of(value) for value in values if value is not None), STRING)
+        self.type = kind
         self.binds = (values,)
-        self.key = ("LIST", bind_for(self.type).key)
+        self.key = ("LIST", bind_for(kind).key)
 
 
 class Raw(Expression[T]):
