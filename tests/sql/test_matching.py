@@ -217,6 +217,11 @@ def test_lists_are_expanded_and_padded_elsewhere() -> None:
     assert "IN (SELECT NULL WHERE 1 = 0)" in built(select(book).where(book.id.in_([])), Formatted())[0]
 
 
+def test_a_list_beyond_the_limit_of_parameters_is_refused() -> None:
+    with pytest.raises(QueryError, match="2000 values, but formatted takes 999"):
+        built(select(book).where(book.id.in_(range(2000))), Formatted())
+
+
 def test_the_place_of_nulls_is_emulated() -> None:
     text, _ = built(select(book).order_by(book.loan.desc().nulls_last()), Formatted())
     assert text.endswith('ORDER BY CASE WHEN "book"."loan" IS NULL THEN 1 ELSE 0 END, "book"."loan" DESC')

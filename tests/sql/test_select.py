@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Callable
@@ -255,6 +256,15 @@ def test_window_functions(fetch: Fetch) -> None:
         func.count().over(rows=(0, 1), range=(0, 1))
     with pytest.raises(QueryError, match="ends before"):
         func.count().over(rows=(1, 0))
+
+
+def test_windows_over_decimals(fetch: Fetch) -> None:
+    query = select(book, func.sum(book.price).over(order_by=book.id)).order_by(book.id)
+    if sys.version_info >= (3, 11):
+        assert fetch(query) == ["9.99", "20.49", "120.49", "130.480"]
+    else:
+        with pytest.raises(CapabilityError, match="sqlite has no window function sum"):
+            text(query)
 
 
 def test_filtered_aggregates_and_case(fetch: Fetch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.dialects.types import Binary, Custom, Float, Numeric, SQLType
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.statements import InsertStatement
+    from blaze.sql.windows import Windowed
 
 _DECIMAL_OPERATORS = {
     "+": "decimal_add",
@@ -29,6 +31,8 @@ _DECIMAL_OPERATORS = {
     "/": "decimal_div",
     "%": "decimal_mod",
 }
+# Python can register window functions from 3.11 on.
+_WINDOWS = hasattr(sqlite3.Connection, "create_window_function")
 _STRFTIME = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
 
 
@@ -76,6 +80,15 @@ class SQLiteCompiler(Compiler):
         return self.call(node, f"decimal_{node.name}" if _is_decimal(node.arguments[0]) else None)
 
     function_sum = function_avg = function_abs = function_round = _decimal_call
+
+    def render_windowed(self, node: Windowed[Any]) -> str:
+        function: Any = node.function
+        if function.name in ("sum", "avg") and _is_decimal(function.arguments[0]) and not _WINDOWS:
+            raise CapabilityError(
+                f"sqlite has no window function {function.name}() of decimals before Python 3.11: "
+                "cast to float, or calculate in Python"
+            )
+        return super().render_windowed(node)
 
     def _extreme(self, node: Function[Any]) -> str:
         if not _is_decimal(node.arguments[0]) or _has_collation(node.arguments[0]):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
+from blaze.errors import QueryError
+
 if TYPE_CHECKING:
     from types import CodeType
 
@@ -75,9 +77,7 @@ class Expanding(Compiled):
         self._given = given
         self.empty = empty
         self._texts: dict[tuple[int, ...], tuple[str, Params]] = {}
-        self.sql = self._compile(tuple([0 for piece in pieces if isinstance(piece, Slot) and piece.expand]))[
-            0
-        ]
+        self.sql = self._compile((0,) * sum(isinstance(each, Slot) and each.expand for each in pieces))[0]
         self.params = lambda binds: self.render(binds)[1]
         self.dynamic = True
 
@@ -87,6 +87,12 @@ class Expanding(Compiled):
         for index in lists:
             padded[index] = _padded(binds[index])
         lengths = tuple([len(padded[index]) for index in lists])
+        most = self._dialect.features.max_bind_params
+        if sum(lengths) > most:
+            raise QueryError(
+                f"the lists of this query have {sum(lengths)} values, but {self._dialect.name} takes {most} "
+                "parameters: split the lists, or put the values into a table and use a subquery"
+            )
         found = self._texts.get(lengths)
         if found is None:
             if len(self._texts) >= 32:
@@ -115,7 +121,7 @@ def _padded(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def assemble(dialect: Dialect, pieces: Sequence[Piece], given: int) -> tuple[str, Params]:
-    """Return the text with the dialect's placeholders, and the function from so many binds to their values."""
+    """Return the text with the dialect's placeholders, and the function from `given` binds to values."""
     texts: list[str] = []
     taken: list[Piece] = []
     places: dict[tuple[int, Encoder], int] = {}
