@@ -169,8 +169,7 @@ class SQLiteCompiler(Compiler):
 
     def current(self, type: SQLType) -> str:
         """Render the present moment as values of a type are stored."""
-        text: str = self.dialect.current_timestamp(type)  # type: ignore[attr-defined]
-        return text
+        return self.dialect.current_timestamp(type)
 
     def _part(self, node: Function[Any]) -> str:
         part = _STRFTIME[node.name.partition("_")[2]]
