@@ -261,7 +261,8 @@ class Engine:
         await self.adispose()
 
     def __repr__(self) -> str:
-        return f"Engine({self.config.redacted()!r})"
+        config: Optional[ConnectionConfig] = getattr(self, "config", None)  # None in a traceback of __init__
+        return "Engine(...)" if config is None else f"Engine({config.redacted()!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("an engine cannot be pickled; make one in each process from its configuration")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Optional
 
+from blaze import hooks
 from blaze.errors import ConfigurationError, PluginError
 from blaze.utils.naming import suggest
 
@@ -90,10 +91,18 @@ def _entry_points(group: str) -> Iterable[Any]:
 
 
 class Registry:
-    """Know the plugins of all groups; safe between threads. ``find`` lists the entry points of a group."""
+    """Know the plugins of all groups; safe between threads.
 
-    def __init__(self, find: Callable[[str], Iterable[Any]] = _entry_points) -> None:
+    ``find`` lists the entry points of a group; ``on_change`` hears of the groups that change by hand.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str], Iterable[Any]] = _entry_points,
+        on_change: Optional[Callable[[str], None]] = None,
+    ) -> None:
         self._find = find
+        self._on_change = on_change
         self._lock = threading.RLock()
         self._entries: dict[str, dict[str, _Entry]] = {}
         self._registered: dict[str, dict[str, _Entry]] = {}
@@ -116,11 +125,15 @@ class Registry:
         entry.plugin = plugin
         with self._lock:
             self._registered.setdefault(group, {})[name] = entry
+        if self._on_change is not None:
+            self._on_change(group)
 
     def unregister(self, group: str, name: str) -> None:
         """Take back a plugin that was registered by hand; does nothing when it was not."""
         with self._lock:
             self._registered.get(group, {}).pop(name, None)
+        if self._on_change is not None:
+            self._on_change(group)
 
     def load(self, group: str, name: str) -> Any:
         """Give a plugin, importing it on first use; PluginError when it is broken, ConfigurationError when
@@ -276,7 +289,25 @@ def _info(group: str, name: str, entry: _Entry) -> PluginInfo:
     return PluginInfo(group, name, entry.distribution, entry.version, state, entry.error)
 
 
-registry = Registry()
+def _hook_plugins(specifications: Any) -> Optional[tuple[Any, list[PluginError]]]:
+    """Give the manager of the hook plugins; None, without importing pluggy, when there is no plugin."""
+    if not registry.names("blaze.hooks"):
+        return None
+    import pluggy
+
+    mark: Any = pluggy.HookspecMarker("blaze")
+    for event in specifications.EVENTS:
+        mark(getattr(specifications, event))
+    return registry.hook_manager(specifications)
+
+
+def _changed(group: str) -> None:
+    if group == "blaze.hooks":
+        hooks.registry.plugins_changed()
+
+
+registry = Registry(on_change=_changed)
+hooks.registry.connect(_hook_plugins)
 register = registry.register
 load = registry.load
 backend = registry.backend

@@ -60,36 +60,45 @@ class _Raw(sqlite3.Connection):
 
 
 async def connect(config: ConnectionConfig, dialect: SQLiteDialect) -> AiosqliteConnection:
-    """Open a connection in a thread of its own; a cancellation meanwhile leaves nothing open."""
+    """Open a connection in a thread of its own; an error or a cancellation meanwhile leaves nothing open."""
     arguments = connect_arguments(config)
     opened: list[SQLiteConnection] = []
-    given_up = False
+    failures: list[sqlite3.Error] = []
 
     def make(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-        raw = _Raw(*args, **kwargs)
+        # aiosqlite leaves its thread alone when this raises, so a failure is kept and told when the thread
+        # has ended.
+        raw = None
         try:
+            raw = _Raw(*args, **kwargs)
             opened.append(set_up(raw, config, dialect))
-        except sqlite3.Error:
-            raw.close()
-            raise
-        if given_up:
-            opened[0].close()
+        except sqlite3.Error as error:
+            if raw is not None:
+                raw.close()
+            failures.append(error)
+            return _Raw(":memory:", check_same_thread=False)
         return raw
 
     connection = aiosqlite.connect(arguments.pop("database"), factory=make, **arguments)
     # A connection that nobody closes must not keep the interpreter from ending.
     thread: Any = getattr(connection, "_thread", connection)
     thread.daemon = True
+    opening = asyncio.ensure_future(_open(connection))
     try:
-        await connection
-    except sqlite3.Error as error:
-        raise open_error(error, config) from error
-    except BaseException:
-        given_up = True
-        if opened:
-            opened[0].close()
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_look_at)
+        await asyncio.wait({opening}, timeout=_SETTLE_SECONDS)
+        _stop(connection)
         raise
+    if failures:
+        await connection.close()
+        raise open_error(failures[0], config) from failures[0]
     return AiosqliteConnection(connection, opened[0])
+
+
+async def _open(connection: aiosqlite.Connection) -> None:
+    await connection
 
 
 class AiosqliteConnection:
@@ -186,12 +195,13 @@ class AiosqliteConnection:
         if connection is None:
             return
         try:
+            await connection.execute_fetchall("", cast(Any, _Job(self._sync.close, ())))
             await connection.close()
         except asyncio.CancelledError:
             _stop(connection)
             raise
         finally:
-            self._sync.close()
+            self._settled = False
 
     def terminate(self) -> None:
         """Close without waiting: at once when idle, else when the statement in the thread has stopped."""
@@ -259,14 +269,11 @@ def _nothing() -> None:
 
 
 def _stop(connection: aiosqlite.Connection) -> None:
-    """Tell the thread to close and end. aiosqlite asks for the running loop, and would make one where there
-    is none.
+    """Tell the thread of a connection to close and end.
+
+    aiosqlite asks for the event loop, to report to it, and makes one where there is none; in a thread it
+    finds none.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        stopper = threading.Thread(target=connection.stop)
-        stopper.start()
-        stopper.join()
-    else:
-        connection.stop()
+    stopper = threading.Thread(target=connection.stop)
+    stopper.start()
+    stopper.join()

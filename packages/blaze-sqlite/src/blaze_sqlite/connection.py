@@ -45,13 +45,18 @@ class _Gone:
 
     interrupt = close
 
+    def set_progress_handler(self, *_: Any) -> None:
+        """Do nothing: no statement runs here."""
+
 
 def _outcome(cursor: sqlite3.Cursor) -> Outcome:
     description = cursor.description
     if description is None:
         return Outcome(cursor.rowcount, cursor.lastrowid, (), [])
     rows = cursor.fetchall()
-    return Outcome(cursor.rowcount, cursor.lastrowid, tuple([column[0] for column in description]), rows)
+    # Before Python 3.11 the driver counts only the first row of RETURNING; a query has -1 everywhere.
+    rowcount = len(rows) if cursor.rowcount >= 0 else -1
+    return Outcome(rowcount, cursor.lastrowid, tuple([column[0] for column in description]), rows)
 
 
 def _ignore(rows: Any) -> None:
@@ -313,10 +318,9 @@ class TimedSQLiteConnection(SQLiteConnection):
             stream.close()
 
     def close(self) -> None:
-        if self.usable:
-            self._raw.set_progress_handler(
-                None, 0
-            )  # it refers to this object, which refers to the connection
+        with contextlib.suppress(sqlite3.Error):  # closed already
+            # The handler refers to this object, which refers to the connection.
+            self._raw.set_progress_handler(None, 0)
         super().close()
 
     @contextlib.contextmanager

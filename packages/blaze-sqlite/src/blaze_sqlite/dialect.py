@@ -53,6 +53,7 @@ def _features(version: Version) -> Features:
         identity_declares_key=True,
         generated_columns=version >= (3, 31),
         deferrable_constraints=True,
+        defer_foreign_keys="PRAGMA defer_foreign_keys = ON",
         alter_column=False,
         add_constraint=False,
         drop_column=version >= (3, 35),

@@ -1,0 +1,379 @@
+"""The engine: what it is made of, its pools, its end, and what happens at a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blaze.adapters import ConnectionConfig
+from blaze.engine import Engine
+from blaze.errors import ConfigurationError, ConnectionLostError, PoolTimeoutError, SessionError, TimeoutError
+from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter, SQLiteDialect
+from tests.backend.loops import run
+
+pytestmark = pytest.mark.requirement("R110")
+
+
+def count(engine: Engine) -> int:
+    with engine.connection() as connection:
+        number: int = connection.execute("SELECT count(*) FROM t").rows[0][0]
+        return number
+
+
+def fill(engine: Engine) -> None:
+    with engine.connection() as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("INSERT INTO t VALUES (1)")
+
+
+@pytest.mark.requirement("R80", "R83")
+def test_what_an_engine_is_made_of(database_url: str) -> None:
+    config = ConnectionConfig.from_dsn(database_url)
+    for engine in (
+        Engine(database_url),
+        Engine(config),
+        Engine(SQLiteAdapter(), config=config),
+        Engine(SQLiteAdapter(), config=database_url),
+        Engine(AiosqliteAdapter(), config=database_url),
+        Engine(database_url.replace("sqlite:", "sqlite+aiosqlite:")),
+    ):
+        with engine, engine.connection() as connection:
+            assert connection.execute("SELECT 1").rows == [(1,)]
+            assert isinstance(engine.dialect, SQLiteDialect)
+            assert engine.dialect.driver == "sqlite3"
+            assert engine.async_dialect.driver == "aiosqlite"
+            assert engine.config.database == config.database
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Engine("postgres_://x"), "no backend for postgres_:// is installed"),
+        (lambda: Engine("sqlite+aiosqlit://"), "no driver 'aiosqlit'; did you mean 'aiosqlite'"),
+        (lambda: Engine("sqlite://app.db"), "write sqlite:///relative.db"),
+        (lambda: Engine("sqlite://u:p@/x"), "knows no user, password"),
+        (lambda: Engine("sqlite:///x?sslmode=require"), "sslmode means nothing to SQLite"),
+        (lambda: Engine("sqlite:///x?isolation_level=SNAPSHOOT"), "no isolation level"),
+        (lambda: Engine("sqlite://", pool_size=-1), "pool_size -1"),
+        (lambda: Engine("sqlite://", config="sqlite://"), "given twice"),
+        (lambda: Engine(SQLiteAdapter), "not of SQLiteAdapter"),  # type: ignore[arg-type]
+        (lambda: Engine(3), "not of int"),  # type: ignore[arg-type]
+    ],
+)
+def test_mistakes(make: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+def test_a_missing_distribution_is_named() -> None:
+    from blaze.plugins import registry
+
+    if "mysql" in registry.names("blaze.backends"):
+        return
+    with pytest.raises(ConfigurationError, match="pip install blaze-mysql"):
+        Engine("mysql://u:p@h/x")
+
+
+def test_pool_settings_come_from_arguments_then_the_dsn(database_url: str) -> None:
+    with Engine(f"{database_url}?pool_size=1&max_overflow=0&pool_timeout=0.01") as engine:
+        held = engine.acquire()
+        assert engine.pool_stats() == (1, 1, 0, 0)
+        with pytest.raises(PoolTimeoutError):
+            engine.acquire()
+        engine.release(held)
+        assert engine.pool_stats() == (1, 0, 1, 0)
+    with Engine(
+        f"{database_url}?pool_size=1&max_overflow=0&pool_timeout=9", max_overflow=1, pool_timeout=0
+    ) as engine, engine.connection(), engine.connection(), pytest.raises(PoolTimeoutError):
+        engine.acquire()
+
+
+def test_an_engine_does_not_show_or_pickle_its_password() -> None:
+    engine = Engine(SQLiteAdapter(), config="sqlite:///x.db")
+    assert repr(engine) == "Engine('sqlite:///x.db')"
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(engine)
+    assert pickle.loads(pickle.dumps(engine.config)) == engine.config
+    engine.dispose()
+
+
+def test_a_transaction_left_open_is_rolled_back_on_release(database_url: str) -> None:
+    with Engine(database_url) as engine:
+        fill(engine)
+        with engine.connection() as connection:
+            connection.begin()
+            connection.execute("DELETE FROM t")
+        assert count(engine) == 1
+
+
+def test_a_disposed_engine(database_url: str) -> None:
+    engine = Engine(database_url)
+    fill(engine)
+    held = engine.acquire()
+    engine.dispose()
+    engine.dispose()
+    with pytest.raises(SessionError, match="make a new Engine"):
+        engine.acquire()
+    engine.release(held)
+    assert not held.usable
+    with pytest.raises(SessionError, match="make a new Engine"):
+        run(engine.aacquire())
+
+
+def test_a_forgotten_engine_closes_its_connections(database_url: str) -> None:
+    engine = Engine(database_url)
+    fill(engine)
+    connection = engine.acquire()
+    engine.release(connection)
+    del engine  # no cycle holds it: it goes at once
+    assert not connection.usable
+
+
+def test_one_memory_database_per_engine_for_threads_and_both_sides() -> None:
+    with Engine("sqlite://") as one, Engine("sqlite://") as two:
+        fill(one)
+        fill(two)  # another database
+        first, second = one.acquire(), one.acquire()
+        assert first.execute("SELECT count(*) FROM t").rows == second.execute("SELECT count(*) FROM t").rows
+
+        async def read() -> Any:
+            async with one.aconnection() as connection:
+                await connection.execute("INSERT INTO t VALUES (2)")
+                return (await connection.execute("SELECT count(*) FROM t")).rows
+
+        assert run(read()) == [(2,)]
+        one.release(first, discard=True)
+        one.release(second, discard=True)
+        assert count(one) == 2, "the database outlives its connections"
+        assert count(two) == 1
+
+
+def test_waiting_for_a_locked_table_of_a_memory_database() -> None:
+    with Engine("sqlite://?lock_timeout=2") as engine, Engine("sqlite://?lock_timeout=0.05") as hasty:
+        for each in (engine, hasty):
+            fill(each)
+            with each.connection() as one, each.connection() as two:
+                one.begin()
+                one.execute("INSERT INTO t VALUES (2)")
+                if each is hasty:
+                    for call in (
+                        lambda: two.execute("SELECT * FROM t"),
+                        lambda: two.execute_many("INSERT INTO t VALUES (?)", [(1,)]),
+                        two.begin,
+                    ):
+                        with pytest.raises(TimeoutError, match="in-memory database") as caught:
+                            call()
+                        assert caught.value.retryable
+                else:
+                    threading.Timer(0.1, one.commit).start()
+                    assert two.execute("SELECT count(*) FROM t").rows == [(2,)]
+
+
+def test_a_named_memory_database_is_shared_by_engines() -> None:
+    with (
+        Engine("sqlite:///shared-by-name?mode=memory") as one,
+        Engine("sqlite:///shared-by-name?mode=memory") as two,
+    ):
+        fill(one)
+        assert count(two) == 1
+
+
+def test_loops_one_after_another_and_disposal_without_a_loop(database_url: str) -> None:
+    engine = Engine(database_url)
+    fill(engine)
+
+    async def use() -> Any:
+        async with engine.aconnection() as connection:
+            return (await connection.execute("SELECT count(*) FROM t")).rows
+
+    assert run(use()) == [(1,)]
+    assert engine.pool_stats().idle == 2
+    assert run(use()) == [(1,)]
+    assert engine.pool_stats().idle == 2, "the pool of the ended loop is gone"
+    engine.dispose()
+
+
+async def test_the_asynchronous_side(database_url: str) -> None:
+    async with Engine(database_url, pool_size=2, max_overflow=0) as engine:
+        fill(engine)
+
+        async def one() -> Any:
+            async with engine.aconnection() as connection:
+                return (await connection.execute("SELECT count(*) FROM t")).rows
+
+        assert await asyncio.gather(*(one() for _ in range(20))) == [[(1,)]] * 20
+        async with engine.aconnection() as connection:
+            await connection.begin()
+            await connection.execute("DELETE FROM t")
+        assert await one() == [(1,)]
+
+
+async def test_a_cancelled_task_gives_its_connection_back_rolled_back(database_url: str) -> None:
+    async with Engine(database_url, pool_size=1, max_overflow=0) as engine:
+        fill(engine)
+
+        async def work() -> None:
+            async with engine.aconnection() as connection:
+                await connection.begin()
+                await connection.execute("DELETE FROM t")
+                await connection.execute(
+                    "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
+                )
+
+        for pause in (0.0, 0.001, 0.01, 0.05):
+            task = asyncio.ensure_future(work())
+            await asyncio.sleep(pause)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            async with engine.aconnection() as connection:
+                assert not connection.in_transaction
+                assert (await connection.execute("SELECT count(*) FROM t")).rows == [(1,)]
+        assert engine.pool_stats().in_use == 0
+
+
+def test_replicas_take_turns(tmp_path: Path) -> None:
+    dsns = [f"sqlite:///{tmp_path / name}" for name in ("a.db", "b.db", "c.db")]
+    with Engine(dsns[0], replicas=dsns[1:]) as engine:
+        assert [engine.reader().config.database for _ in range(3)] == [
+            str(tmp_path / n) for n in ("b.db", "c.db", "b.db")
+        ]
+    with Engine(dsns[0]) as engine:
+        assert engine.reader() is engine
+
+
+def test_threads_share_an_engine(database_url: str) -> None:
+    with Engine(database_url, pool_size=2, max_overflow=2) as engine:
+        fill(engine)
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                for _ in range(20):
+                    with engine.connection() as connection:
+                        connection.begin()
+                        connection.execute("INSERT INTO t VALUES (1)")
+                        connection.commit()
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        assert count(engine) == 161
+
+
+if hasattr(os, "fork"):
+
+    def _child(engine: Engine, number: int, held: Any, results: Any) -> None:
+        try:
+            assert not held.usable
+            with pytest.raises(ConnectionLostError, match="parent"):
+                held.execute("SELECT 1")
+            engine.release(held)  # as a session's exit would; nothing happens
+            for _ in range(50):
+                with engine.connection() as connection:
+                    assert connection.execute("SELECT ?", (number,)).rows == [(number,)]
+                    connection.begin()
+                    connection.execute("INSERT INTO t VALUES (?)", (number,))
+                    connection.commit()
+
+            async def one() -> Any:
+                async with engine.aconnection() as connection:
+                    return (await connection.execute("SELECT ?", (number,))).rows
+
+            assert run(one()) == [(number,)]
+            results.put("ok")
+        except BaseException as error:
+            results.put(repr(error))
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    def test_children_open_their_own_connections(database_url: str) -> None:
+        context = multiprocessing.get_context("fork")
+        with Engine(database_url) as engine:
+            fill(engine)
+
+            async def warm() -> None:
+                async with engine.aconnection() as connection:
+                    await connection.execute("SELECT 1")
+
+            run(warm())
+            idle = [engine.acquire(), engine.acquire()]
+            for connection in idle:
+                engine.release(connection)
+            held = engine.acquire()
+            results = context.Queue()
+            children = [context.Process(target=_child, args=(engine, n, held, results)) for n in range(4)]
+            for child in children:
+                child.start()
+            assert [results.get(timeout=30) for _ in children] == ["ok"] * 4
+            for child in children:
+                child.join(10)
+            assert [child.exitcode for child in children] == [0] * 4
+            assert held.execute("SELECT count(*) FROM t").rows == [(201,)], "the parent's own goes on"
+            engine.release(held)
+            assert count(engine) == 201
+            assert idle[0].usable is (idle[0] is held), "nothing idle is open while the process forks"
+
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    def test_a_fork_while_another_thread_uses_the_pool(database_url: str) -> None:
+        with Engine(database_url, pool_size=1, max_overflow=0) as engine:
+            fill(engine)
+            stop = threading.Event()
+
+            def busy() -> None:
+                while not stop.is_set():
+                    with engine.connection() as connection:
+                        connection.execute("SELECT 1")
+
+            thread = threading.Thread(target=busy)
+            thread.start()
+            try:
+                for _ in range(5):
+                    pid = os.fork()
+                    if pid == 0:
+                        with engine.connection() as connection:
+                            fine = connection.execute("SELECT count(*) FROM t").rows == [(1,)]
+                        os._exit(0 if fine else 1)
+                    deadline = time.monotonic() + 20
+                    while True:
+                        done, status = os.waitpid(pid, os.WNOHANG)
+                        if done:
+                            break
+                        assert time.monotonic() < deadline, "the child hangs"
+                        time.sleep(0.005)
+                    assert status == 0
+            finally:
+                stop.set()
+                thread.join()
+
+
+def test_forgotten_asynchronous_connections_do_not_keep_the_interpreter(database_url: str) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from blaze.engine import Engine\n"
+        "engine = Engine(sys.argv[1])\n"
+        "async def main():\n"
+        "    connection = await engine.aacquire()\n"
+        "    await connection.execute('SELECT 1')\n"
+        "asyncio.run(main())\n"
+        "print('end')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, database_url], capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
+    assert not done.stderr
