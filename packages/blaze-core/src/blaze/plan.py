@@ -9,8 +9,12 @@ Rules for authors of plans: never `yield` inside `finally`; an error or a cancel
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Generator, Iterable, Sequence
+from inspect import isawaitable
 from typing import Any, Callable, Optional, TypeVar
+
+from blaze.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -24,6 +28,7 @@ class Command:
     __slots__ = ()
 
     writes = False
+    counted = False  # whether statistics count it: statements are, transaction control is not
     sql = ""
     params: Any = ()
 
@@ -40,6 +45,8 @@ class Execute(Command):
     """
 
     __slots__ = ("consume", "params", "sql", "writes")
+
+    counted = True
 
     def __init__(
         self,
@@ -63,6 +70,7 @@ class ExecuteMany(Command):
     __slots__ = ("params", "sql")
 
     writes = True
+    counted = True
 
     def __init__(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         self.sql = sql
@@ -146,6 +154,87 @@ class Release(Command):
 
     def apply(self, connection: Any) -> Any:
         return connection.release(self.name)
+
+
+class Call(Command):
+    """Wait for an awaitable, such as the coroutine of an `async def` hook; needs no connection.
+
+    `apply` returns it for an asynchronous driver to await; a synchronous one calls `refuse()`.
+    """
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self.awaitable = awaitable
+
+    def apply(self, connection: Any) -> Awaitable[Any]:
+        return self.awaitable
+
+    def refuse(self) -> None:
+        """Close the awaitable and raise ConfigurationError: nothing can await it here."""
+        _close(self.awaitable)
+        raise ConfigurationError(
+            "a hook of a synchronous session returned something to await: use AsyncSession,"
+            " or a plain function"
+        )
+
+
+def fire(handlers: Iterable[Callable[..., Any]], **arguments: Any) -> Plan[None]:
+    """Call handlers of hooks in order, with all arguments of their event; the first error stops.
+
+    Callers test the tuple first: `if found.before_save: yield from fire(found.before_save, ...)`.
+    """
+    for handler in handlers:
+        result = handler(**arguments)
+        if result is not None and isawaitable(result):
+            yield from _wait(result)
+
+
+def fire_each(
+    handlers: Iterable[Callable[..., Any]], instances: Iterable[Any], **arguments: Any
+) -> Plan[None]:
+    """Call all handlers for each instance in turn, with `instance` and the other arguments of their event."""
+    for instance in instances:
+        for handler in handlers:
+            result = handler(instance=instance, **arguments)
+            if result is not None and isawaitable(result):
+                yield from _wait(result)
+
+
+def fire_all(handlers: Iterable[Callable[..., Any]], **arguments: Any) -> Plan[None]:
+    """Call every handler, whatever others raise, then raise the first error; further ones are logged.
+
+    For `after_commit` and `after_rollback`, which tell what can no longer be stopped. Cancellation stops at
+    once.
+    """
+    first: Optional[Exception] = None
+    for handler in handlers:
+        try:
+            result = handler(**arguments)
+            if result is not None and isawaitable(result):
+                yield from _wait(result)
+        except Exception as error:
+            if first is None:
+                first = error
+            else:
+                logging.getLogger("blaze.hooks").exception("a further hook failed; the first error is raised")
+    if first is not None:
+        raise first
+
+
+def _wait(awaitable: Awaitable[Any]) -> Plan[None]:
+    try:
+        yield Call(awaitable)
+    except BaseException:
+        _close(awaitable)
+        raise
+
+
+def _close(awaitable: Any) -> None:
+    """Close a coroutine that nobody is going to await, so that Python does not warn about it."""
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
 
 
 def run(plan: Plan[T], perform: Callable[[Command], Any]) -> T:

@@ -51,6 +51,8 @@ class Attribute:
         self.raw_get: Callable[..., Any]
         self.raw_set: Callable[[Any, Any], None]
 
+    unset = UNSET
+
     def __repr__(self) -> str:
         return f"<attribute {self.name}>"
 

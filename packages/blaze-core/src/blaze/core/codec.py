@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.loaders import Shape, default_attributes, make_entity_loader, make_keyed_loader
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.core.takers import make_differ, make_taker
+from blaze.core.takers import make_differ, make_row_taker, make_taker
 from blaze.sql.builders import InsertBuilder, SelectBuilder
 from blaze.sql.columns import Column
 from blaze.sql.keyed import delete_by_key, placeholder, update_by_key
@@ -39,7 +40,9 @@ class ModelCodec:
         self._careful_diff = make_differ(mapper, True)
         self._get: Optional[tuple[str, Callable[[Any], tuple[Any, ...]]]] = None
         self._pk_encoders = tuple(dialect.encoder(a.type) for a in mapper.pk)
-        self.delete_sql = delete_by_key(dialect, mapper.table, mapper.table.primary_key, mapper.version_column)
+        self.delete_sql = delete_by_key(
+            dialect, mapper.table, mapper.table.primary_key, mapper.version_column
+        )
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -80,7 +83,9 @@ class ModelCodec:
             found = self._takers[attributes, flat] = make_taker(self.mapper, self.dialect, attributes, flat)
         return found
 
-    def insert_sql(self, attributes: tuple[Attribute, ...], returning: tuple[Attribute, ...], rows: int) -> str:
+    def insert_sql(
+        self, attributes: tuple[Attribute, ...], returning: tuple[Attribute, ...], rows: int
+    ) -> str:
         """Return the INSERT of so many rows."""
         cached = (attributes, returning, rows)
         found = self._inserts.get(cached)
@@ -95,16 +100,16 @@ class ModelCodec:
             self._inserts[cached] = found
         return found
 
-    def update_sql(self, attributes: tuple[Attribute, ...]) -> str:
-        """Return the UPDATE of one row by its key (and its version)."""
-        found = self._updates.get(attributes)
+    def update_sql(self, attributes: tuple[Attribute, ...], versioned: bool = True) -> str:
+        """Return the UPDATE of one row by its key, and by its version unless that is left out."""
+        found = self._updates.get((attributes, versioned))
         if found is None:
-            found = self._updates[attributes] = update_by_key(
+            found = self._updates[attributes, versioned] = update_by_key(
                 self.dialect,
                 self.mapper.table,
                 [a.column for a in attributes],
                 self.mapper.table.primary_key,
-                self.mapper.version_column,
+                self.mapper.version_column if versioned else None,
             )
         return found
 
@@ -134,6 +139,31 @@ class ModelCodec:
         """Return the Python value of a column as the driver gave it."""
         decoder = self.dialect.decoder(attribute.type)
         return raw if decoder is None or raw is None else decoder(raw)
+
+    def overwrite(self, instance: Any, row: Sequence[Any]) -> None:
+        """Put a row of the default columns into a clean instance and forget its loaded relations."""
+        mapper = self.mapper
+        for attribute, value in zip(self.attributes, row):
+            if not attribute.mutable:
+                attribute.set(instance, self.decode(attribute, value))
+                continue
+            clear_slot(mapper, instance, attribute.slot)
+            clear_slot(mapper, instance, str(attribute.raw_slot))
+            if value is None:
+                attribute.set(instance, None)
+            else:
+                attribute.raw_set(instance, value)
+        for relation in mapper.relations.values():
+            if relation.owns_key:
+                clear_slot(mapper, instance, relation.slot)
+        mapper.set_extra(instance, None)
+
+    def row_taker(self, attributes: tuple[Attribute, ...]) -> Callable[[Any], list[Any]]:
+        """Return the function that checks and encodes rows of plain values."""
+        found = self._takers.get((attributes, "rows"))
+        if found is None:
+            found = self._takers[attributes, "rows"] = make_row_taker(self.mapper, self.dialect, attributes)
+        return found
 
     def encode(self, attribute: Attribute, value: Any) -> Any:
         """Return a value as the driver takes it."""

@@ -70,11 +70,17 @@ class Options:
                 raise ModelError(f"{where}.Meta.indexes holds {index!r}; write Index('a', 'b')")
         for constraint in self.constraints:
             if not isinstance(constraint, (Check, Unique)):
-                raise ModelError(f"{where}.Meta.constraints holds {constraint!r}; write Check('...') or Unique('a')")
+                raise ModelError(
+                    f"{where}.Meta.constraints holds {constraint!r}; write Check('...') or Unique('a')"
+                )
 
 
 def read_declarations(
-    annotations: dict[str, Any], values: dict[str, Any], local: dict[str, Any], module: dict[str, Any], where: str
+    annotations: dict[str, Any],
+    values: dict[str, Any],
+    local: dict[str, Any],
+    module: dict[str, Any],
+    where: str,
 ) -> dict[str, Declaration]:
     """Return the declarations of one class body in order.
 
@@ -96,7 +102,9 @@ def read_declarations(
         elif origin in _RELATION_KINDS:
             found[name] = _relation(name, annotation, _RELATION_KINDS[origin], value, place)
         else:
-            raise ModelError(f"{place}: annotate a column with Field[...] and anything else with ClassVar[...]")
+            raise ModelError(
+                f"{place}: annotate a column with Field[...] and anything else with ClassVar[...]"
+            )
         _check_name(name, place)
     for name, value in values.items():
         if isinstance(value, (FieldSpec, KeyColumnSpec, RelationSpec)) and name not in found:
@@ -146,5 +154,9 @@ def fields_of_mixin(base: type) -> dict[str, Declaration]:
     }
     module = inspect.getmodule(base)
     return read_declarations(
-        wanted, dict(base.__dict__), {}, vars(module) if module else {}, f"{base.__module__}.{base.__qualname__}"
+        wanted,
+        dict(base.__dict__),
+        {},
+        vars(module) if module else {},
+        f"{base.__module__}.{base.__qualname__}",
     )

@@ -48,7 +48,12 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
     """Generate `initialize(self, *, ...)`: plain stores in the order of the columns, defaults filled in."""
     names: dict[str, Any] = {"UNSET": UNSET, "refuse": refuse_unknown, "mapper": mapper}
     parameters: list[str] = []
-    body = ["    if unknown:", "        refuse(mapper, unknown)", "    self._ctx_ = None", "    self._old_ = None"]
+    body = [
+        "    if unknown:",
+        "        refuse(mapper, unknown)",
+        "    self._ctx_ = None",
+        "    self._old_ = None",
+    ]
     body.append("    self._extra_ = None")
     late: list[str] = []
     for name, slot in slots.columns:

@@ -30,9 +30,14 @@ class LinkBuilder:
         other_name = self.other_side()
         other_spec = self.declared_spec(other_name)
         first, second = (self.mapper, self.name), (self.target, other_name or "")
-        if other_spec is not None and second[1] and (second[0].options.table, second[1]) < (
-            first[0].options.table,
-            first[1],
+        if (
+            other_spec is not None
+            and second[1]
+            and (second[0].options.table, second[1])
+            < (
+                first[0].options.table,
+                first[1],
+            )
         ):
             table_name = f"{self.target.options.table}_{other_name}"
         else:
@@ -44,13 +49,17 @@ class LinkBuilder:
         else:
             model = self.through_model(through)
             if model is None:
-                raise ModelError(f"{self.mapper.where}.{self.name}: through={through!r} is neither model nor table")
+                raise ModelError(
+                    f"{self.mapper.where}.{self.name}: through={through!r} is neither model nor table"
+                )
             own, target, table = self.through_columns(model)
         relation = Relation(self.name, kinds.MANY_TO_MANY, self.mapper, self.target, self.spec)
         relation.local, relation.remote = self.mapper.pk, self.target.pk
         relation.link = Link(table, own, target, model)
         if other_name is not None:
-            inverse = Relation(other_name, kinds.MANY_TO_MANY, self.target, self.mapper, other_spec or self.spec)
+            inverse = Relation(
+                other_name, kinds.MANY_TO_MANY, self.target, self.mapper, other_spec or self.spec
+            )
             inverse.local, inverse.remote = self.target.pk, self.mapper.pk
             inverse.link = Link(table, target, own, model)
             relation.inverse, inverse.inverse = inverse, relation
@@ -79,7 +88,9 @@ class LinkBuilder:
 
     def through_model(self, through: Any) -> Optional[Any]:
         """Return the model that `through=` means, None when it is the name of a table."""
-        return self.resolver.registry.find(through, self.mapper.model.__module__, self.mapper.model.__qualname__)
+        return self.resolver.registry.find(
+            through, self.mapper.model.__module__, self.mapper.model.__qualname__
+        )
 
     def join_table(self, name: str) -> tuple[tuple[TableColumn, ...], tuple[TableColumn, ...], Table]:
         """Make a plain join table: both keys, together the primary key, each a cascading foreign key."""

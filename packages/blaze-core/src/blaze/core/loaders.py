@@ -140,9 +140,7 @@ class _Writer:
             self.body.append(f"{indent}{target}.{attribute.slot} = {self.decoded(attribute, variable)}")
 
 
-def make_entity_loader(
-    shape: Shape, dialect: Dialect, extras: Sequence[tuple[str, Any]] = ()
-) -> Any:
+def make_entity_loader(shape: Shape, dialect: Dialect, extras: Sequence[tuple[str, Any]] = ()) -> Any:
     """Generate `load(rows, identity, session, lazy)`, which returns the list of root entities.
 
     `extras` are further columns of the row (name, decoder) that go into the entity's extra values.

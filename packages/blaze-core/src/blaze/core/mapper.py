@@ -153,7 +153,8 @@ class Mapper:
     def is_complete(self, instance: Any) -> bool:
         """Whether no column is waiting to be loaded."""
         return all(
-            attribute.peek(instance) is not UNSET or (attribute.mutable and attribute.peek_raw(instance) is not UNSET)
+            attribute.peek(instance) is not UNSET
+            or (attribute.mutable and attribute.peek_raw(instance) is not UNSET)
             for attribute in self.attributes.values()
         )
 

@@ -87,7 +87,9 @@ def _make_concrete(
     for attribute in declarations:
         for base in bases:
             if hasattr(base, attribute) and isinstance(base, ModelMeta):
-                raise ModelError(f"{where}.{attribute}: shadows {base.__name__}.{attribute}; rename the field")
+                raise ModelError(
+                    f"{where}.{attribute}: shadows {base.__name__}.{attribute}; rename the field"
+                )
     if not any(getattr(d.spec, "primary_key", False) for d in declarations.values()):
         if "id" in declarations:
             raise ModelError(f"{where}.id: is not the primary key; declare it with field(primary_key=True)")
@@ -117,8 +119,7 @@ def _make_concrete(
     complete, partial = generate_snapshot(mapper, slots)
     mapper.initialize = generate_initialize(mapper, slots)
     if "__init__" not in namespace and all(
-        isinstance(ancestor, ModelMeta) or "__init__" not in vars(ancestor)
-        for ancestor in cls.__mro__[1:-1]
+        isinstance(ancestor, ModelMeta) or "__init__" not in vars(ancestor) for ancestor in cls.__mro__[1:-1]
     ):
         type.__setattr__(cls, "__init__", mapper.initialize)
     mapper.clean = make_twin(cls, complete, set_old)

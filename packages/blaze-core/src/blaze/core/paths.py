@@ -106,10 +106,14 @@ class RelationPath:
 
     def _key(self, item: object) -> Any:
         if not isinstance(item, self.target.model):
-            raise QueryError(f"{self!r} is compared with a {type(item).__name__}; give a {self.target.name} or None")
+            raise QueryError(
+                f"{self!r} is compared with a {type(item).__name__}; give a {self.target.name} or None"
+            )
         key = self.target.key(item)
         if key is None:
-            raise QueryError(f"{self!r} is compared with a {self.target.name} that has no key yet; flush it first")
+            raise QueryError(
+                f"{self!r} is compared with a {self.target.name} that has no key yet; flush it first"
+            )
         return key
 
     def _key_columns(self) -> list[Column[Any]]:

@@ -94,7 +94,9 @@ class Registry:
             if model is None:
                 declared = [key for key in declared_keys if key.startswith(f"{name}_")]
                 return declared if len(declared) > 1 else [f"{name}_id"]
-            keys = primary_key_names(model.__mapper__.declarations, self, model.__module__, model.__qualname__)
+            keys = primary_key_names(
+                model.__mapper__.declarations, self, model.__module__, model.__qualname__
+            )
         return [f"{name}_id"] if len(keys) == 1 else [f"{name}_{key}" for key in keys]
 
     def configure(self, mapper: Mapper) -> None:
@@ -107,7 +109,9 @@ class Registry:
         with self._lock:
             if mapper.configured and not self._pending:
                 return
-            pending = [(model.__mapper__, slots) for model, slots in ((r(), s) for r, s in self._pending) if model]
+            pending = [
+                (model.__mapper__, slots) for model, slots in ((r(), s) for r, s in self._pending) if model
+            ]
             failures = Resolver(self, pending).run()
             self._pending = [(weakref.ref(m.model), slots) for m, slots in pending if m in failures]
         if not mapper.configured:

@@ -84,6 +84,8 @@ class Relation:
         self.get: Callable[..., Any]
         self.set: Callable[[Any, Any], None]
 
+    unset = UNSET
+
     def __repr__(self) -> str:
         return f"<relation {self.owner.name}.{self.name} -> {self.target.name}>"
 

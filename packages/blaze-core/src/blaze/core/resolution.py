@@ -101,7 +101,9 @@ class Resolver:
         spec: RelationSpec = declaration.spec
         columns = [spec.column] if isinstance(spec.column, str) else list(spec.column or names)
         if len(columns) != len(names):
-            raise ModelError(f"{mapper.where}.{name}: column= must name {len(names)} columns, not {columns!r}")
+            raise ModelError(
+                f"{mapper.where}.{name}: column= must name {len(names)} columns, not {columns!r}"
+            )
         found = []
         for key, column, target_key in zip(names, columns, keys):
             attribute = mapper.attributes.get(key)
@@ -126,7 +128,9 @@ class Resolver:
         names = [column.name for column in columns]
         for column in columns:
             if names.count(column.name) > 1:
-                raise ModelError(f"{mapper.where}: two fields have the column {column.name!r}; give one column=")
+                raise ModelError(
+                    f"{mapper.where}: two fields have the column {column.name!r}; give one column="
+                )
         model = mapper.model
         for attribute, column in zip(mapper.attributes.values(), columns):
             attribute.column = column
@@ -200,7 +204,9 @@ class Resolver:
             spec: RelationSpec = mapper.declarations[name].spec
             target = self.target_of(mapper, name)
             if not hasattr(target, "table"):
-                raise ModelError(f"{mapper.where}.{name}: its target {target.name} cannot work; see its own error")
+                raise ModelError(
+                    f"{mapper.where}.{name}: its target {target.name} cannot work; see its own error"
+                )
             if spec.on_delete not in ON_DELETE:
                 raise ModelError(f"{mapper.where}.{name}: on_delete must be one of {', '.join(ON_DELETE)}")
             relation = Relation(name, spec.kind, mapper, target, spec)
@@ -209,7 +215,9 @@ class Resolver:
             relation.remote = target.pk
             relation.nullable = relation.local[0].nullable
             if spec.on_delete == "SET NULL" and not relation.nullable:
-                raise ModelError(f"{mapper.where}.{name}: on_delete='SET NULL' needs ForeignKey[Optional[...]]")
+                raise ModelError(
+                    f"{mapper.where}.{name}: on_delete='SET NULL' needs ForeignKey[Optional[...]]"
+                )
             member = mapper.model.__dict__[relation.slot]
             relation.get, relation.set = member.__get__, member.__set__
             self.add_inverse(mapper, relation)
@@ -242,9 +250,7 @@ class Resolver:
     def declared_reverse(self, mapper: Mapper, relation: Relation) -> Optional[str]:
         """Return the one undecided `one_to_many` of the target that can only mean this foreign key."""
         rivals = [
-            name
-            for name in self.slots[mapper].relations
-            if self.target_of(mapper, name) is relation.target
+            name for name in self.slots[mapper].relations if self.target_of(mapper, name) is relation.target
         ]
         target = relation.target
         names = [
@@ -268,11 +274,16 @@ class Resolver:
                 f"{other.target.name}.{other.inverse.name if other.inverse else '?'}; choose another name"
             )
         if declaration is not None:
-            if getattr(declaration.spec, "kind", None) != inverse.kind or self.target_of(owner, name) is not mapper:
+            if (
+                getattr(declaration.spec, "kind", None) != inverse.kind
+                or self.target_of(owner, name) is not mapper
+            ):
                 raise ModelError(f"{where}: related_name={name!r} is taken by the field {owner.name}.{name}")
         else:
             if hasattr(owner.model, name):
-                raise ModelError(f"{where}: related_name={name!r} is taken by the attribute {owner.name}.{name}")
+                raise ModelError(
+                    f"{where}: related_name={name!r} is taken by the attribute {owner.name}.{name}"
+                )
             accessor = to_many_property(name) if inverse.many else reverse_one_property(name)
             type.__setattr__(owner.model, name, accessor)
             setattr(type(owner.model), name, ClassAttribute(name))
@@ -286,7 +297,9 @@ class Resolver:
                 continue
             target = self.target_of(mapper, name)
             if not hasattr(target, "table"):
-                raise ModelError(f"{mapper.where}.{name}: its target {target.name} cannot work; see its own error")
+                raise ModelError(
+                    f"{mapper.where}.{name}: its target {target.name} cannot work; see its own error"
+                )
             if kind == kinds.MANY_TO_MANY:
                 LinkBuilder(self, mapper, name, target).build()
             else:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from blaze.core.codegen import make_function
 from blaze.core.specs import UNSET
-from blaze.core.validation import full_clean
+from blaze.core.validation import field_messages, full_clean
 from blaze.dialects import types as t
+from blaze.errors import ValidationError
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
@@ -115,6 +116,69 @@ def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]
     trailing = "," if len(values) == 1 else ""
     lines += [f"        add(({', '.join(values)}{trailing}))", "    return out", ""]
     return make_function("take", "\n".join(lines), names)
+
+
+def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]) -> Any:
+    """Generate `take(rows)` for rows of plain values in the order of the attributes: checked and encoded tuples.
+
+    Raises `ValidationError` for the first row that does not fit, with all its messages.
+    """
+    names: dict[str, Any] = {
+        "check": RowChecker(mapper, attributes),
+        "utc": dt.timezone.utc,
+        "datetime": dt.datetime,
+        "date": dt.date,
+        "timedelta": dt.timedelta,
+        "UUID": UUID,
+    }
+    variables = [f"v{number}" for number in range(len(attributes))]
+    tests = []
+    values = []
+    for variable, attribute in zip(variables, attributes):
+        if isinstance(attribute.type, t.Enum):
+            names[f"E{variable}"] = attribute.type.enum_class
+        fast = _fast_test(attribute, variable)
+        if attribute.nullable or attribute.server_generated:
+            fast = f"{variable} is None or ({fast})" if fast else f"{variable} is None"
+        tests.append(f"({fast or 'False'})")
+        encoder = dialect.encoder(attribute.type)
+        if encoder is None:
+            values.append(variable)
+        else:
+            names[f"e{variable}"] = encoder
+            values.append(f"None if {variable} is None else e{variable}({variable})")
+    comma = "," if len(variables) == 1 else ""
+    row = f"({', '.join(variables)}{comma})"
+    lines = [
+        "def take(rows):",
+        "    out = []",
+        "    add = out.append",
+        f"    for {row[1:-1]} in rows:",
+        f"        if not ({' and '.join(tests)}):",
+        f"            check({row})",
+        f"        add(({', '.join(values)}{comma}))",
+        "    return out",
+        "",
+    ]
+    return make_function("take", "\n".join(lines), names)
+
+
+class RowChecker:
+    """The slow road of a generated row taker."""
+
+    def __init__(self, mapper: Mapper, attributes: Sequence[Attribute]) -> None:
+        self.mapper = mapper
+        self.attributes = tuple(attributes)
+
+    def __call__(self, row: Sequence[Any]) -> None:
+        """Raise `ValidationError` with everything that is wrong with a row."""
+        errors = {}
+        for attribute, value in zip(self.attributes, row):
+            messages = field_messages(attribute, value)
+            if messages:
+                errors[attribute.name] = messages
+        if errors:
+            raise ValidationError(errors, model=self.mapper.model)
 
 
 def make_differ(mapper: Mapper, careful: bool) -> Any:

@@ -210,7 +210,9 @@ def _build_compound(query: Query, clauses: list[tuple[str, Any]], variant: str) 
         elif kind == "lazy":
             head.lazy = clause
         else:
-            raise QueryError(f"{kind}() after union(), intersect() or except_() is not possible; put it before")
+            raise QueryError(
+                f"{kind}() after union(), intersect() or except_() is not possible; put it before"
+            )
     head.statement = builder.build()
     if variant in ("count", "exists"):
         head.statement = _counted(head.statement)

@@ -109,7 +109,9 @@ def lookup(mapper: Mapper, keyword: str, value: Any, negated: bool) -> Expressio
 
 def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[bool]:
     if operation not in _PATH_LOOKUPS:
-        raise QueryError(f"{path!r}: the lookup {operation!r} needs a field; a relation takes {_PATH_LOOKUPS}")
+        raise QueryError(
+            f"{path!r}: the lookup {operation!r} needs a field; a relation takes {_PATH_LOOKUPS}"
+        )
     if operation == "in":
         items = list(value)
         if items and not isinstance(items[0], path.target.model):

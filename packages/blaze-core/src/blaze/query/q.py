@@ -19,7 +19,9 @@ class Q:
     def __init__(self, *conditions: Q, **lookups: Any) -> None:
         for condition in conditions:
             if not isinstance(condition, Q):
-                raise QueryError(f"Q() takes Q objects and lookups, not {condition!r}; use where() for expressions")
+                raise QueryError(
+                    f"Q() takes Q objects and lookups, not {condition!r}; use where() for expressions"
+                )
         self.connector = "AND"
         self.negated = False
         self.children: tuple[Any, ...] = (*conditions, *lookups.items())

@@ -93,7 +93,11 @@ class Query(Selectable):
         return build(self, "rows").statement
 
     def __repr__(self) -> str:
-        what = self.root.mapper.name if self.root.mapper is not None else ", ".join(str(n) for n in self.root.labels)
+        what = (
+            self.root.mapper.name
+            if self.root.mapper is not None
+            else ", ".join(str(n) for n in self.root.labels)
+        )
         return f"<{type(self).__name__} of {what}>"
 
     def __bool__(self) -> bool:
@@ -104,7 +108,9 @@ class Query(Selectable):
         mapper = self.root.mapper
         if mapper is None:
             source = self.root.source
-            raise QueryError(f"this needs a query for objects, as in query({source.name.title()}), not for columns")
+            raise QueryError(
+                f"this needs a query for objects, as in query({source.name.title()}), not for columns"
+            )
         return mapper
 
     def _expressions(self: Self, kind: str, conditions: Sequence[Any]) -> Self:
@@ -256,9 +262,13 @@ class Query(Selectable):
             target.__mapper__.registry.configure(target.__mapper__)
             source = target.__mapper__.source
             if on is None:
-                raise QueryError(f"join({target.__name__}) needs on=...; or join a relation such as Author.books")
+                raise QueryError(
+                    f"join({target.__name__}) needs on=...; or join a relation such as Author.books"
+                )
         else:
-            raise QueryError(f"join() takes a relation such as Author.books, or a model with on=, not {target!r}")
+            raise QueryError(
+                f"join() takes a relation such as Author.books, or a model with on=, not {target!r}"
+            )
         if on is not None and not isinstance(on, Expression):
             raise QueryError(self._refusal("join", on))
         key = (kind, source.key, None if on is None else on.key)
@@ -274,7 +284,9 @@ class Query(Selectable):
                 raise QueryError(self._refusal("annotate", expression))
             mapper = self.root.mapper
             if mapper is not None and (name in mapper.attributes or name in mapper.relations):
-                raise QueryError(f"annotate({name}=...): {mapper.name} has a field of that name; choose another")
+                raise QueryError(
+                    f"annotate({name}=...): {mapper.name} has a field of that name; choose another"
+                )
             labels.append(expression.label(name))
         binds: tuple[Any, ...] = ()
         for label in labels:
@@ -384,4 +396,3 @@ class Query(Selectable):
                 raise QueryError(f"{operation} takes queries, not {other!r}")
             query = query.extended("compound", (operation, other), (operation, other.key), other.binds)
         return query
-

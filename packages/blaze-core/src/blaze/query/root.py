@@ -33,7 +33,10 @@ class Root:
             self.key: Any = ("model", mapper.table.serial)
             self.binds: tuple[Any, ...] = ()
         else:
-            keys = [("entity", i.table.serial) if not isinstance(i, Expression) else (i.key, label_of(i)) for i in items]
+            keys = [
+                ("entity", i.table.serial) if not isinstance(i, Expression) else (i.key, label_of(i))
+                for i in items
+            ]
             self.key = ("row", *keys)
             self.binds = tuple(b for i in items if isinstance(i, Expression) for b in i.binds)
 
@@ -53,7 +56,6 @@ def label_of(item: Any) -> Optional[str]:
         return None
     name: str = item.name
     return name
-
 
 
 def root_of(entities: tuple[Any, ...]) -> Root:
@@ -88,5 +90,7 @@ def root_of(entities: tuple[Any, ...]) -> Root:
         if source is not None:
             break
     if source is None:
-        raise QueryError("no table can be told from what is selected; name a column, as in func.count(Book.id)")
+        raise QueryError(
+            "no table can be told from what is selected; name a column, as in func.count(Book.id)"
+        )
     return Root(None, tuple(items), source)

@@ -40,7 +40,9 @@ else:
             raise UnknownFieldError(f"the row has no column {name!r}{suggest(name, labels)}")
 
         def __repr__(self):
-            shown = (f"{label or index}={value!r}" for index, (label, value) in enumerate(zip(self._labels_, self)))
+            shown = (
+                f"{label or index}={value!r}" for index, (label, value) in enumerate(zip(self._labels_, self))
+            )
             return f"Row({', '.join(shown)})"
 
         def __reduce__(self):

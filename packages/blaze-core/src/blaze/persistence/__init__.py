@@ -1,0 +1,1 @@
+"""Sessions: unit of work, identity map, flush, loading and transactions."""

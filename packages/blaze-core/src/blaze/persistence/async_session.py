@@ -1,0 +1,431 @@
+"""The asynchronous session."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Sequence
+from time import perf_counter
+from typing import Any, Callable, Optional, TypeVar
+
+from blaze.errors import SessionError, UncommittedChangesWarning
+from blaze.hooks.dispatch import acall
+from blaze.persistence import bulk
+from blaze.persistence.base import MISSING, SessionBase
+from blaze.persistence.parallel import run_parallel_async
+from blaze.persistence.querying import MODES
+from blaze.persistence.results import AsyncQueryResult, Result
+from blaze.persistence.retry import call_with_session, pause_length, retryable
+from blaze.persistence.statements import raw, run_statement
+from blaze.persistence.streaming import prepare_stream
+from blaze.plan import Call, Command, arun
+from blaze.query.context import current_async_session
+from blaze.query.query_set import AsyncQuerySet
+from blaze.query.root import root_of
+from blaze.schema.create import create_all_plan, drop_all_plan
+
+R = TypeVar("R")
+
+
+class AsyncSession(SessionBase):
+    """The asynchronous session: the arguments and methods of `Session`, awaited.
+
+    `add`, `add_all` and `delete` register at once and return something to await, which only matters with
+    `autocommit=True`. Nothing is loaded by attribute access: `include` what is needed, or `await session.load(...)`.
+    Tasks that share a session wait for each other; a cancelled one leaves no half transaction.
+    """
+
+    asynchronous = True
+
+    def __init__(self, target: Any, **options: Any) -> None:
+        super().__init__(target, **options)
+        self._lock: Optional[asyncio.Lock] = None
+        self._owner: Any = None
+        self._entered: list[Any] = []
+
+    # --- driving plans ----------------------------------------------------------------------------
+
+    async def _run(self, plan: Any) -> Any:
+        task = asyncio.current_task()
+        if self._owner is task:  # a hook uses the session that runs it
+            return await arun(plan, self._perform)
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:
+            self._owner = task
+            try:
+                return await arun(plan, self._perform)
+            finally:
+                self._owner = None
+
+    async def _perform(self, command: Command) -> Any:
+        if command.__class__ is Call:
+            return await command.apply(None)
+        connection = self.connection
+        if connection is None:
+            connection = self.connection = await self.engine.aacquire()
+        hooks = self.hooks
+        if hooks.before_execute:
+            await acall(hooks.before_execute, session=self, statement=command.sql, params=command.params)
+        started = perf_counter()
+        try:
+            result = await command.apply(connection)
+        except BaseException as error:
+            self.transactions.note_failure(error, connection)
+            if hooks.after_execute:
+                await self._executed(command, perf_counter() - started, 0, error)
+            raise
+        elapsed = perf_counter() - started
+        rows = len(result) if result.__class__ is list or result.__class__ is dict else 0
+        if command.counted:
+            self.tracker.record(command.sql, elapsed, rows, command.params)
+        if hooks.after_execute:
+            await self._executed(command, elapsed, rows, None)
+        return result
+
+    async def _executed(
+        self, command: Command, elapsed: float, rows: int, error: Optional[BaseException]
+    ) -> None:
+        await acall(
+            self.hooks.after_execute,
+            session=self,
+            statement=command.sql,
+            params=command.params,
+            duration=elapsed,
+            rows=rows,
+            error=error,
+        )
+
+    async def _release(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await self.engine.arelease(connection, not connection.usable)
+
+    # --- the block --------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> AsyncSession:
+        if self.closed:
+            raise SessionError("the session is closed; open a new one")
+        self._entered.append(current_async_session.set(self))
+        return self
+
+    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        current_async_session.reset(self._entered.pop())
+        if self._entered or self.closed:
+            return
+        if error is not None:
+            if self.auto_rollback:
+                await self.close()
+            return
+        try:
+            if self.auto_commit:
+                await self.commit()
+            else:
+                lost = self.pending_summary()
+                if lost is not None:
+                    warnings.warn(
+                        f"the session was left without commit(); rolled back: {lost}",
+                        UncommittedChangesWarning,
+                        stacklevel=2,
+                    )
+        finally:
+            await self.close()
+
+    @staticmethod
+    def current() -> Optional[AsyncSession]:
+        """Return the session that `async with session:` has bound here, None when there is none."""
+        return current_async_session.get()
+
+    async def close(self) -> None:
+        """Roll back what was not committed, give the connection back, and end the session; closing twice is no error."""
+        if self.closed:
+            return
+        try:
+            if self.work.pending or self.work.undo or self.transactions.begun:
+                await self._run(self.transactions.rollback())
+        finally:
+            self.forget()
+            await self._release()
+            if self.own_engine:
+                await self.engine.adispose()
+
+    # --- unit of work -----------------------------------------------------------------------------
+
+    def add(self, instance: Any) -> Awaitable[None]:
+        """Register an object: a new one is inserted by the next flush, a loaded one is tracked anyway.
+
+        Raises `SessionError` for an object of another open session, `ModelError` for anything but a model.
+        """
+        self.register(instance)
+        return _Registered(self)
+
+    def add_all(self, instances: Iterable[Any]) -> Awaitable[None]:
+        """Register many objects."""
+        for instance in instances:
+            self.register(instance)
+        return _Registered(self)
+
+    def delete(self, instance: Any) -> Awaitable[None]:
+        """Register an object for deletion by the next flush."""
+        self.register_delete(instance)
+        return _Registered(self)
+
+    async def flush(self) -> None:
+        """Write pending changes without committing; generated keys are on the objects afterwards."""
+        if self.work.pending:
+            await self._run(self.flush_plan())
+        else:
+            self.check_usable()
+
+    async def commit(self) -> None:
+        """Flush and commit; the session goes on with a new transaction (with `atomic=True` it is closed).
+
+        Raises `SessionError` inside a `transaction()` block, which commits by itself.
+        """
+        if self.transactions.levels:
+            raise SessionError("commit() inside a transaction() block: the block commits at its end")
+        try:
+            await self._run(self.transactions.commit())
+        finally:
+            await self._release()
+        if self.atomic:
+            await self.close()
+
+    async def rollback(self) -> None:
+        """Undo everything since the last commit: rows, loaded values, new and deleted objects."""
+        if self.closed:
+            self.check_usable()
+        try:
+            await self._run(self.transactions.rollback())
+        finally:
+            await self._release()
+
+    async def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> AsyncTransaction:
+        """Begin a transaction now; as an `async with` block it also ends it, like `transaction()`."""
+        transaction = AsyncTransaction(self, isolation, read_only)
+        await transaction.begin()
+        return transaction
+
+    def transaction(
+        self, *, isolation: Optional[str] = None, read_only: bool = False, retries: int = 0
+    ) -> AsyncTransaction:
+        """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks nest.
+
+        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is for
+        `run_in_transaction`.
+        """
+        if retries:
+            raise SessionError(
+                "a with block cannot be run again: use session.run_in_transaction(fn, retries=...)"
+            )
+        return AsyncTransaction(self, isolation, read_only)
+
+    async def run_in_transaction(
+        self,
+        function: Callable[..., Awaitable[R]],
+        *,
+        isolation: Optional[str] = None,
+        read_only: bool = False,
+        retries: int = 3,
+    ) -> R:
+        """Call a function inside a transaction block, and again when the database reports a conflict.
+
+        The function may take the session as its argument. Deadlocks and serialisation failures are retried
+        `retries` times at most, with growing pauses; anything else is raised at once.
+        """
+        attempt = 0
+        while True:
+            try:
+                async with self.transaction(isolation=isolation, read_only=read_only):
+                    return await call_with_session(function, self)  # type: ignore[no-any-return]
+            except Exception as error:
+                attempt += 1
+                if attempt > retries or self.transactions.levels or not retryable(error):
+                    raise
+                await asyncio.sleep(pause_length(attempt))
+
+    async def refresh(self, instance: Any) -> None:
+        """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
+        await self._run(self.refresh_plan(instance))
+
+    async def merge(self, instance: Any) -> Any:
+        """Copy an object of elsewhere into the session's own object of the same key, and return that."""
+        return await self._run(self.merge_plan(instance))
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def get(self, model: Any, key: Any = MISSING, /, **keys: Any) -> Any:
+        """Return the object with a primary key, None when there is none; the identity map is asked first.
+
+        A composite key is a tuple, or keywords.
+        """
+        found = self.identity.get(model)
+        if found:
+            try:
+                instance = found.get(key)
+            except TypeError:
+                instance = None
+            if instance is not None and not self.work.deleted:
+                return instance
+        return await self._run(self.get_plan(model, key, keys))
+
+    async def get_one(self, model: Any, key: Any = MISSING, /, **keys: Any) -> Any:
+        """Return the object with a primary key; raise `NoResultError` when there is none."""
+        return await self._run(self.get_one_plan(model, key, keys))
+
+    async def get_or_create(
+        self, model: Any, /, defaults: Optional[dict[str, Any]] = None, **keys: Any
+    ) -> Any:
+        """Return the object with these values, created (with `defaults`) when there is none, and whether it was."""
+        return await self._run(self.get_or_create_plan(model, defaults, keys))
+
+    def query(self, *entities: Any) -> Any:
+        """Start a query for objects of a model, or for rows of columns."""
+        return AsyncQuerySet.start(root_of(entities), self)
+
+    async def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:
+        """Run a terminal method of a bound query."""
+        return await self._run(MODES[mode](self, query, *arguments))
+
+    def exec(self, statement: Any, params: Any = None, /) -> AsyncQueryResult[Any]:
+        """Run a Select, Insert, Update, Delete, or SQL text: await the result, or its `all()`, `first()`, ..."""
+        return AsyncQueryResult(lambda: self._run(run_statement(self, statement, params)))
+
+    async def exec_one(self, statement: Any, params: Any = None, /) -> Any:
+        """Run a statement and return its first result, or None."""
+        return await self.exec(statement, params).first()
+
+    async def exec_scalar(self, statement: Any, params: Any = None, /) -> Any:
+        """Run a statement and return the first column of its first row, or None."""
+        return await self.exec(statement, params).scalar()
+
+    async def execute(self, statement: Any, params: Any = None, /) -> Result[Any]:
+        """Run raw SQL with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
+        return await self._run(raw(self, statement, params))  # type: ignore[no-any-return]
+
+    async def stream(self, statement: Any, /, size: int = 1000) -> AsyncIterator[Any]:
+        """Yield the results of a query while they are read, `size` rows at a time, in constant memory."""
+        stream = await self._run(prepare_stream(self, statement))
+        if self.connection is None:
+            self.connection = await self.engine.aacquire()
+        batches = self.connection.stream(stream.sql, stream.params, size)
+        try:
+            async for rows in batches:
+                items = stream.load(rows)
+                if stream.includes:
+                    await self._run(stream.include(items))
+                for item in items:
+                    yield item
+        finally:
+            await batches.aclose()
+
+    async def parallel_exec(self, tasks: Any) -> Any:
+        """Run plans, statements or callables at the same time, each on a connection of the pool.
+
+        They do not see this session's open transaction. Results come in the order of the tasks.
+        """
+        return await run_parallel_async(self, tasks)
+
+    async def load(self, instances: Any, /, *paths: Any) -> None:
+        """Load relations or deferred columns of an object or of many, one statement each."""
+        await self._run(self.load_plan(instances, paths))
+
+    def load_lazily(self, instance: Any, relation: Any) -> Any:
+        """Answer an attribute access to a relation that is not loaded: from what is known, without I/O."""
+        known = self.resolve_known(instance, relation)
+        if known is not relation.unset:
+            return known
+        raise self.refuse_lazy(instance, relation)
+
+    def load_deferred(self, instance: Any, attribute: Any) -> Any:
+        """Refuse an attribute access to a column that was left out."""
+        raise self.refuse_deferred(instance, attribute)
+
+    # --- many-to-many, bulk, tables -----------------------------------------------------------------
+
+    async def add_m2m(self, instance: Any, relation: Any, /, *objects: Any) -> None:
+        """Link objects through a many-to-many relation, given as `Book.tags` or `"tags"`."""
+        self.related(instance, relation).add(*objects)
+
+    async def remove_m2m(self, instance: Any, relation: Any, /, *objects: Any) -> None:
+        """Unlink objects from a many-to-many relation."""
+        self.related(instance, relation).remove(*objects)
+
+    async def clear_m2m(self, instance: Any, relation: Any, /) -> None:
+        """Unlink every object from a many-to-many relation."""
+        self.related(instance, relation).clear()
+
+    async def bulk_insert(
+        self,
+        objects: Iterable[Any],
+        *,
+        progress: Optional[Callable[[int], Any]] = None,
+        return_keys: bool = False,
+    ) -> bulk.BulkResult:
+        """Insert many objects, past hooks and tracking; `progress` is told the number of rows so far."""
+        return await self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
+
+    async def bulk_update(self, objects: Iterable[Any], fields: Optional[Sequence[Any]] = None) -> int:
+        """Update many objects by key: the named fields, or all; return the number of rows."""
+        return await self._run(bulk.bulk_update(self, objects, fields))  # type: ignore[no-any-return]
+
+    async def bulk_delete(self, model: Any, keys: Iterable[Any]) -> int:
+        """Delete rows by key; return their number."""
+        return await self._run(bulk.bulk_delete(self, model, keys))  # type: ignore[no-any-return]
+
+    async def upsert(
+        self, objects: Iterable[Any], conflict: Sequence[Any], update: Optional[Sequence[Any]] = None
+    ) -> bulk.UpsertResult:
+        """Insert objects, or update the rows with the same values in the `conflict` columns."""
+        return await self._run(bulk.upsert(self, objects, conflict, update))  # type: ignore[no-any-return]
+
+    async def create_all(self, *models: Any) -> None:
+        """Create the tables of models that are missing."""
+        await self._run(self._schema(create_all_plan(self.dialect, models)))
+
+    async def drop_all(self, *models: Any) -> None:
+        """Drop the tables of models."""
+        await self._run(self._schema(drop_all_plan(self.dialect, models)))
+
+
+class _Registered:
+    """What `add` and `delete` return: awaiting it commits in a session with `autocommit=True`."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    def __await__(self) -> Generator[Any, None, None]:
+        if self._session.autocommit:
+            yield from self._session.commit().__await__()
+
+
+class AsyncTransaction:
+    """A transaction block of an asynchronous session."""
+
+    def __init__(self, session: AsyncSession, isolation: Optional[str], read_only: bool) -> None:
+        self._session = session
+        self._isolation = isolation
+        self._read_only = read_only
+        self._level: Any = None
+
+    async def begin(self) -> None:
+        """Open the block."""
+        self._level = await self._session._run(
+            self._session.transactions.enter(self._isolation, self._read_only)
+        )
+
+    async def __aenter__(self) -> AsyncSession:
+        if self._level is None:
+            await self.begin()
+        return self._session
+
+    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        session, level, self._level = self._session, self._level, None
+        plan = session.transactions.leave(level) if error is None else session.transactions.abandon(level)
+        try:
+            await session._run(plan)
+        finally:
+            if not session.transactions.begun:
+                await session._release()

@@ -1,0 +1,647 @@
+"""What both sessions share: their state, their plans, and everything that needs no I/O."""
+
+from __future__ import annotations
+
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Optional
+
+from blaze.core.context import LoadContext
+from blaze.core.registry import registry
+from blaze.core.specs import UNSET
+from blaze.engine import Engine
+from blaze.errors import (
+    ConfigurationError,
+    ModelError,
+    NoResultError,
+    NotLoadedError,
+    QueryError,
+    SessionError,
+)
+from blaze.hooks.registry import registry as hook_registry
+from blaze.persistence import links
+from blaze.persistence.flush import Flush
+from blaze.persistence.identity_map import IdentityMap
+from blaze.persistence.loading import load_deferred, load_includes, load_relation
+from blaze.persistence.transaction import TransactionManager
+from blaze.persistence.unit_of_work import UnitOfWork, restore_loaded
+from blaze.plan import Execute, Plan, Release, Rollback, RollbackTo, Savepoint, fire
+from blaze.query.compilation import Compilation
+from blaze.query.lookups import resolve_path
+from blaze.query.root import Root, root_of
+from blaze.utils.naming import suggest
+from blaze.utils.tracker import QueryTracker
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
+    from blaze.core.relations import Relation
+
+_LAZY = (None, "batch", "raise")
+MISSING: Any = object()
+
+
+class SessionBase:
+    """State and plans of a session; the two sessions drive the plans."""
+
+    asynchronous = False
+
+    # Defaults on the class keep the making of a session short.
+    closed = False
+    connection: Any = None
+    own_engine = False
+    default_isolation: Optional[str] = None
+    flushing = False
+    autoflush = True
+    lazy: Optional[str] = None
+    cache: Any = None
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        connection_config: Any = None,
+        dsn: Optional[str] = None,
+        autocommit: bool = False,
+        auto_commit: bool = False,
+        auto_rollback: bool = True,
+        atomic: bool = False,
+        autoflush: bool = True,
+        lazy: Optional[str] = None,
+        cache_backend: Any = None,
+        performance_threshold: int = 5,
+        slow_query_ms: Optional[float] = None,
+        hooks: Sequence[Any] = (),
+    ) -> None:
+        if target.__class__ is Engine and connection_config is None and dsn is None:
+            self.engine: Engine = target
+        else:
+            self._make_engine(target, connection_config, dsn)
+        self.dialect = self.engine.async_dialect if self.asynchronous else self.engine.dialect
+        self.compilation = Compilation.of(self.dialect)
+        self.autocommit = autocommit
+        self.auto_commit = auto_commit
+        self.auto_rollback = auto_rollback
+        self.atomic = atomic
+        if not autoflush:
+            self.autoflush = False
+        if lazy is not None:
+            if lazy not in _LAZY:
+                raise ConfigurationError(f"lazy must be 'batch' or 'raise', not {lazy!r}")
+            self.lazy = lazy
+        if cache_backend is not None:
+            self.cache = cache_backend
+        self.identity = IdentityMap()
+        self.work = UnitOfWork(self.identity)
+        self.transactions = TransactionManager(self)
+        self.hooks = hook_registry.table(hooks, self.asynchronous)
+        self.tracker = QueryTracker(performance_threshold)
+
+    def _make_engine(self, target: Any, connection_config: Any, dsn: Optional[str]) -> None:
+        if connection_config is not None and dsn is not None:
+            raise ConfigurationError("give connection_config= or dsn=, not both")
+        config = connection_config if connection_config is not None else dsn
+        if isinstance(target, Engine):
+            if config is not None:
+                raise ConfigurationError(
+                    "an Engine knows its database; leave out connection_config= and dsn="
+                )
+            self.engine = target
+            return
+        if isinstance(target, str) and config is not None:
+            raise ConfigurationError("the target is a DSN already; leave out connection_config= and dsn=")
+        if config is not None:
+            self.engine = Engine(target, config=config)
+        else:
+            self.engine = Engine(target)
+        self.own_engine = True
+
+    # --- usability --------------------------------------------------------------------------------
+
+    def check_usable(self) -> None:
+        """Raise `SessionError` for a closed session, or one whose transaction the database has ended."""
+        if self.closed:
+            raise SessionError("the session is closed; open a new one")
+        if self.transactions.broken is not None:
+            raise SessionError(
+                f"the transaction is lost ({self.transactions.broken}); call rollback() before anything else"
+            ) from self.transactions.broken
+
+    def discard_connection(self) -> None:
+        """Have the connection closed instead of reused."""
+        if self.connection is not None:
+            self.connection.usable = False
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.transactions.begun
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def send(self, command: Any) -> Plan[Any]:
+        """Yield a command, after the begin of a transaction where it needs one."""
+        transactions = self.transactions
+        if transactions.broken is not None or self.closed:
+            self.check_usable()
+        if not transactions.begun and (command.writes or self.dialect.features.begin_on_read):
+            yield from transactions.begin()
+        return (yield command)
+
+    def flush_plan(self) -> Plan[None]:
+        """Write what is pending; a failure leaves session and objects as they were."""
+        if self.flushing:
+            return
+        self.check_usable()
+        self.flushing = True
+        transactions = self.transactions
+        guarded = transactions.begun and self.dialect.features.savepoints
+        try:
+            if guarded:
+                yield Savepoint("blaze_flush")
+            try:
+                yield from Flush(self).run()
+            except BaseException:
+                if transactions.begun and transactions.broken is None:
+                    if guarded:
+                        yield RollbackTo("blaze_flush")
+                        yield Release("blaze_flush")
+                    else:
+                        yield Rollback()
+                        transactions.begun = False
+                raise
+            if guarded:
+                yield Release("blaze_flush")
+        finally:
+            self.flushing = False
+
+    @contextmanager
+    def no_autoflush(self) -> Iterator[None]:
+        """Let queries of the block see the database without pending changes being written first."""
+        before, self.autoflush = self.autoflush, False
+        try:
+            yield
+        finally:
+            self.autoflush = before
+
+    # --- registers --------------------------------------------------------------------------------
+
+    @property
+    def new(self) -> list[Any]:
+        """The objects that the next flush inserts."""
+        return list(self.work.new.values())
+
+    @property
+    def dirty(self) -> list[Any]:
+        """The loaded objects with changes that the next flush updates."""
+        work, codecs = self.work, self.compilation.codecs
+        found = []
+        for instance in {**work.changed, **work.mutables}.values():
+            mapper = type(instance).__mapper__
+            codec = codecs[mapper]
+            old = None if mapper.is_clean(instance) else mapper.get_old(instance)
+            changed = (
+                codec.diff(instance, old)
+                if old is not None
+                else any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes)
+            )
+            if changed and id(instance) not in work.deleted:
+                found.append(instance)
+        return found
+
+    @property
+    def deleted(self) -> list[Any]:
+        """The objects that the next flush deletes."""
+        return list(self.work.deleted.values())
+
+    def object_changed(self, instance: Any) -> None:
+        """Called by a loaded object at its first change."""
+        if not self.closed:
+            self.work.changed[id(instance)] = instance
+
+    def collection_changed(self, changed_list: RelatedList[Any]) -> None:
+        """Called by a list of related objects at a change."""
+        if not self.closed:
+            self.work.collections[id(changed_list)] = changed_list
+
+    def adopt(self, instance: Any) -> None:
+        """Take an object in: a new one will be inserted, a loaded one is tracked.
+
+        Raises `SessionError` for an object that another open session holds, `ModelError` for no model.
+        """
+        mapper: Optional[Mapper] = getattr(type(instance), "__mapper__", None)
+        if mapper is None:
+            raise ModelError(f"cannot add {type(instance).__name__}: it is not an instance of a model")
+        if not mapper.configured:
+            registry.configure(mapper)
+        if mapper.options.view:
+            raise ModelError(f"{mapper.name} is a view and read-only")
+        context = instance._ctx_
+        work = self.work
+        if context is not None and context.session is not self:
+            other = context.session
+            if not other.closed:
+                raise SessionError(
+                    f"this {mapper.name} belongs to another session, {other!r}; merge() it, or expunge() it there"
+                )
+            context = None
+        if context is not None:
+            if mapper.is_new(instance):
+                work.new[id(instance)] = instance
+            return
+        if mapper.is_new(instance):
+            instance._ctx_ = LoadContext(self)
+            work.new[id(instance)] = instance
+        else:
+            self._attach(mapper, instance)
+        for name in instance._extra_ or ():
+            relation = mapper.relations.get(name)
+            if relation is not None and relation.many:
+                self.work.collections[id(relation.collection(instance))] = relation.collection(instance)
+
+    def _attach(self, mapper: Mapper, instance: Any) -> None:
+        """Take over an object that a session loaded which is closed now."""
+        key = mapper.key(instance)
+        objects = self.identity[mapper.model]
+        known = objects.get(key)
+        if known is not None and known is not instance:
+            raise SessionError(
+                f"the session holds another {mapper.name} with the key {key!r}; merge() this one into it"
+            )
+        mapper.set_context(instance, LoadContext(self, (instance,)))
+        objects[key] = instance
+        if not mapper.is_clean(instance):
+            self.work.changed[id(instance)] = instance
+
+    def register(self, instance: Any) -> None:
+        """Do the work of `add`."""
+        self.check_usable()
+        self.adopt(instance)
+        self.work.deleted.pop(id(instance), None)
+
+    def register_delete(self, instance: Any) -> None:
+        """Do the work of `delete`."""
+        self.check_usable()
+        mapper = getattr(type(instance), "__mapper__", None)
+        if mapper is None:
+            raise ModelError(f"cannot delete {type(instance).__name__}: it is not an instance of a model")
+        work = self.work
+        if mapper.is_new(instance):
+            if work.new.pop(id(instance), None) is None:
+                raise SessionError(f"cannot delete this {mapper.name}: it was never saved")
+            mapper.make_new(instance)
+            return
+        self.adopt(instance)
+        work.deleted[id(instance)] = instance
+
+    def expunge(self, instance: Any) -> None:
+        """Take an object out of the session: it stays readable and is no longer tracked."""
+        mapper = self._held(instance)
+        work = self.work
+        identity = id(instance)
+        for register in (work.new, work.changed, work.deleted, work.mutables):
+            register.pop(identity, None)
+        if not mapper.is_new(instance):
+            self.identity[mapper.model].pop(mapper.key(instance), None)
+            mapper.set_context(instance, LoadContext(_Detached()))
+        else:
+            instance._ctx_ = None
+
+    def _held(self, instance: Any) -> Mapper:
+        mapper: Optional[Mapper] = getattr(type(instance), "__mapper__", None)
+        context = None if mapper is None else instance._ctx_
+        if mapper is None or context is None or context.session is not self:
+            raise SessionError(
+                f"this {type(instance).__name__} does not belong to the session; add() or merge() it"
+            )
+        return mapper
+
+    def __contains__(self, instance: Any) -> bool:
+        context = getattr(instance, "_ctx_", None)
+        return context is not None and context.session is self
+
+    # --- models and keys --------------------------------------------------------------------------
+
+    def mapper_of(self, model: Any) -> Mapper:
+        """Return the mapper of a model; raise `QueryError` for anything else."""
+        mapper: Optional[Mapper] = getattr(model, "__mapper__", None) if isinstance(model, type) else None
+        if mapper is None:
+            raise QueryError(f"{model!r} is not a model")
+        if not mapper.configured:
+            registry.configure(mapper)
+        return mapper
+
+    def root_of(self, mapper: Mapper) -> Root:
+        """Return the shared start of queries for whole objects."""
+        root: Root = mapper.root or root_of((mapper.model,))
+        return root
+
+    def lazy_of(self, mapper: Optional[Mapper]) -> str:
+        """Return what lazy access does: the session's say, then the model's."""
+        if self.lazy is not None:
+            return self.lazy
+        return (mapper.options.lazy if mapper is not None else None) or "batch"
+
+    def checked_key(self, mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
+        """Return a primary key given as a value, a tuple or keywords; raise `QueryError` when it cannot be one."""
+        pk = mapper.pk
+        names = [attribute.name for attribute in pk]
+        if keys:
+            if key is not MISSING:
+                raise QueryError(f"give the key of {mapper.name} once: as a value or by keywords")
+            for name in keys:
+                if name not in names:
+                    raise QueryError(
+                        f"{name!r} is not part of the key of {mapper.name}{suggest(name, names)}"
+                    )
+            if len(keys) < len(names):
+                raise QueryError(f"the key of {mapper.name} has the parts {', '.join(names)}")
+            key = tuple(keys[name] for name in names) if len(names) > 1 else keys[names[0]]
+        elif key is MISSING:
+            raise QueryError(f"the key of {mapper.name} is missing: {', '.join(names)}")
+        values = key if len(pk) > 1 else (key,)
+        if len(pk) > 1 and (not isinstance(key, (tuple, list)) or len(key) != len(pk)):
+            raise QueryError(f"the key of {mapper.name} is a tuple ({', '.join(names)}), not {key!r}")
+        for attribute, value in zip(pk, values):
+            problem = attribute.type.check(value) if value is not None else "None is no key"
+            if problem is not None:
+                raise QueryError(f"get({mapper.name}): the key {attribute.name!r} does not fit: {problem}")
+        return tuple(key) if len(pk) > 1 else key
+
+    # --- plans of single objects ------------------------------------------------------------------
+
+    def get_plan(self, model: Any, key: Any, keys: dict[str, Any]) -> Plan[Any]:
+        """Return the object of a key: from the identity map, or from the database."""
+        mapper = self.mapper_of(model)
+        key = self.checked_key(mapper, key, keys)
+        found = self.identity[model].get(key)
+        if found is not None:
+            return None if id(found) in self.work.deleted else found
+        if self.work.pending and self.autoflush:
+            yield from self.flush_plan()
+            found = self.identity[model].get(key)
+            if found is not None:
+                return found
+        codec = self.compilation.codecs[mapper]
+        sql, params = codec.get()
+        load, identity, lazy = codec.load, self.identity, self.lazy_of(mapper)
+        rows = yield from self.send(Execute(sql, params(key), lambda rows: load(rows, identity, self, lazy)))
+        if rows and self.hooks.for_model(mapper.model).on_load:
+            yield from self.loaded(rows)
+        return rows[0] if rows else None
+
+    def get_one_plan(self, model: Any, key: Any, keys: dict[str, Any]) -> Plan[Any]:
+        """Return the object of a key, or raise `NoResultError`."""
+        found = yield from self.get_plan(model, key, keys)
+        if found is None:
+            shown = keys or key
+            raise NoResultError(f"there is no {model.__name__} with the key {shown!r}")
+        return found
+
+    def refresh_plan(self, instance: Any) -> Plan[None]:
+        """Load all columns again, dropping local changes and loaded relations."""
+        self.check_usable()
+        mapper = self._held(instance)
+        if mapper.is_new(instance):
+            raise SessionError(f"this {mapper.name} is not in the database yet; flush() first")
+        if not mapper.is_clean(instance):
+            restore_loaded(instance)
+        self.work.changed.pop(id(instance), None)
+        self.work.deleted.pop(id(instance), None)
+        self.work.mutables.pop(id(instance), None)
+        if self.work.pending and self.autoflush:
+            yield from self.flush_plan()
+        key = mapper.key(instance)
+        codec = self.compilation.codecs[mapper]
+        sql, params = codec.get()
+        rows = yield from self.send(Execute(sql, params(key), list))
+        if not rows:
+            raise NoResultError(f"the row of this {mapper.name} (key {key!r}) is gone")
+        codec.overwrite(instance, rows[0])
+
+    def merge_plan(self, instance: Any) -> Plan[Any]:
+        """Copy the state of an object into the session's own object of the same key, and return that."""
+        mapper = self.mapper_of(type(instance).__mapper__.model)
+        key = mapper.key(instance)
+        target = None
+        if key is not None:
+            target = yield from self.get_plan(mapper.model, key, {})
+        if target is instance:
+            return instance
+        if target is None:
+            target = object.__new__(mapper.model)
+            target._ctx_ = target._old_ = target._extra_ = None
+            self.copy_values(mapper, instance, target)
+            self.register(target)
+        else:
+            self.copy_values(mapper, instance, target)
+        return target
+
+    @staticmethod
+    def copy_values(mapper: Mapper, source: Any, target: Any) -> None:
+        """Copy every loaded column from one object to another."""
+        for name, value in source.to_dict().items():
+            if getattr(target, name) != value or mapper.is_new(target):
+                setattr(target, name, value)
+
+    def get_or_create_plan(
+        self, model: Any, defaults: Optional[dict[str, Any]], keys: dict[str, Any]
+    ) -> Plan[Any]:
+        """Return the object with these values, creating it when there is none, and whether it was created."""
+        from blaze.persistence.querying import one_or_none
+        from blaze.query.query import Query
+
+        mapper = self.mapper_of(model)
+        query = Query.start(self.root_of(mapper)).filter(**keys)
+        found = yield from one_or_none(self, query)
+        if found is not None:
+            return found, False
+        instance = mapper.model(**{**keys, **(defaults or {})})
+        self.register(instance)
+        yield from self.flush_plan()
+        return instance, True
+
+    # --- loading ----------------------------------------------------------------------------------
+
+    def load_plan(self, instances: Any, paths: Sequence[Any]) -> Plan[None]:
+        """Load relations and deferred columns of one object, or of many objects of one model."""
+        self.check_usable()
+        many = isinstance(instances, Iterable) and not hasattr(type(instances), "__mapper__")
+        objects = list(instances) if many else [instances]
+        if not objects:
+            return
+        mapper = self._held(objects[0])
+        if self.work.pending and self.autoflush:
+            yield from self.flush_plan()
+        relations = []
+        for path in paths:
+            if isinstance(path, str):
+                path = resolve_path(mapper, path.replace(".", "__").split("__"))
+            column = getattr(path, "column", None)
+            if hasattr(path, "steps"):
+                relations.append(path)
+            elif column is not None and column.attribute in mapper.attributes:
+                attribute = mapper.attributes[column.attribute]
+                missing = [o for o in objects if attribute.peek(o) is UNSET]
+                if missing:
+                    yield from load_deferred(self, missing, attribute)
+            else:
+                raise QueryError(f"cannot load {path!r}: give relations or columns of {mapper.name}")
+        yield from load_includes(self, objects, relations, self.lazy_of(mapper))
+
+    def lazy_plan(self, instance: Any, relation: Relation) -> Plan[None]:
+        """Load a relation for all objects of the result that an object came from."""
+        if self.work.pending and self.autoflush:
+            yield from self.flush_plan()
+        context = instance._ctx_
+        siblings = [
+            o
+            for o in context.members
+            if getattr(o, "_ctx_", None) is context and type(o).__mapper__ is relation.owner
+        ]
+        if not any(o is instance for o in siblings):
+            siblings.append(instance)
+        yield from load_relation(self, siblings, relation, context.lazy)
+
+    def resolve_known(self, instance: Any, relation: Relation) -> Any:
+        """Return a to-one related object that the session knows already, else `UNSET`."""
+        if not relation.owns_key:
+            return UNSET
+        known = self.identity[relation.target.model].get(relation.key_of(instance))
+        if known is None:
+            return UNSET
+        relation.set(instance, known)
+        return known
+
+    def refuse_lazy(self, instance: Any, relation: Relation) -> NotLoadedError:
+        """Return the error for a relation that is not loaded and must not, or cannot, be loaded now."""
+        path = f"{relation.owner.name}.{relation.name}"
+        if self.closed:
+            why = "its session is closed"
+            cure = f"include({path}) in the query, or read it while the session is open"
+        elif self.asynchronous:
+            why = "an asynchronous session loads nothing by itself"
+            cure = f"include({path}) in the query, or `await session.load(obj, {path})`"
+        else:
+            why = 'lazy="raise" forbids loading it now'
+            cure = f"include({path}) in the query, or session.load(obj, {path})"
+        return NotLoadedError(f"{path} is not loaded and {why}: {cure}")
+
+    def refuse_deferred(self, instance: Any, attribute: Attribute) -> NotLoadedError:
+        """Return the error for a column that was left out and cannot be loaded now."""
+        mapper = type(instance).__mapper__
+        path = f"{mapper.name}.{attribute.name}"
+        why = "its session is closed" if self.closed else "an asynchronous session loads nothing by itself"
+        cure = "read it while the session is open" if self.closed else f"`await session.load(obj, {path})`"
+        return NotLoadedError(f"{path} is not loaded and {why}: do not defer it in the query, or {cure}")
+
+    def thaw(self, instance: Any, attribute: Attribute, raw: Any) -> Any:
+        """Decode a value that may change in place, and watch it from now on."""
+        value = self.compilation.codecs[type(instance).__mapper__].decode(attribute, raw)
+        attribute.set(instance, value)
+        if not self.closed:
+            self.work.mutables[id(instance)] = instance
+        return value
+
+    def loaded(self, instances: Iterable[Any]) -> Plan[None]:
+        """Run the `on_load` hooks."""
+        for instance in instances:
+            handlers = self.hooks.for_model(type(instance).__mapper__.model).on_load
+            if handlers:
+                yield from fire(handlers, session=self, instance=instance)
+
+    # --- many-to-many -----------------------------------------------------------------------------
+
+    def link_sql(self, link: Any, what: str) -> str:
+        """Return the statement that adds, removes or clears rows of a join table."""
+        return links.link_sql(self.dialect, link, what)
+
+    def related(self, instance: Any, relation: Any) -> Any:
+        """Return the list of a many-to-many relation given by path or name."""
+        name = relation if isinstance(relation, str) else getattr(relation, "names", (relation,))[-1]
+        self.check_usable()
+        self.adopt(instance)
+        return instance._many(name)
+
+    def _schema(self, plan: Plan[None]) -> Plan[None]:
+        """Send the statements of a schema plan through the session's transaction."""
+        self.check_usable()
+        if self.work.pending:
+            yield from self.flush_plan()
+        for command in plan:
+            yield from self.send(command)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Mark the session closed and let go of its objects; they stay readable."""
+        self.closed = True
+        work = self.work
+        work.new.clear()
+        work.changed.clear()
+        work.deleted.clear()
+        work.collections.clear()
+        work.mutables.clear()
+        work.undo.clear()
+        self.identity.clear()
+
+    def pending_summary(self) -> Optional[str]:
+        """Say what would be lost without a commit, None when nothing would."""
+        work = self.work
+        parts = []
+        for count, word in (
+            (len(work.new), "new"),
+            (len(self.dirty), "changed"),
+            (len(work.deleted), "deleted"),
+        ):
+            if count:
+                parts.append(f"{count} {word}")
+        if work.undo:
+            parts.append(f"{len(work.undo)} flushed")
+        return ", ".join(parts) or None
+
+    def query_stats(self) -> Any:
+        """Return the statistics of the statements of this session, one entry for each shape."""
+        return self.tracker.stats()
+
+    def export_query_stats(self, *, reset: bool = False, include_samples: bool = False) -> Any:
+        """Return the statistics as plain data."""
+        return self.tracker.export(reset=reset, include_samples=include_samples)
+
+    def reset_query_stats(self) -> None:
+        """Start the statistics anew."""
+        self.tracker.reset()
+
+    def query_sql(self, query: Any) -> tuple[str, tuple[Any, ...]]:
+        """Return text and parameters of a query for this session's dialect."""
+        sql, params = self.compilation.query(query).render(query.binds)
+        return sql, tuple(params)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<{type(self).__name__} {state} at {id(self):#x} on {self.engine!r}>"
+
+
+class _Detached:
+    """Stands for the session of an expunged object."""
+
+    closed = True
+    asynchronous = False
+
+    def object_changed(self, instance: Any) -> None:
+        """Nothing is tracked."""
+
+    def collection_changed(self, changed_list: Any) -> None:
+        """Nothing is tracked."""
+
+    def load_lazily(self, instance: Any, relation: Any) -> Any:
+        raise NotLoadedError(
+            f"{relation.owner.name}.{relation.name} is not loaded and the object belongs to no session; add() it to one"
+        )
+
+    def load_deferred(self, instance: Any, attribute: Any) -> Any:
+        raise NotLoadedError(
+            f"{attribute.name} is not loaded and the object belongs to no session; add() it to one"
+        )

@@ -1,0 +1,238 @@
+"""Load relations for many objects at once: includes, lazy access, deferred columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+from blaze.errors import NotLoadedError
+from blaze.plan import Execute, Plan
+from blaze.query.query import Query
+from blaze.sql.builders import SelectBuilder
+from blaze.sql.columns import Column
+from blaze.sql.expressions import Logical
+from blaze.sql.source import Source
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.paths import RelationPath
+    from blaze.core.relations import Relation
+    from blaze.persistence.base import SessionBase
+
+# Composite keys are compared one by one in one condition; more than this are split into several statements.
+COMPOSITE = 100
+
+
+def load_includes(
+    session: SessionBase, parents: Sequence[Any], paths: Iterable[RelationPath], lazy: Any
+) -> Plan[None]:
+    """Load the relations of all paths, each step once for all objects it concerns."""
+    tree: dict[Any, Any] = {}
+    for path in paths:
+        node = tree
+        for step in path.steps:
+            node = node.setdefault(step, {})
+    yield from _load_tree(session, parents, tree, lazy)
+
+
+def _load_tree(session: SessionBase, parents: Sequence[Any], tree: dict[Any, Any], lazy: Any) -> Plan[None]:
+    for relation, below in tree.items():
+        yield from load_relation(session, parents, relation, lazy)
+        if below:
+            children = {}
+            for parent in parents:
+                found = relation.peek(parent)
+                if found is None or found is UNSET:
+                    continue
+                for child in found.peek() if relation.many else (found,):
+                    children[id(child)] = child
+            yield from _load_tree(session, list(children.values()), below, lazy)
+
+
+def load_relation(
+    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any = None
+) -> Plan[None]:
+    """Load one relation of all these objects that do not know it yet, by one statement."""
+    if relation.owns_key:
+        yield from _load_to_one(session, parents, relation, lazy)
+    elif relation.link is not None:
+        yield from _load_linked(session, parents, relation, lazy)
+    else:
+        yield from _load_reverse(session, parents, relation, lazy)
+
+
+def _load_to_one(session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any) -> Plan[None]:
+    objects = session.identity[relation.target.model]
+    wanted: dict[Any, list[Any]] = {}
+    peek, put, key_of = relation.peek, relation.set, relation.key_of
+    for parent in parents:
+        if peek(parent) is not UNSET:
+            continue
+        key = key_of(parent)
+        if key is None:
+            put(parent, None)
+            continue
+        known = objects.get(key)
+        if known is not None:
+            put(parent, known)
+        elif key in wanted:
+            wanted[key].append(parent)
+        else:
+            wanted[key] = [parent]
+    if not wanted:
+        return
+    yield from fetch_by(session, relation, relation.remote, list(wanted), lazy)
+    for key, waiting in wanted.items():
+        found = objects.get(key)
+        for parent in waiting:
+            put(parent, found)
+
+
+def _unloaded(parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
+    owner_key = relation.owner.key
+    found = {}
+    for parent in parents:
+        known = relation.peek(parent)
+        if known is UNSET or (relation.many and not known.is_loaded):
+            key = owner_key(parent)
+            if key is not None:
+                found[key] = parent
+    return found
+
+
+def _load_reverse(session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any) -> Plan[None]:
+    owners = _unloaded(parents, relation)
+    if not owners:
+        return
+    children = yield from fetch_by(session, relation, relation.remote, list(owners), lazy)
+    inverse = relation.inverse
+    assert inverse is not None
+    set_parent, parent_of = inverse.set, inverse.peek
+    buckets: dict[Any, list[Any]] = {key: [] for key in owners}
+    if len(relation.remote) == 1:
+        get_key = relation.remote[0].get
+        for child in children:
+            key = get_key(child)
+            if key in buckets:
+                buckets[key].append(child)
+                if parent_of(child) is UNSET:
+                    set_parent(child, owners[key])
+    else:
+        for child in children:
+            key = inverse.key_of(child)
+            if key in buckets:
+                buckets[key].append(child)
+                if parent_of(child) is UNSET:
+                    set_parent(child, owners[key])
+    put = relation.put
+    if relation.many:
+        for key, owner in owners.items():
+            put(owner, buckets[key])
+    else:
+        for key, owner in owners.items():
+            put(owner, buckets[key][0] if buckets[key] else None)
+
+
+def _load_linked(session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any) -> Plan[None]:
+    owners = _unloaded(parents, relation)
+    if not owners:
+        return
+    load = session.compilation.codecs[relation.target].keyed_loader(relation.owner.pk)
+    buckets: dict[Any, list[Any]] = {}
+    for keys in _chunks(list(owners), len(relation.local)):
+        statement = _linked_statement(session, relation, keys)
+        compiled = session.compilation.linked(relation, statement)
+        sql, params = compiled.render(statement.binds)
+        buckets.update(
+            (
+                yield from session.send(
+                    Execute(sql, params, lambda rows: load(rows, session.identity, session, lazy))
+                )
+            )
+        )
+    put = relation.put
+    for key, owner in owners.items():
+        put(owner, buckets.get(key, []))
+
+
+def _linked_statement(session: SessionBase, relation: Relation, keys: list[Any]) -> Any:
+    link = relation.link
+    assert link is not None
+    target = relation.target
+    middle = Source(link.table, name="link")
+    source = Source(
+        target.table,
+        parent=middle,
+        on=tuple((column, key.column) for column, key in zip(link.target, target.pk)),
+        name="target",
+    )
+    codec = session.compilation.codecs[target]
+    own = [Column(middle, column) for column in link.own]
+    builder = SelectBuilder(middle).columns(*[Column(source, a.column) for a in codec.attributes], *own)
+    return builder.join(source).where(keys_condition(own, keys)).build()
+
+
+def keys_condition(columns: Sequence[Column[Any]], keys: Sequence[Any]) -> Any:
+    """Return the condition that the columns hold one of the keys."""
+    if len(columns) == 1:
+        return columns[0].in_(keys)
+    condition: Any = None
+    for key in keys:
+        one: Any = None
+        for column, value in zip(columns, key):
+            equal = column == value
+            one = equal if one is None else Logical("AND", one, equal)
+        condition = one if condition is None else Logical("OR", condition, one)
+    return condition
+
+
+def _chunks(keys: list[Any], width: int) -> Iterable[list[Any]]:
+    if width == 1 or len(keys) <= COMPOSITE:
+        return [keys]
+    return [keys[start : start + COMPOSITE] for start in range(0, len(keys), COMPOSITE)]
+
+
+def fetch_by(
+    session: SessionBase, relation: Relation, attributes: Sequence[Attribute], keys: list[Any], lazy: Any
+) -> Plan[list[Any]]:
+    """Return the target objects whose attributes hold one of the keys."""
+    target = relation.target
+    columns = [Column(target.source, attribute.column) for attribute in attributes]
+    found: list[Any] = []
+    for chunk in _chunks(keys, len(columns)):
+        query = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
+        compiled = session.compilation.query(query)
+        sql, params = compiled.render(query.binds)
+        load = compiled.load
+        found += yield from session.send(
+            Execute(sql, params, lambda rows, load=load: load(rows, session.identity, session, lazy))
+        )
+    return found
+
+
+def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Attribute) -> Plan[None]:
+    """Read one column that was left out, for all these objects at once."""
+    mapper = type(instances[0]).__mapper__
+    by_key = {mapper.key(instance): instance for instance in instances}
+    codec = session.compilation.codecs[mapper]
+    columns = [Column(mapper.source, a.column) for a in mapper.pk]
+    for keys in _chunks(list(by_key), len(columns)):
+        builder = SelectBuilder(mapper.source).columns(*columns, Column(mapper.source, attribute.column))
+        statement = builder.where(keys_condition(columns, keys)).build()
+        sql, params = session.compilation.statement(statement).render(statement.binds)
+        rows = yield from session.send(Execute(sql, params, list))
+        for row in rows:
+            parts = tuple(codec.decode(a, value) for a, value in zip(mapper.pk, row))
+            instance = by_key[parts if len(parts) > 1 else parts[0]]
+            if attribute.peek(instance) is not UNSET:
+                continue
+            if attribute.mutable and row[-1] is not None:
+                attribute.raw_set(instance, row[-1])
+            else:
+                attribute.set(instance, codec.decode(attribute, row[-1]))
+    for instance in instances:
+        if attribute.peek(instance) is UNSET and not (
+            attribute.mutable and attribute.peek_raw(instance) is not UNSET
+        ):
+            raise NotLoadedError(f"{mapper.name}.{attribute.name} cannot be loaded: the row is gone")

@@ -1,0 +1,142 @@
+"""Plans of queries: what each terminal method does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable
+
+from blaze.errors import MultipleResultsError, NoResultError
+from blaze.persistence.loading import load_includes
+from blaze.plan import Execute, Plan
+from blaze.query.build import build_delete, build_update
+from blaze.query.query import Query
+
+if TYPE_CHECKING:
+    from blaze.persistence.base import SessionBase
+
+
+def fetch(session: SessionBase, query: Query, variant: str = "rows") -> Plan[Any]:
+    """Run a query in one of its variants; pending changes are flushed first."""
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    compiled = session.compilation.query(query, variant)
+    if compiled.compiled.dynamic:
+        sql, params = compiled.render(query.binds)
+    else:
+        sql, params = compiled.sql, compiled.params(query.binds)
+    load, identity = compiled.load, session.identity
+    lazy = compiled.lazy or session.lazy_of(query.root.mapper)
+    command = Execute(sql, params, lambda rows: load(rows, identity, session, lazy), compiled.writes)
+    result = yield from session.send(command)
+    if variant == "rows":
+        if compiled.includes and result:
+            yield from load_includes(session, result, compiled.includes, lazy)
+        mapper = query.root.mapper
+        if mapper is not None and session.hooks.for_model(mapper.model).on_load:
+            yield from session.loaded(result)
+    return result
+
+
+def all_(session: SessionBase, query: Query) -> Plan[list[Any]]:
+    """All results."""
+    return (yield from fetch(session, query))  # type: ignore[no-any-return]
+
+
+def first(session: SessionBase, query: Query) -> Plan[Any]:
+    """The first result or None."""
+    if not query.has("limit") and not query.has("compound"):
+        mapper = query.root.mapper
+        if mapper is not None and not query.has("order_by") and not query.has("distinct"):
+            query = query.order_by(*[mapper.column(attribute.name) for attribute in mapper.pk])
+        query = query.limit(1)
+    found = yield from fetch(session, query)
+    return found[0] if found else None
+
+
+def one_or_none(session: SessionBase, query: Query) -> Plan[Any]:
+    """The only result or None."""
+    found = yield from fetch(
+        session, query if query.has("limit") or query.has("compound") else query.limit(2)
+    )
+    if len(found) > 1:
+        raise MultipleResultsError(f"{query!r} has more than one result; narrow it, or use first()")
+    return found[0] if found else None
+
+
+def one(session: SessionBase, query: Query) -> Plan[Any]:
+    """The only result."""
+    found = yield from one_or_none(session, query)
+    if found is None:
+        raise NoResultError(f"{query!r} has no result; use one_or_none() or first() where that is expected")
+    return found
+
+
+def scalar(session: SessionBase, query: Query) -> Plan[Any]:
+    """The first column of the first row, or None."""
+    found = yield from fetch(session, query)
+    if not found:
+        return None
+    return found[0][0] if query.root.mapper is None else found[0]
+
+
+def scalars(session: SessionBase, query: Query) -> Plan[list[Any]]:
+    """The first column of every row."""
+    found: list[Any] = yield from fetch(session, query)
+    return [row[0] for row in found] if query.root.mapper is None else found
+
+
+def count(session: SessionBase, query: Query) -> Plan[int]:
+    """The number of rows."""
+    found: int = yield from fetch(session, query, "count")
+    return found
+
+
+def exists(session: SessionBase, query: Query) -> Plan[bool]:
+    """Whether there is a row."""
+    if not query.has("limit") and not query.has("compound"):
+        query = query.limit(1)
+    if query.has("compound"):
+        return bool((yield from fetch(session, query, "count")))
+    return (yield from fetch(session, query, "exists")) is not None
+
+
+def update(session: SessionBase, query: Query, values: dict[str, Any]) -> Plan[int]:
+    """Update the selected rows; loaded, unchanged objects of the model are forgotten."""
+    return (yield from write(session, build_update(query, values), query.root.mapper.model))
+
+
+def delete(session: SessionBase, query: Query) -> Plan[int]:
+    """Delete the selected rows; loaded, unchanged objects of the model are forgotten."""
+    return (yield from write(session, build_delete(query), query.root.mapper.model))
+
+
+def write(session: SessionBase, statement: Any, model: Any) -> Plan[int]:
+    """Run a writing statement over a model's table and return the number of rows."""
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    sql, params = session.compilation.statement(statement).render(statement.binds)
+    outcome = yield from session.send(Execute(sql, params, None, True))
+    session.identity.evict(model)
+    rowcount: int = outcome.rowcount
+    return rowcount
+
+
+def explain(session: SessionBase, query: Query) -> Plan[str]:
+    """The database's plan of the query as text."""
+    sql, params = session.compilation.query(query).render(query.binds)
+    rows = yield from session.send(Execute(session.dialect.explain(sql), params, list))
+    return "\n".join(" ".join(str(part) for part in row) for row in rows)
+
+
+MODES: dict[str, Callable[..., Any]] = {
+    "all": all_,
+    "first": first,
+    "one": one,
+    "one_or_none": one_or_none,
+    "scalar": scalar,
+    "scalars": scalars,
+    "count": count,
+    "exists": exists,
+    "update": update,
+    "delete": delete,
+    "explain": explain,
+}

@@ -1,0 +1,124 @@
+"""What `exec` and `execute` give back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from typing import Any, Callable, Generic, Optional, TypeVar
+
+from blaze.errors import MultipleResultsError, NoResultError
+
+R = TypeVar("R")
+
+
+class QueryResult(Generic[R]):
+    """The results of a statement: objects, rows, or raw rows; `rowcount` is the number of rows it touched."""
+
+    __slots__ = ("_items", "rowcount")
+
+    def __init__(self, items: Sequence[R], rowcount: Optional[int] = None) -> None:
+        self._items = items if isinstance(items, list) else list(items)
+        self.rowcount = len(self._items) if rowcount is None else rowcount
+
+    def all(self) -> list[R]:
+        """Return all results."""
+        return self._items
+
+    def first(self) -> Optional[R]:
+        """Return the first result, or None."""
+        return self._items[0] if self._items else None
+
+    def one(self) -> R:
+        """Return the only result; raise `NoResultError` or `MultipleResultsError`."""
+        found = self.one_or_none()
+        if found is None:
+            raise NoResultError("the statement gave no result; use first() where that is expected")
+        return found
+
+    def one_or_none(self) -> Optional[R]:
+        """Return the only result or None; raise `MultipleResultsError`."""
+        if len(self._items) > 1:
+            raise MultipleResultsError(f"the statement gave {len(self._items)} results; use first() or all()")
+        return self.first()
+
+    def scalars(self) -> list[Any]:
+        """Return the first column of every row, or the objects."""
+        return [item[0] if isinstance(item, tuple) else item for item in self._items]
+
+    def scalar(self) -> Any:
+        """Return the first column of the first row (or the first object), None when there is none."""
+        return self.scalars()[0] if self._items else None
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self._items)} results, rowcount {self.rowcount}>"
+
+
+class Result(QueryResult[R]):
+    """The result of raw SQL: rows are tuples whose column names are attributes."""
+
+    __slots__ = ()
+
+
+class AsyncQueryResult(Generic[R]):
+    """The results of an asynchronous statement, which runs once, at the first `await`.
+
+    `result = await session.exec(q); await result.all()` and `await session.exec(q).all()` both work.
+    """
+
+    __slots__ = ("_result", "_run")
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self._run = run
+        self._result: Optional[QueryResult[R]] = None
+
+    async def _fetched(self) -> QueryResult[R]:
+        if self._result is None:
+            self._result = await self._run()
+        return self._result
+
+    async def _awaited(self) -> AsyncQueryResult[R]:
+        await self._fetched()
+        return self
+
+    def __await__(self) -> Generator[Any, None, AsyncQueryResult[R]]:
+        return self._awaited().__await__()
+
+    @property
+    def rowcount(self) -> int:
+        """The number of rows that the statement touched; known once it was awaited."""
+        if self._result is None:
+            raise NoResultError("rowcount is known after the statement has run: await it first")
+        return self._result.rowcount
+
+    async def all(self) -> list[R]:
+        """Return all results."""
+        return (await self._fetched()).all()
+
+    async def first(self) -> Optional[R]:
+        """Return the first result, or None."""
+        return (await self._fetched()).first()
+
+    async def one(self) -> R:
+        """Return the only result; raise `NoResultError` or `MultipleResultsError`."""
+        return (await self._fetched()).one()
+
+    async def one_or_none(self) -> Optional[R]:
+        """Return the only result or None; raise `MultipleResultsError`."""
+        return (await self._fetched()).one_or_none()
+
+    async def scalars(self) -> list[Any]:
+        """Return the first column of every row, or the objects."""
+        return (await self._fetched()).scalars()
+
+    async def scalar(self) -> Any:
+        """Return the first column of the first row, None when there is none."""
+        return (await self._fetched()).scalar()
+
+    async def __aiter__(self) -> AsyncIterator[R]:
+        for item in await self._fetched():
+            yield item

@@ -1,0 +1,144 @@
+"""Plans of statements: raw SQL, `Insert`, `Update`, `Delete`, and whatever `exec` takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.loaders import Shape, make_row_loader
+from blaze.errors import QueryError, SessionError
+from blaze.persistence.querying import MODES, fetch
+from blaze.persistence.results import QueryResult, Result
+from blaze.plan import Execute, ExecuteMany, Plan
+from blaze.query.dml import Delete, Insert, Update
+from blaze.query.query import Query
+from blaze.query.row import row_class
+from blaze.query.terminal import Plan as Terminal
+from blaze.sql.placeholders import convert
+from blaze.sql.raw import Raw
+
+if TYPE_CHECKING:
+    from blaze.persistence.base import SessionBase
+
+_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
+_READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
+_TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+_WRITING_WORD = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
+
+
+def writes(sql: str) -> bool:
+    """Whether raw SQL may change something, told by its first word.
+
+    Raises `SessionError` for statements that begin or end transactions: those belong to the session.
+    """
+    match = _FIRST_WORD.match(sql)
+    word = match[1].upper() if match else ""
+    if word in _TRANSACTION:
+        raise SessionError(
+            f"{word} is the session's business: use session.transaction(), commit() or rollback()"
+        )
+    if word == "WITH":
+        return _WRITING_WORD.search(sql) is not None
+    return word not in _READING
+
+
+def run_statement(session: SessionBase, statement: Any, params: Any = None) -> Plan[Any]:
+    """Run whatever `exec` takes and return a `QueryResult`."""
+    if isinstance(statement, Query):
+        return QueryResult((yield from fetch(session, statement)))
+    if isinstance(statement, Terminal):
+        found = yield from MODES[statement.mode](session, statement.query, *statement.arguments)
+        return QueryResult(found if isinstance(found, list) else [found])
+    if isinstance(statement, (str, Raw)):
+        return (yield from raw(session, statement, params))
+    if isinstance(statement, Insert):
+        return (yield from insert(session, statement))
+    if isinstance(statement, (Update, Delete)):
+        return (yield from change(session, statement))
+    raise QueryError(f"cannot execute {statement!r}: give a Select, Insert, Update, Delete, or SQL text")
+
+
+def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result[Any]]:
+    """Run raw SQL: text with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    if isinstance(statement, Raw):
+        if params is not None:
+            raise QueryError("a sql() template carries its values; give no parameters beside it")
+        text, values = session.compilation.statement(statement).render(statement.binds)
+    elif isinstance(statement, str):
+        text, values = convert(statement, params, session.dialect)
+    else:
+        raise QueryError(f"execute() takes SQL text or sql(...), not {statement!r}")
+    outcome = yield from session.send(Execute(text, values, None, writes(text)))
+    if not outcome.columns:
+        return Result([], max(outcome.rowcount, 0))
+    row = row_class(tuple(outcome.columns))
+    make = tuple.__new__
+    rows = [make(row, values) for values in outcome.rows]
+    return Result(rows, outcome.rowcount if outcome.rowcount >= 0 else len(rows))
+
+
+def returned(session: SessionBase, statement: Any) -> tuple[list[Any], Any]:
+    """Return the RETURNING columns of a statement and the loader of its rows (None without any)."""
+    if not statement.outputs:
+        return [], None
+    session.dialect.require("returning", "RETURNING")
+    columns, parts, labels = statement.output_columns()
+    dialect = session.dialect
+    if len(parts) == 1 and isinstance(parts[0], Shape):
+        return columns, session.compilation.codecs[statement.mapper].load
+    kinds = [p if isinstance(p, Shape) else None if p is None else dialect.decoder(p) for p in parts]
+    return columns, make_row_loader(kinds, dialect, row_class(tuple(labels)))
+
+
+def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
+    """Insert rows in as few statements as the backend allows."""
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    attributes = statement.attributes()
+    columns, load = returned(session, statement)
+    take = session.compilation.codecs[statement.mapper].row_taker(attributes)
+    rows = take(statement.filled(attributes))
+    compile_ = session.compilation.statement
+    if load is None and len(rows) > 1:
+        text = compile_(statement.builder(attributes, 1).build()).sql
+        count = yield from session.send(ExecuteMany(text, rows))
+        session.identity.evict(statement.mapper.model)
+        return QueryResult([], count)
+    found: list[Any] = []
+    total = 0
+    size = max(min(500, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
+    for start in range(0, len(rows), size):
+        chunk = rows[start : start + size]
+        text = compile_(statement.builder(attributes, len(chunk)).returning(*columns).build()).sql
+        flat = [value for row in chunk for value in row]
+        if load is None:
+            outcome = yield from session.send(Execute(text, flat, None, True))
+            total += max(outcome.rowcount, 0)
+        else:
+            found += yield from session.send(
+                Execute(text, flat, lambda r: load(r, session.identity, session, session.lazy_of(None)), True)
+            )
+            total = len(found)
+    if statement.conflict_update is not None:
+        session.identity.evict(statement.mapper.model)
+    return QueryResult(found, total)
+
+
+def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
+    """Run an UPDATE or DELETE over a model's table."""
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    columns, load = returned(session, statement)
+    built = statement.build(columns)
+    text, params = session.compilation.statement(built).render(built.binds)
+    session.identity.evict(statement.mapper.model)
+    if load is None:
+        outcome = yield from session.send(Execute(text, params, None, True))
+        return QueryResult([], outcome.rowcount)
+    found: Sequence[Any] = yield from session.send(
+        Execute(text, params, lambda rows: load(rows, session.identity, session, session.lazy_of(None)), True)
+    )
+    return QueryResult(found)

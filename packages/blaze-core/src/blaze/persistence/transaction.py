@@ -1,0 +1,161 @@
+"""Transactions of a session: begin, commit, roll back, and blocks that nest by savepoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Optional
+
+from blaze.errors import DatabaseError, SessionError
+from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire
+
+if TYPE_CHECKING:
+    from blaze.persistence.base import SessionBase
+
+
+class Level:
+    """One open `transaction()` block: the savepoint it stands for (None for the outermost) and its undo mark."""
+
+    __slots__ = ("mark", "savepoint")
+
+    def __init__(self, savepoint: Optional[str], mark: int) -> None:
+        self.savepoint = savepoint
+        self.mark = mark
+
+
+class TransactionManager:
+    """The transaction of a session.
+
+    A session begins one by itself before its first write (`begun`); `broken` says that the database has ended
+    it behind the session's back, after which only `rollback()` goes on. `levels` are the open blocks.
+    """
+
+    __slots__ = ("begun", "broken", "isolation", "levels", "read_only", "serial", "session")
+
+    def __init__(self, session: SessionBase) -> None:
+        self.session = session
+        self.begun = False
+        self.broken: Optional[BaseException] = None
+        self.levels: list[Level] = []
+        self.serial = 0
+        self.isolation: Optional[str] = None
+        self.read_only = False
+
+    def begin(self, isolation: Optional[str] = None, read_only: bool = False) -> Plan[None]:
+        """Open the transaction in the database unless it is open."""
+        if self.begun:
+            if isolation is not None or read_only:
+                raise SessionError(
+                    "the transaction has begun already, so its isolation cannot be chosen any more; "
+                    "commit() or rollback() first"
+                )
+            return
+        if isolation is not None:
+            isolation = self.session.dialect.isolation(isolation)
+        yield Begin(isolation or self.session.default_isolation, read_only)
+        self.begun = True
+        self.isolation, self.read_only = isolation, read_only
+
+    def commit(self) -> Plan[None]:
+        """Flush and commit everything; on failure roll back, in the database and in memory."""
+        session = self.session
+        session.check_usable()
+        hooks = session.hooks
+        try:
+            if hooks.before_commit:
+                yield from fire(hooks.before_commit, session=session)
+            if session.work.pending:
+                yield from session.flush_plan()
+            if self.begun:
+                yield Commit()
+        except BaseException:
+            yield from self.rollback()
+            raise
+        self._ended()
+        session.work.undo.clear()
+        if hooks.after_commit:
+            yield from fire(hooks.after_commit, session=session)
+
+    def rollback(self) -> Plan[None]:
+        """Roll everything back: rows, loaded values, new and deleted objects."""
+        session = self.session
+        begun, broken = self.begun, self.broken
+        self._ended()
+        work = session.work
+        work.forget_pending()
+        work.undo_to(0)
+        if begun and broken is None:
+            try:
+                yield Rollback()
+            except DatabaseError:
+                session.discard_connection()
+                raise
+        if session.hooks.after_rollback:
+            yield from fire(session.hooks.after_rollback, session=session)
+
+    def _ended(self) -> None:
+        self.begun = False
+        self.broken = None
+        self.levels.clear()
+        self.isolation, self.read_only = None, False
+
+    # --- blocks -----------------------------------------------------------------------------------
+
+    def enter(self, isolation: Optional[str] = None, read_only: bool = False) -> Plan[Level]:
+        """Open a block: the outermost joins what has begun or begins, an inner one sets a savepoint."""
+        session = self.session
+        session.check_usable()
+        if not self.levels:
+            if self.begun and session.work.pending:
+                yield from session.flush_plan()
+            yield from self.begin(isolation, read_only)
+            level = Level(None, 0)
+        else:
+            if isolation is not None or read_only:
+                raise SessionError("isolation and read_only belong to the outermost transaction block")
+            session.dialect.require("savepoints", "savepoints, so transaction blocks cannot be nested")
+            if session.work.pending:
+                yield from session.flush_plan()
+            self.serial += 1
+            name = f"blaze_{self.serial}"
+            yield Savepoint(name)
+            level = Level(name, len(session.work.undo))
+        self.levels.append(level)
+        return level
+
+    def leave(self, level: Level) -> Plan[None]:
+        """Close a block that went well: commit the outermost, release an inner one."""
+        if level not in self.levels:
+            raise SessionError(
+                "the transaction ended inside its block; leave commit() and rollback() to the block"
+            )
+        if level.savepoint is None:
+            yield from self.commit()
+            return
+        session = self.session
+        try:
+            session.check_usable()
+            if session.work.pending:
+                yield from session.flush_plan()
+        except BaseException:
+            yield from self.abandon(level)
+            raise
+        del self.levels[self.levels.index(level) :]
+        yield Release(level.savepoint)
+
+    def abandon(self, level: Level) -> Plan[None]:
+        """Close a block in which an error was raised: undo exactly what it did."""
+        if level not in self.levels:
+            return
+        if level.savepoint is None or self.broken is not None:
+            yield from self.rollback()
+            return
+        del self.levels[self.levels.index(level) :]
+        work = self.session.work
+        work.forget_pending()
+        work.undo_to(level.mark)
+        yield RollbackTo(level.savepoint)
+        yield Release(level.savepoint)
+
+    def note_failure(self, error: BaseException, connection: Any) -> None:
+        """After a failed command: see whether the database has ended the transaction with it."""
+        if self.begun and (not connection.usable or not connection.in_transaction):
+            self.broken = error

@@ -1,0 +1,120 @@
+"""Compiled queries of one dialect: found by the query's key, made once for each shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from blaze.core.codec import ModelCodec
+from blaze.core.loaders import Shape, make_entity_loader, make_row_loader
+from blaze.query.build import Built, build
+from blaze.query.row import row_class
+
+if TYPE_CHECKING:
+    from blaze.core.mapper import Mapper
+    from blaze.dialects.dialect import Dialect
+    from blaze.query.query import Query
+
+# The most shapes that are kept; when full, the older half goes.
+LIMIT = 2048
+
+
+class CompiledQuery:
+    """The text of a query, how to take its parameters, and what its rows make."""
+
+    __slots__ = ("compiled", "includes", "lazy", "load", "params", "sql", "writes")
+
+    def __init__(self, compiled: Any, load: Callable[..., Any], built: Built) -> None:
+        self.compiled = compiled
+        self.sql: str = compiled.sql
+        self.params: Callable[[tuple[Any, ...]], Sequence[Any]] = compiled.params
+        self.load = load
+        self.includes = tuple(built.includes)
+        self.lazy: Optional[str] = built.lazy
+        self.writes = built.locks
+
+    def render(self, binds: tuple[Any, ...]) -> tuple[str, Sequence[Any]]:
+        """Return text and parameters for these values."""
+        if self.compiled.dynamic:
+            text, params = self.compiled.render(binds)
+            return text, params
+        return self.sql, self.params(binds)
+
+
+class Codecs(dict):  # type: ignore[type-arg]
+    """The codec of every model for one dialect, made at the first look-up."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__()
+        self.dialect = dialect
+
+    def __missing__(self, mapper: Mapper) -> ModelCodec:
+        codec = self[mapper] = ModelCodec(mapper, self.dialect)
+        return codec
+
+
+class Compilation:
+    """Everything compiled for one dialect: codecs by mapper, queries by key."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.codecs = Codecs(dialect)
+        self.queries: dict[Any, CompiledQuery] = {}
+        self._linked: dict[Any, Any] = {}
+
+    @classmethod
+    def of(cls, dialect: Dialect) -> Compilation:
+        """Return the one compilation of a dialect."""
+        found: Optional[Compilation] = dialect.memory.get(cls)
+        if found is None:
+            found = dialect.memory.setdefault(cls, cls(dialect))
+        return found
+
+    def query(self, query: Query, variant: str = "rows") -> CompiledQuery:
+        """Return the compiled form of a query."""
+        key = query.key if variant == "rows" else (query.key, variant)
+        found = self.queries.get(key)
+        if found is None:
+            found = self._compile(query, variant)
+            if len(self.queries) >= LIMIT:
+                for old in list(self.queries)[: LIMIT // 2]:
+                    self.queries.pop(old, None)
+            self.queries[key] = found
+        return found
+
+    def statement(self, statement: Any) -> Any:
+        """Compile a statement that is not kept."""
+        return self.dialect.compiler(self.dialect).compile(statement)
+
+    def linked(self, relation: Any, statement: Any) -> Any:
+        """Return the compiled statement of a many-to-many load, kept by its key."""
+        found = self._linked.get(statement.key)
+        if found is None:
+            found = self._linked[statement.key] = self.statement(statement)
+        return found
+
+    def _compile(self, query: Query, variant: str) -> CompiledQuery:
+        built = build(query, variant)
+        compiled = self.statement(built.statement)
+        if variant != "rows":
+            return CompiledQuery(compiled, first_value, built)
+        if built.shape is not None:
+            codec = self.codecs[built.shape.mapper]
+            if not built.extras and not built.shape.joined and built.shape.attributes == codec.attributes:
+                return CompiledQuery(compiled, codec.load, built)
+            extras = [(name, self._decoder(type_)) for name, type_ in built.extras]
+            return CompiledQuery(compiled, make_entity_loader(built.shape, self.dialect, extras), built)
+        parts = [part if isinstance(part, Shape) else self._decoder(part) for part in built.parts]
+        return CompiledQuery(
+            compiled, make_row_loader(parts, self.dialect, row_class(tuple(built.labels))), built
+        )
+
+    def _decoder(self, type_: Any) -> Any:
+        return None if type_ is None else self.dialect.decoder(type_)
+
+
+def first_value(rows: Any, identity: Any, session: Any, lazy: Any) -> Any:
+    """Return the first column of the first row, None when there is no row."""
+    for row in rows:
+        return row[0]
+    return None

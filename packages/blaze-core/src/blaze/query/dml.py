@@ -1,0 +1,252 @@
+"""`Insert`, `Update` and `Delete`: writing statements over models, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, TypeVar, Union
+
+from blaze.core.loaders import Shape, default_attributes
+from blaze.core.paths import RelationPath
+from blaze.core.registry import registry
+from blaze.core.specs import UNSET
+from blaze.errors import QueryError
+from blaze.query.root import label_of
+from blaze.sql.builders import DeleteBuilder, InsertBuilder, UpdateBuilder
+from blaze.sql.columns import Column
+from blaze.sql.expressions import Expression
+
+S = TypeVar("S", bound="_Writing")
+Name = Union[str, Column[Any]]
+
+
+class _Writing:
+    """What the three share: the model and the RETURNING list. Every method returns a new statement."""
+
+    def __init__(self, model: Any) -> None:
+        mapper = getattr(model, "__mapper__", None)
+        if mapper is None:
+            raise QueryError(f"{type(self).__name__}() takes a model, not {model!r}")
+        registry.configure(mapper)
+        self.mapper = mapper
+        self.outputs: tuple[Any, ...] = ()
+
+    def _copy(self: S) -> S:
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def returning(self: S, *entities: Any) -> S:
+        """Give back columns of the rows, or whole objects (`returning(Book)`), where the backend can."""
+        made = self._copy()
+        made.outputs = entities
+        return made
+
+    def output_columns(self) -> tuple[list[Any], list[Any], list[Optional[str]]]:
+        """Return the columns to read back, the parts that rows are made of, and their labels."""
+        columns: list[Any] = []
+        parts: list[Any] = []
+        labels: list[Optional[str]] = []
+        for entity in self.outputs:
+            if entity is self.mapper.model:
+                attributes = default_attributes(self.mapper)
+                columns += [Column(self.mapper.source, attribute.column) for attribute in attributes]
+                parts.append(Shape(self.mapper, attributes))
+                labels.append(self.mapper.name)
+            elif isinstance(entity, Expression):
+                columns.append(entity)
+                parts.append(entity.type)
+                labels.append(label_of(entity))
+            else:
+                raise QueryError(f"returning() takes columns or {self.mapper.name}, not {entity!r}")
+        return columns, parts, labels
+
+    def assigned(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Return values by table column; names may be fields, relations (given an object) or columns."""
+        found: dict[Any, Any] = {}
+        for name, value in values.items():
+            if isinstance(name, Column):
+                found[name.column] = value
+                continue
+            if isinstance(name, RelationPath):
+                name = name.names[-1]
+            attribute, relation = self.mapper.resolve(name)
+            if attribute is not None:
+                found[attribute.column] = value
+                continue
+            if not relation.owns_key:
+                raise QueryError(f"{self.mapper.name}.{name} has no column in this table")
+            key = None if value is None else relation.target.key(value)
+            parts = (key,) if len(relation.local) == 1 else key or (None,) * len(relation.local)
+            found.update((local.column, part) for local, part in zip(relation.local, parts))
+        return found
+
+
+class Insert(_Writing):
+    """INSERT of one row or many: `Insert(Book).values(title="x")`, `.values([{...}, {...}])`.
+
+    Defaults of the model fill what a row leaves out; hooks and tracking are passed by.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.rows: list[Mapping[str, Any]] = []
+        self.conflict: Optional[tuple[Any, ...]] = None
+        self.conflict_update: Optional[Mapping[Any, Any]] = None
+
+    def values(self, rows: Union[Sequence[Mapping[str, Any]], None] = None, /, **values: Any) -> Insert:
+        """Add one row by keywords, or many as dictionaries."""
+        made = self._copy()
+        if rows is not None and values:
+            raise QueryError("values() takes one row by keywords or a list of rows, not both")
+        given: Sequence[Mapping[str, Any]] = (
+            [values] if rows is None else [rows] if isinstance(rows, Mapping) else rows
+        )
+        made.rows = [*self.rows, *given] if self.rows else list(given)
+        return made
+
+    def on_conflict(
+        self, *names: Name, do: Optional[str] = None, update: Optional[Mapping[Any, Any]] = None
+    ) -> Insert:
+        """Leave the existing row alone (`do="nothing"`), or update it; `excluded(name)` is the refused value."""
+        if (do is None) == (update is None) or do not in (None, "nothing"):
+            raise QueryError('on_conflict() takes do="nothing" or update={...}')
+        made = self._copy()
+        made.conflict = names
+        made.conflict_update = update
+        return made
+
+    def attributes(self) -> tuple[Any, ...]:
+        """Return the attributes that the rows give or that have defaults, in the order of the columns."""
+        mapper = self.mapper
+        if not self.rows:
+            raise QueryError(f"Insert({mapper.name}) has no rows; give values(...)")
+        names: dict[str, None] = {}
+        for row in self.rows:
+            if row.keys() != names.keys():
+                names.update(dict.fromkeys(row))
+        known = set()
+        for name in names:
+            attribute, relation = mapper.resolve(name)
+            if attribute is None:
+                if not relation.owns_key:
+                    raise QueryError(f"{mapper.name}.{name} has no column in this table")
+                known.update(relation.local)
+            else:
+                known.add(attribute)
+        return tuple(
+            a
+            for a in mapper.columns
+            if a in known
+            or (a.spec.default is not UNSET or a.spec.default_factory is not None or a is mapper.version)
+        )
+
+    def filled(self, attributes: Sequence[Any]) -> list[list[Any]]:
+        """Return the rows as lists in the order of the attributes, defaults filled in."""
+        mapper = self.mapper
+        relations = [r for r in mapper.relations.values() if r.owns_key]
+        names = [a.name for a in attributes]
+        makers = [_default(mapper, attribute) for attribute in attributes]
+        found = []
+        for row in self.rows:
+            for relation in relations:
+                if relation.name in row:
+                    row = {**row}
+                    related = row.pop(relation.name)
+                    for local, remote in zip(relation.local, relation.remote):
+                        row[local.name] = None if related is None else remote.peek(related)
+            found.append([row[n] if n in row else make() for n, make in zip(names, makers)])
+        return found
+
+    def builder(self, attributes: Sequence[Any], rows: int) -> InsertBuilder:
+        """Return the builder of the statement for so many rows."""
+        builder = InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
+        builder.plain([None] * (rows * len(attributes)))
+        if self.conflict is not None:
+            columns = []
+            for name in self.conflict:
+                if isinstance(name, Column):
+                    columns.append(name.column)
+                else:
+                    columns += [c for c in self.assigned({name: None})]
+            update = None if self.conflict_update is None else self.assigned(self.conflict_update)
+            builder.on_conflict(columns, update)
+        return builder
+
+
+def _default(mapper: Any, attribute: Any) -> Any:
+    spec = attribute.spec
+    if spec.default_factory is not None:
+        return spec.default_factory
+    if spec.default is not UNSET:
+        return lambda: spec.default
+    if attribute is mapper.version:
+        return lambda: 1
+    return lambda: None
+
+
+class _Filtered(_Writing):
+    """What `Update` and `Delete` share: conditions, without which they need `all_rows()`."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.conditions: tuple[tuple[Any, ...], ...] = ()
+        self.unfiltered = False
+
+    def where(self: Any, *conditions: Any) -> Any:
+        """Keep to the rows for which every expression is true."""
+        for condition in conditions:
+            if not isinstance(condition, Expression):
+                raise QueryError(f"where() takes expressions such as Book.price < 20, not {condition!r}")
+        made = self._copy()
+        made.conditions = (*self.conditions, conditions)
+        return made
+
+    def all_rows(self: Any) -> Any:
+        """Say that every row of the table is meant."""
+        made = self._copy()
+        made.unfiltered = True
+        return made
+
+    def check(self) -> None:
+        """Raise `QueryError` when neither conditions nor `all_rows()` were given."""
+        if not self.conditions and not self.unfiltered:
+            what = type(self).__name__
+            raise QueryError(
+                f"{what}({self.mapper.name}) without where() would meet every row; say all_rows()"
+            )
+
+
+class Update(_Filtered):
+    """UPDATE: `Update(Book).set(price=Book.price * 2).where(Book.id == 1)`."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.changes: dict[Any, Any] = {}
+
+    def set(self, values: Optional[Mapping[Any, Any]] = None, /, **named: Any) -> Update:
+        """Assign values or expressions, by keywords or by a dictionary of columns."""
+        made = self._copy()
+        made.changes = {**self.changes, **self.assigned({**(values or {}), **named})}
+        return made
+
+    def build(self, columns: Sequence[Any]) -> Any:
+        """Return the statement."""
+        self.check()
+        builder = UpdateBuilder(self.mapper.source)
+        for column, value in self.changes.items():
+            builder.set(column, value)
+        for group in self.conditions:
+            builder.where(*group)
+        return builder.returning(*columns).build()
+
+
+class Delete(_Filtered):
+    """DELETE: `Delete(Book).where(Book.price == 0)`."""
+
+    def build(self, columns: Sequence[Any]) -> Any:
+        """Return the statement."""
+        self.check()
+        builder = DeleteBuilder(self.mapper.source)
+        for group in self.conditions:
+            builder.where(*group)
+        return builder.returning(*columns).build()

@@ -1,0 +1,159 @@
+"""Queries bound to a session: `QuerySet` blocks, `AsyncQuerySet` is awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Generic, Optional, TypeVar, Union
+
+from blaze.errors import NoResultError, QueryError
+from blaze.query.query import Query
+
+R = TypeVar("R")
+
+
+class QuerySet(Query, Generic[R]):
+    """A query bound to a `Session`; iterating it, or a terminal method, runs it."""
+
+    __slots__ = ()
+
+    def all(self) -> list[R]:
+        """Return all results."""
+        return self.session.run_query(self, "all")  # type: ignore[no-any-return]
+
+    def first(self) -> Optional[R]:
+        """Return the first result, or None; without an order, the one with the least key."""
+        return self.session.run_query(self, "first")  # type: ignore[no-any-return]
+
+    def one(self) -> R:
+        """Return the only result; raise `NoResultError` or `MultipleResultsError`."""
+        return self.session.run_query(self, "one")  # type: ignore[no-any-return]
+
+    def one_or_none(self) -> Optional[R]:
+        """Return the only result or None; raise `MultipleResultsError`."""
+        return self.session.run_query(self, "one_or_none")  # type: ignore[no-any-return]
+
+    def scalar(self) -> Any:
+        """Return the first column of the first row, or None."""
+        return self.session.run_query(self, "scalar")
+
+    def scalars(self) -> list[Any]:
+        """Return the first column of every row."""
+        return self.session.run_query(self, "scalars")  # type: ignore[no-any-return]
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return self.session.run_query(self, "count")  # type: ignore[no-any-return]
+
+    def exists(self) -> bool:
+        """Return whether there is a row."""
+        return self.session.run_query(self, "exists")  # type: ignore[no-any-return]
+
+    def update(self, **values: Any) -> int:
+        """Update the selected rows in one statement, past hooks and tracking; return their number."""
+        return self.session.run_query(self, "update", values)  # type: ignore[no-any-return]
+
+    def delete(self) -> int:
+        """Delete the selected rows in one statement, past hooks and tracking; return their number."""
+        return self.session.run_query(self, "delete")  # type: ignore[no-any-return]
+
+    def explain(self) -> str:
+        """Return the database's plan for the query as text."""
+        return self.session.run_query(self, "explain")  # type: ignore[no-any-return]
+
+    def stream(self, size: int = 1000) -> Iterator[R]:
+        """Yield results while they are read, `size` rows at a time, in constant memory.
+
+        Streamed objects are not kept in the identity map; relations to include are loaded batch by batch.
+        """
+        return self.session.stream(self, size=size)  # type: ignore[no-any-return]
+
+    def to_sql(self) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL text for the session's engine and its parameters."""
+        return self.session.query_sql(self)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.all())
+
+    def __getitem__(self, index: Union[int, slice]) -> Any:
+        if isinstance(index, slice):
+            return self.sliced(index)
+        if index < 0:
+            raise QueryError("a query takes no negative index; order it the other way round")
+        found = self.sliced(slice(index, index + 1)).all()
+        if not found:
+            raise NoResultError(f"{self!r} has no result number {index}")
+        return found[0]
+
+
+class AsyncQuerySet(Query, Generic[R]):
+    """A query bound to an `AsyncSession`; terminal methods are awaited."""
+
+    __slots__ = ()
+
+    async def all(self) -> list[R]:
+        """Return all results."""
+        return await self.session.run_query(self, "all")  # type: ignore[no-any-return]
+
+    async def first(self) -> Optional[R]:
+        """Return the first result, or None; without an order, the one with the least key."""
+        return await self.session.run_query(self, "first")  # type: ignore[no-any-return]
+
+    async def one(self) -> R:
+        """Return the only result; raise `NoResultError` or `MultipleResultsError`."""
+        return await self.session.run_query(self, "one")  # type: ignore[no-any-return]
+
+    async def one_or_none(self) -> Optional[R]:
+        """Return the only result or None; raise `MultipleResultsError`."""
+        return await self.session.run_query(self, "one_or_none")  # type: ignore[no-any-return]
+
+    async def scalar(self) -> Any:
+        """Return the first column of the first row, or None."""
+        return await self.session.run_query(self, "scalar")
+
+    async def scalars(self) -> list[Any]:
+        """Return the first column of every row."""
+        return await self.session.run_query(self, "scalars")  # type: ignore[no-any-return]
+
+    async def count(self) -> int:
+        """Return the number of rows."""
+        return await self.session.run_query(self, "count")  # type: ignore[no-any-return]
+
+    async def exists(self) -> bool:
+        """Return whether there is a row."""
+        return await self.session.run_query(self, "exists")  # type: ignore[no-any-return]
+
+    async def update(self, **values: Any) -> int:
+        """Update the selected rows in one statement, past hooks and tracking; return their number."""
+        return await self.session.run_query(self, "update", values)  # type: ignore[no-any-return]
+
+    async def delete(self) -> int:
+        """Delete the selected rows in one statement, past hooks and tracking; return their number."""
+        return await self.session.run_query(self, "delete")  # type: ignore[no-any-return]
+
+    async def explain(self) -> str:
+        """Return the database's plan for the query as text."""
+        return await self.session.run_query(self, "explain")  # type: ignore[no-any-return]
+
+    def stream(self, size: int = 1000) -> AsyncIterator[R]:
+        """Yield results while they are read, `size` rows at a time, in constant memory.
+
+        Streamed objects are not kept in the identity map; relations to include are loaded batch by batch.
+        """
+        return self.session.stream(self, size=size)  # type: ignore[no-any-return]
+
+    def to_sql(self) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL text for the session's engine and its parameters."""
+        return self.session.query_sql(self)  # type: ignore[no-any-return]
+
+    async def __aiter__(self) -> AsyncIterator[R]:
+        for item in await self.all():
+            yield item
+
+    def __getitem__(self, index: slice) -> Any:
+        if not isinstance(index, slice):
+            raise QueryError(
+                "an asynchronous query takes slices only; await (query[3:4]).first() for one result"
+            )
+        return self.sliced(index)
+
+    __iter__ = None
