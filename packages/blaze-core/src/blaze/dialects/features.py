@@ -75,6 +75,7 @@ class Features:
     generated_columns: bool = True
     check_constraints: bool = True
     deferrable_constraints: bool = False
+    defer_foreign_keys: Optional[str] = None  # what puts the check of every foreign key off until COMMIT
     alter_column: bool = True
     add_constraint: bool = True
     drop_column: bool = True

@@ -1,0 +1,232 @@
+"""Write the DDL of tables in the words of a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from blaze.dialects.types import Date, DateTime, Time
+from blaze.errors import CapabilityError, ModelError, QueryError
+from blaze.schema.definitions import (
+    Columns,
+    ForeignKeyDefinition,
+    IndexDefinition,
+    TableDefinition,
+)
+from blaze.schema.order import in_dependency_order, late_foreign_keys
+from blaze.schema.reading import define_table, define_tables, mappers_of
+from blaze.sql.keyed import table_name
+
+if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
+    from blaze.sql.table import Table, TableColumn
+
+__all__ = ["SchemaBuilder"]
+
+_NOW = ("CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "NOW()")
+
+
+class SchemaBuilder:
+    """Give the DDL of models for one dialect, as text: nothing is executed.
+
+    Every name is quoted; SQL text of models (`check`, `server_default`, `generated`, `Index(where=)`) is
+    taken as written. Raises `ModelError` naming model and field for what cannot be created,
+    `CapabilityError` for what the database does not have.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.features = dialect.features
+
+    # Models
+
+    def create_table_sql(self, model: type, *, if_not_exists: bool = False) -> str:
+        """Return CREATE TABLE with all keys and constraints, without indexes and join tables."""
+        return self.create_table(self._definition(model), if_not_exists=if_not_exists)
+
+    def index_sql(self, model: type, *, if_not_exists: bool = False) -> list[str]:
+        """Return one CREATE INDEX for each index of a model."""
+        definition = self._definition(model)
+        return [self.create_index(definition, index, if_not_exists) for index in definition.indexes]
+
+    def comment_sql(self, model: type) -> list[str]:
+        """Return the statements for the comments of a model; none where the database has no comments."""
+        return self.comments(self._definition(model))
+
+    def create_sql(self, models: Any, *, if_not_exists: bool = False) -> list[str]:
+        """Return the statements that create the tables of models (one or several) in a working order.
+
+        Join tables of the many-to-many relations that the models declare are among them. Where foreign keys
+        go in a circle, the database is given the last ones afterwards if it can take them then; one that
+        cannot looks for the target only when rows are written, so it gets them at once.
+        """
+        ordered = in_dependency_order(define_tables(models))
+        late = late_foreign_keys(ordered) if self.features.add_constraint else []
+        skip = {key for _, key in late}
+        found = [self.create_table(each, skip=skip, if_not_exists=if_not_exists) for each in ordered]
+        for each in ordered:
+            found += [self.create_index(each, index, if_not_exists) for index in each.indexes]
+        found += [self.add_foreign_key(definition, key) for definition, key in late]
+        for each in ordered:
+            found += self.comments(each)
+        return found
+
+    def drop_sql(self, models: Any, *, if_exists: bool = False) -> list[str]:
+        """Return the statements that drop the tables of models (one or several) and all their join tables.
+
+        Rows and foreign keys between the tables do not stand in the way; a table outside that refers to one
+        of them does.
+        """
+        ordered = in_dependency_order(define_tables(models, reached=True))
+        late = late_foreign_keys(ordered)
+        found = []
+        if self.features.add_constraint:
+            found += [self.drop_foreign_key(definition, key, if_exists) for definition, key in late]
+        elif self.features.defer_foreign_keys is not None:
+            circular = any(key.target is each.table for each in ordered for key in each.foreign_keys)
+            if late or circular:
+                found.append(self.features.defer_foreign_keys)
+        exists = "IF EXISTS " if if_exists else ""
+        return found + [f"DROP TABLE {exists}{self._table(each)}" for each in reversed(ordered)]
+
+    def _definition(self, model: type) -> TableDefinition:
+        mappers = mappers_of(model)
+        if not mappers:
+            raise ModelError(f"{model.__module__}.{model.__qualname__}: is a view (Meta.view) and has no DDL")
+        return define_table(mappers[0])
+
+    # Definitions
+
+    def create_table(
+        self,
+        definition: TableDefinition,
+        *,
+        skip: Collection[ForeignKeyDefinition] = (),
+        if_not_exists: bool = False,
+    ) -> str:
+        """Return CREATE TABLE for a definition, without the foreign keys in `skip`."""
+        table, where = definition.table, definition.where
+        lines = [self._column(column, where) for column in table.columns]
+        if not (self.features.identity_declares_key and any(column.identity for column in table.columns)):
+            name = self._quote(definition.primary_key_name, where)
+            lines.append(f"CONSTRAINT {name} PRIMARY KEY ({self._names(table.primary_key, where)})")
+        for unique in definition.uniques:
+            name = self._quote(unique.name, where)
+            lines.append(f"CONSTRAINT {name} UNIQUE ({self._names(unique.columns, where)})")
+        for check in definition.checks:
+            self._require("check_constraints", "CHECK constraints", where)
+            lines.append(f"CONSTRAINT {self._quote(check.name, where)} CHECK ({check.condition})")
+        lines += [self._foreign_key(key, where) for key in definition.foreign_keys if key not in skip]
+        exists = "IF NOT EXISTS " if if_not_exists else ""
+        body = ",\n  ".join(lines)
+        return f"CREATE TABLE {exists}{self._table(definition)} (\n  {body}\n)"
+
+    def create_index(
+        self, definition: TableDefinition, index: IndexDefinition, if_not_exists: bool = False
+    ) -> str:
+        """Return CREATE INDEX; a condition is left out where the database has no partial indexes.
+
+        A unique index without its condition would refuse more rows than it should: `CapabilityError`.
+        """
+        where = definition.where
+        if index.where is not None and index.unique:
+            self._require("partial_indexes", f"partial indexes, which {index.name!r} is", where)
+        unique = "UNIQUE " if index.unique else ""
+        exists = "IF NOT EXISTS " if if_not_exists else ""
+        partial = f" WHERE {index.where}" if index.where is not None and self.features.partial_indexes else ""
+        return (
+            f"CREATE {unique}INDEX {exists}{self._quote(index.name, where)}"
+            f" ON {self._table(definition)} ({self._names(index.columns, where)}){partial}"
+        )
+
+    def add_foreign_key(self, definition: TableDefinition, key: ForeignKeyDefinition) -> str:
+        """Return the statement that adds a foreign key to an existing table."""
+        return f"ALTER TABLE {self._table(definition)} ADD {self._foreign_key(key, definition.where)}"
+
+    def drop_foreign_key(
+        self, definition: TableDefinition, key: ForeignKeyDefinition, if_exists: bool = False
+    ) -> str:
+        """Return the statement that takes a foreign key away from a table."""
+        exists = "IF EXISTS " if if_exists else ""
+        name = self._quote(key.name, definition.where)
+        return f"ALTER TABLE {exists}{self._table(definition)} DROP CONSTRAINT {exists}{name}"
+
+    def comments(self, definition: TableDefinition) -> list[str]:
+        """Return the statements for the comments of a table; none where the database has no comments."""
+        if not self.features.comments:
+            return []
+        table, where = self._table(definition), definition.where
+        found = []
+        if definition.comment is not None:
+            found.append(f"COMMENT ON TABLE {table} IS {self.dialect.literal(definition.comment)}")
+        for column in definition.table.columns:
+            if column.comment is not None:
+                name = self._quote(column.name, f"{where}.{column.attribute}")
+                found.append(f"COMMENT ON COLUMN {table}.{name} IS {self.dialect.literal(column.comment)}")
+        return found
+
+    # Parts
+
+    def _column(self, column: TableColumn, where: str) -> str:
+        place = f"{where}.{column.attribute}"
+        words = [self._quote(column.name, place)]
+        if column.identity:
+            return f"{words[0]} {self.dialect.identity_ddl}"
+        try:
+            words.append(self.dialect.type_ddl(column.type))
+        except CapabilityError as error:
+            raise CapabilityError(f"{place}: {error}") from error
+        if column.generated is not None:
+            self._require("generated_columns", "generated columns", place)
+            words.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
+        if not column.nullable:
+            words.append("NOT NULL")
+        if column.server_default is not None:
+            words.append(f"DEFAULT ({self._default(column.server_default, column)})")
+        return " ".join(words)
+
+    def _default(self, text: str, column: TableColumn) -> str:
+        """Return the SQL of a default; the present moment in the form in which the column stores moments."""
+        if text.strip().upper() in _NOW and isinstance(column.type, (Date, DateTime, Time)):
+            return self.dialect.current_timestamp(column.type)
+        return text
+
+    def _foreign_key(self, key: ForeignKeyDefinition, where: str) -> str:
+        place = f"{where}.{key.columns[0].attribute}"
+        name = self._quote(key.name, place)
+        text = (
+            f"CONSTRAINT {name} FOREIGN KEY ({self._names(key.columns, where)})"
+            f" REFERENCES {self._qualified(key.target, place)} ({self._names(key.target_columns, place)})"
+        )
+        if key.on_delete != "NO ACTION":
+            text += f" ON DELETE {key.on_delete}"
+        if key.deferrable:
+            self._require("deferrable_constraints", "deferrable foreign keys", place)
+            text += " DEFERRABLE INITIALLY DEFERRED"
+        return text
+
+    def _names(self, columns: Columns, where: str) -> str:
+        return ", ".join(self._quote(column.name, f"{where}.{column.attribute}") for column in columns)
+
+    def _table(self, definition: TableDefinition) -> str:
+        return self._qualified(definition.table, definition.where)
+
+    def _qualified(self, table: Table, where: str) -> str:
+        if table.schema is not None:
+            self._require("schemas", f"schemas, and Meta.schema asks for {table.schema!r}", where)
+        try:
+            return table_name(self.dialect, table)
+        except QueryError as error:
+            raise ModelError(f"{where}: {error}") from error
+
+    def _quote(self, name: str, place: str) -> str:
+        try:
+            return self.dialect.quote(name)
+        except QueryError as error:
+            raise ModelError(f"{place}: {error}") from error
+
+    def _require(self, feature: str, what: str, place: str) -> None:
+        try:
+            self.dialect.require(feature, what)
+        except CapabilityError as error:
+            raise CapabilityError(f"{place}: {error}") from error

@@ -1,0 +1,18 @@
+"""Dialects to write DDL for: the standard with everything, and with little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from blaze.dialects.dialect import Dialect
+
+
+def ansi(**features: Any) -> Dialect:
+    """Give the standard dialect with other capabilities."""
+    dialect = Dialect()
+    dialect.features = replace(dialect.features, **features)
+    return dialect
+
+
+RICH = ansi(comments=True, deferrable_constraints=True, partial_indexes=True)
