@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from blaze.sql.table import Table, TableColumn
 from blaze.utils.naming import constraint_name
@@ -20,24 +19,21 @@ __all__ = [
 Columns = tuple[TableColumn, ...]
 
 
-@dataclass(frozen=True)
-class UniqueDefinition:
+class UniqueDefinition(NamedTuple):
     """A uniqueness constraint."""
 
     name: str
     columns: Columns
 
 
-@dataclass(frozen=True)
-class CheckDefinition:
+class CheckDefinition(NamedTuple):
     """A condition in SQL that every row must satisfy."""
 
     name: str
     condition: str
 
 
-@dataclass(frozen=True)
-class IndexDefinition:
+class IndexDefinition(NamedTuple):
     """An index; `where` is the condition of a partial one."""
 
     name: str
@@ -46,8 +42,7 @@ class IndexDefinition:
     where: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class ForeignKeyDefinition:
+class ForeignKeyDefinition(NamedTuple):
     """A foreign key; `target_columns` are in the order of `columns`."""
 
     name: str
@@ -58,8 +53,7 @@ class ForeignKeyDefinition:
     deferrable: bool = False
 
 
-@dataclass(frozen=True)
-class TableDefinition:
+class TableDefinition(NamedTuple):
     """One table with everything that is declared with it.
 
     `where` says for messages where it is declared: the full name of a model, or of a many-to-many relation.
