@@ -44,7 +44,7 @@ def evaluate(annotation: Any, local: dict[str, Any], module: dict[str, Any], whe
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, {"__builtins__": {}}, _Names(local, module))
+        return eval(annotation, {}, _Names(local, module))  # _Names answers for every name
     except Exception as error:
         hint = "; write Optional[X] instead of X | None on Python 3.9" if "|" in annotation else ""
         raise ModelError(f"{where}: cannot read the annotation {annotation!r}: {error}{hint}") from error
