@@ -92,10 +92,13 @@ def test_pool_settings_come_from_arguments_then_the_dsn(database_url: str) -> No
             engine.acquire()
         engine.release(held)
         assert engine.pool_stats() == (1, 0, 1, 0)
-    with Engine(
-        f"{database_url}?pool_size=1&max_overflow=0&pool_timeout=9", max_overflow=1, pool_timeout=0
-    ) as engine, engine.connection(), engine.connection(), pytest.raises(PoolTimeoutError):
-        engine.acquire()
+    dsn = f"{database_url}?pool_size=1&max_overflow=0&pool_timeout=9"
+    with Engine(dsn, max_overflow=1, pool_timeout=0) as engine:
+        both = [engine.acquire(), engine.acquire()]
+        with pytest.raises(PoolTimeoutError):
+            engine.acquire()
+        for connection in both:
+            engine.release(connection)
 
 
 def test_an_engine_does_not_show_or_pickle_its_password() -> None:

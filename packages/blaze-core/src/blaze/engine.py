@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 import itertools
@@ -11,18 +10,23 @@ import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 from blaze import plugins
 from blaze.adapters import fork
 from blaze.adapters.adapter import Adapter, AsyncAdapter, Backend, Keeper
-from blaze.adapters.async_pool import AsyncPool
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import AsyncConnection, Connection
 from blaze.adapters.pool import Limits, Pool, PoolStats, closed_error
 from blaze.dialects.dialect import Dialect
 from blaze.errors import ConfigurationError
 from blaze.security.secret import Secret
+
+# asyncio is half of what importing this module would cost, and a blocking program never needs it.
+if TYPE_CHECKING:
+    import asyncio
+
+    from blaze.adapters.async_pool import AsyncPool
 
 __all__ = ["Engine", "PoolStats"]
 
@@ -77,6 +81,8 @@ class _Resources:
 
 
 def _is_current(loop: asyncio.AbstractEventLoop) -> bool:
+    import asyncio
+
     try:
         return asyncio.get_running_loop() is loop
     except RuntimeError:
@@ -230,6 +236,8 @@ class Engine:
 
     async def adispose(self) -> None:
         """Close all connections and wait for those of the running loop."""
+        import asyncio
+
         pool = self._resources.async_pools.pop(asyncio.get_running_loop(), None)
         if pool is not None:
             self._resources.closed = True
@@ -297,11 +305,15 @@ class Engine:
         return pool
 
     def _async_pool(self) -> AsyncPool:
-        loop = asyncio.get_running_loop()
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
         pool = self._resources.async_pools.get(loop)
         return self._open_async_pool(loop) if pool is None else pool
 
     def _open_async_pool(self, loop: asyncio.AbstractEventLoop) -> AsyncPool:
+        from blaze.adapters.async_pool import AsyncPool
+
         with self._resources.lock:
             if self._resources.closed:
                 raise closed_error()

@@ -7,6 +7,7 @@ imported on first use.
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -83,11 +84,12 @@ class _Entry:
 
 def _entry_points(group: str) -> Iterable[Any]:
     """List the installed entry points of a group."""
-    if sys.version_info >= (3, 10):
-        from importlib import metadata
-    else:
-        import importlib_metadata as metadata
-    return metadata.entry_points(group=group)
+    # Python 3.9 has no selection by group; the backport that blaze-core asks for there has.
+    metadata: Any = importlib.import_module(
+        "importlib.metadata" if sys.version_info >= (3, 10) else "importlib_metadata"
+    )
+    points: Iterable[Any] = metadata.entry_points(group=group)
+    return points
 
 
 class Registry:

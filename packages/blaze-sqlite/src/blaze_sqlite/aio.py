@@ -20,10 +20,10 @@ from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
 from blaze.errors import ConnectionLostError
-from blaze_sqlite.adapter import connect_arguments, open_error, set_up
 from blaze_sqlite.connection import SQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import DRIVER_ERRORS, translate
+from blaze_sqlite.opening import connect_arguments, open_error, set_up
 
 __all__ = ["AiosqliteConnection", "connect"]
 
