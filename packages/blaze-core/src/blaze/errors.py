@@ -24,6 +24,7 @@ __all__ = [
     "MigrationError",
     "ModelError",
     "MultipleResultsError",
+    "NPlusOneWarning",
     "NoResultError",
     "NoSessionError",
     "NotLoadedError",
@@ -38,6 +39,7 @@ __all__ = [
     "TimeoutError",
     "UncommittedChangesWarning",
     "UniqueError",
+    "UnknownFieldError",
     "ValidationError",
 ]
 
@@ -58,6 +60,14 @@ class ModelError(BlazeError):
 
 class QueryError(BlazeError):
     """A query is wrong before any SQL is sent: unknown name, wrong type, ambiguous table."""
+
+
+class UnknownFieldError(QueryError, AttributeError, TypeError):
+    """A model, instance, path or constructor was asked for a field or relation that does not exist.
+
+    It is an AttributeError and a TypeError too, so `hasattr` and callers of constructors see what they
+    expect.
+    """
 
 
 class NoResultError(QueryError):
@@ -206,3 +216,7 @@ class SQLSyntaxError(DatabaseError):
 
 class UncommittedChangesWarning(UserWarning):
     """A session was left with pending changes that were rolled back."""
+
+
+class NPlusOneWarning(UserWarning):
+    """One line of the program sends the same SELECT again and again; the message names line and cure."""

@@ -1,0 +1,22 @@
+"""Call handlers outside of plans. Plans use `fire`, `fire_each` and `fire_all` of blaze/plan.py."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import Any
+
+from blaze.hooks.table import Calls
+
+
+def call(handlers: Calls, **arguments: Any) -> None:
+    """Call the handlers of a synchronous session, in order, with all arguments of their event."""
+    for handler in handlers:
+        handler(**arguments)
+
+
+async def acall(handlers: Calls, **arguments: Any) -> None:
+    """Call the handlers of an asynchronous session, in order, and await those that are `async def`."""
+    for handler in handlers:
+        result = handler(**arguments)
+        if result is not None and isawaitable(result):
+            await result
