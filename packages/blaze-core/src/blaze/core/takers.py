@@ -43,6 +43,8 @@ def _fast_test(attribute: Attribute, variable: str) -> str:
         return f"{variable}.__class__ is str and len({variable}) <= {kind.length}"
     if isinstance(kind, t.Float):
         return f"{variable}.__class__ is float and {variable} == {variable}"
+    if isinstance(kind, t.Time):
+        return f"{variable}.__class__ is time and {variable}.tzinfo is None"
     if isinstance(kind, t.DateTime):
         zone = "utc" if kind.timezone else "None"
         return f"{variable}.__class__ is datetime and {variable}.tzinfo is {zone}"
@@ -65,7 +67,8 @@ class Checker:
             return None
         if value is None and attribute.nullable:
             return None
-        full_clean(self.mapper, instance)
+        if field_messages(attribute, value):
+            full_clean(self.mapper, instance)
         return value
 
 
@@ -80,6 +83,7 @@ def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]
         "utc": dt.timezone.utc,
         "datetime": dt.datetime,
         "date": dt.date,
+        "time": dt.time,
         "timedelta": dt.timedelta,
         "UUID": UUID,
         "full_clean": full_clean,
@@ -128,6 +132,7 @@ def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attrib
         "utc": dt.timezone.utc,
         "datetime": dt.datetime,
         "date": dt.date,
+        "time": dt.time,
         "timedelta": dt.timedelta,
         "UUID": UUID,
     }

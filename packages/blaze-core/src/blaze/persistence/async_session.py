@@ -115,7 +115,7 @@ class AsyncSession(SessionBase):
             return
         if error is not None:
             if self.auto_rollback:
-                await self.close()
+                await self._end(error)
             return
         try:
             if self.auto_commit:
@@ -138,11 +138,15 @@ class AsyncSession(SessionBase):
 
     async def close(self) -> None:
         """Roll back what was not committed, give the connection back, and end the session; closing twice is no error."""
+        await self._end(None)
+
+    async def _end(self, error: Optional[BaseException]) -> None:
+        """Close the session; `error` is what the hooks are told about a rollback."""
         if self.closed:
             return
         try:
             if self.work.pending or self.work.undo or self.transactions.begun:
-                await self._run(self.transactions.rollback())
+                await self._run(self.transactions.rollback(error))
         finally:
             self.forget()
             await self._release()
@@ -423,7 +427,8 @@ class AsyncTransaction:
 
     async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
         session, level, self._level = self._session, self._level, None
-        plan = session.transactions.leave(level) if error is None else session.transactions.abandon(level)
+        transactions = session.transactions
+        plan = transactions.leave(level) if error is None else transactions.abandon(level, error)
         try:
             await session._run(plan)
         finally:

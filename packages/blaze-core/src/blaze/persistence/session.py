@@ -112,7 +112,7 @@ class Session(SessionBase):
             return
         if error is not None:
             if self.auto_rollback:
-                self.close()
+                self._end(error)
             return
         try:
             if self.auto_commit:
@@ -135,12 +135,16 @@ class Session(SessionBase):
 
     def close(self) -> None:
         """Roll back what was not committed, give the connection back, and end the session; closing twice is no error."""
+        self._end(None)
+
+    def _end(self, error: Optional[BaseException]) -> None:
+        """Close the session; `error` is what the hooks are told about a rollback."""
         if self.closed:
             return
         with self._lock:
             try:
                 if self.work.pending or self.work.undo or self.transactions.begun:
-                    self._run(self.transactions.rollback())
+                    self._run(self.transactions.rollback(error))
             finally:
                 self.forget()
                 self._release()
@@ -422,7 +426,8 @@ class Transaction:
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         session, level, self._level = self._session, self._level, None
-        plan = session.transactions.leave(level) if error is None else session.transactions.abandon(level)
+        transactions = session.transactions
+        plan = transactions.leave(level) if error is None else transactions.abandon(level, error)
         try:
             session._run(plan)
         finally:

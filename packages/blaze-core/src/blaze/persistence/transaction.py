@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.errors import DatabaseError, SessionError
-from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire
+from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire, fire_all
 
 if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
@@ -66,16 +66,16 @@ class TransactionManager:
                 yield from session.flush_plan()
             if self.begun:
                 yield Commit()
-        except BaseException:
-            yield from self.rollback()
+        except BaseException as error:
+            yield from self.rollback(error)
             raise
         self._ended()
         session.work.undo.clear()
         if hooks.after_commit:
-            yield from fire(hooks.after_commit, session=session)
+            yield from fire_all(hooks.after_commit, session=session)
 
-    def rollback(self) -> Plan[None]:
-        """Roll everything back: rows, loaded values, new and deleted objects."""
+    def rollback(self, error: Optional[BaseException] = None) -> Plan[None]:
+        """Roll everything back: rows, loaded values, new and deleted objects; hooks are told the error."""
         session = self.session
         begun, broken = self.begun, self.broken
         self._ended()
@@ -89,7 +89,7 @@ class TransactionManager:
                 session.discard_connection()
                 raise
         if session.hooks.after_rollback:
-            yield from fire(session.hooks.after_rollback, session=session)
+            yield from fire_all(session.hooks.after_rollback, session=session, error=error or broken)
 
     def _ended(self) -> None:
         self.begun = False
@@ -135,18 +135,18 @@ class TransactionManager:
             session.check_usable()
             if session.work.pending:
                 yield from session.flush_plan()
-        except BaseException:
-            yield from self.abandon(level)
+        except BaseException as error:
+            yield from self.abandon(level, error)
             raise
         del self.levels[self.levels.index(level) :]
         yield Release(level.savepoint)
 
-    def abandon(self, level: Level) -> Plan[None]:
+    def abandon(self, level: Level, error: Optional[BaseException] = None) -> Plan[None]:
         """Close a block in which an error was raised: undo exactly what it did."""
         if level not in self.levels:
             return
         if level.savepoint is None or self.broken is not None:
-            yield from self.rollback()
+            yield from self.rollback(error)
             return
         del self.levels[self.levels.index(level) :]
         work = self.session.work
