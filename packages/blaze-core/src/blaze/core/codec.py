@@ -39,6 +39,8 @@ class ModelCodec:
         self._diff = make_differ(mapper, False)
         self._careful_diff = make_differ(mapper, True)
         self._get: Optional[tuple[str, Callable[[Any], tuple[Any, ...]]]] = None
+        self._decoders = {a: dialect.decoder(a.type) for a in mapper.columns}
+        self._encoders = {a: dialect.encoder(a.type) for a in mapper.columns}
         self._pk_encoders = tuple(dialect.encoder(a.type) for a in mapper.pk)
         self.delete_sql = delete_by_key(
             dialect, mapper.table, mapper.table.primary_key, mapper.version_column
@@ -115,10 +117,10 @@ class ModelCodec:
 
     def diff(self, instance: Any, old: tuple[Any, ...]) -> list[int]:
         """Return the indexes of the changed columns, mutable ones included."""
-        if UNSET in old:
-            changed: list[int] = self._careful_diff(instance, old)
+        if old.__class__ is tuple:
+            changed: list[int] = self._diff(instance, old)
         else:
-            changed = self._diff(instance, old)
+            changed = self._careful_diff(instance, old)
         for index in self.mapper.mutable_indexes:
             if self.mutable_changed(instance, index):
                 changed.append(index)
@@ -137,7 +139,7 @@ class ModelCodec:
 
     def decode(self, attribute: Attribute, raw: Any) -> Any:
         """Return the Python value of a column as the driver gave it."""
-        decoder = self.dialect.decoder(attribute.type)
+        decoder = self._decoders[attribute]
         return raw if decoder is None or raw is None else decoder(raw)
 
     def overwrite(self, instance: Any, row: Sequence[Any]) -> None:
@@ -167,5 +169,5 @@ class ModelCodec:
 
     def encode(self, attribute: Attribute, value: Any) -> Any:
         """Return a value as the driver takes it."""
-        encoder = self.dialect.encoder(attribute.type)
+        encoder = self._encoders[attribute]
         return value if encoder is None or value is None else encoder(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.codegen import make_function
-from blaze.core.specs import UNSET
+from blaze.core.specs import UNSET, PartialSnapshot
 from blaze.errors import UnknownFieldError
 from blaze.utils.naming import suggest
 
@@ -107,7 +107,7 @@ def generate_snapshot(mapper: Mapper, slots: Slots) -> tuple[Any, Any]:
     """
     plain: list[str] = []
     careful: list[str] = []
-    names: dict[str, Any] = {"UNSET": UNSET}
+    names: dict[str, Any] = {"PartialSnapshot": PartialSnapshot}
     for name, slot in slots.columns:
         if name in slots.mutables:
             plain.append("None")
@@ -117,7 +117,7 @@ def generate_snapshot(mapper: Mapper, slots: Slots) -> tuple[Any, Any]:
         plain.append(f"self.{slot}")
         careful.append(f"peek_{name}(self)")
     complete = make_function("snapshot", f"def snapshot(self):\n    return ({', '.join(plain)},)\n", {})
-    partial = make_function("snapshot", f"def snapshot(self):\n    return ({', '.join(careful)},)\n", names)
+    partial = make_function("snapshot", f"def snapshot(self):\n    return PartialSnapshot(({', '.join(careful)},))\n", names)
     return complete, partial
 
 

@@ -94,6 +94,11 @@ class Mapper:
         """The positions of the columns whose values change in place."""
         return tuple(index for index, attribute in enumerate(self.columns) if attribute.mutable)
 
+    @cached_property
+    def on_update_indexes(self) -> tuple[int, ...]:
+        """The positions of the columns that every update sets by a function."""
+        return tuple(i for i, attribute in enumerate(self.columns) if attribute.spec.on_update is not None)
+
     @property
     def version_column(self) -> Optional[TableColumn]:
         """The column of the optimistic lock."""
@@ -149,6 +154,12 @@ class Mapper:
         instance._old_ = None
         instance._ctx_ = context
         instance.__class__ = self.clean if self.is_complete(instance) else self.partial
+
+    def settle(self, instance: Any, old: tuple[Any, ...]) -> None:
+        """Mark a changed instance, whose snapshot this was, as being what the database holds."""
+        complete = old.__class__ is tuple
+        instance._old_ = None
+        instance.__class__ = self.clean if complete or self.is_complete(instance) else self.partial
 
     def is_complete(self, instance: Any) -> bool:
         """Whether no column is waiting to be loaded."""

@@ -120,3 +120,9 @@ class RelationSpec:
         self.default = default
         self.comment = comment
         self.init = init
+
+
+class PartialSnapshot(tuple):  # type: ignore[type-arg]
+    """The snapshot of an instance of which some columns were not loaded: those places hold `UNSET`."""
+
+    __slots__ = ()

@@ -155,6 +155,11 @@ class SessionBase:
         if self.flushing:
             return
         self.check_usable()
+        work = self.work
+        if work.mutables:
+            work.sweep(self.compilation.codecs)
+            if not work.needs_flush:
+                return
         self.flushing = True
         transactions = self.transactions
         guarded = transactions.begun and self.dialect.features.savepoints

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
+from blaze.persistence.sharing import is_shared
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -49,6 +50,25 @@ class UnitOfWork:
             for attribute, value in zip(mapper.columns, old)
         ]
         instance._old_ = tuple(values)
+
+    @property
+    def needs_flush(self) -> bool:
+        """Whether a flush has something to do, once `sweep` has looked at the mutable values."""
+        return bool(self.new or self.changed or self.deleted or self.collections)
+
+    def sweep(self, codecs: Any) -> None:
+        """Find values that changed in place; stop watching those that nobody else can reach."""
+        for identity, instance in list(self.mutables.items()):
+            mapper = type(instance).__mapper__
+            if identity in self.new or identity in self.changed or identity in self.deleted:
+                continue
+            codec = codecs[mapper]
+            if any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes):
+                mapper.make_changed(instance)
+                self.changed[identity] = instance
+            elif not any([is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]):
+                refreeze(instance)
+                del self.mutables[identity]
 
     # --- taking back ------------------------------------------------------------------------------
 

@@ -1,0 +1,196 @@
+"""Insert new objects: few statements, keys back on the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+from blaze.errors import SessionError
+from blaze.plan import Execute, Plan
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
+    from blaze.persistence.base import SessionBase
+
+# Rows of one multi-row INSERT: more does not pay, and few sizes mean few statement texts.
+CHUNK = 500
+
+
+class InsertedGroup:
+    """Objects of one model that were inserted with the same columns.
+
+    `generated` says that the database made their keys, `complete` that no column waits to be read. `raws` holds
+    the encoded values of mutable columns, one list for each.
+    """
+
+    __slots__ = ("complete", "generated", "instances", "mapper", "raws")
+
+    def __init__(self, mapper: Mapper, instances: list[Any], generated: bool, complete: bool) -> None:
+        self.mapper = mapper
+        self.instances = instances
+        self.generated = generated
+        self.complete = complete
+        self.raws: dict[Attribute, list[Any]] = {}
+
+
+class Inserter:
+    """The inserting part of a flush.
+
+    `groups` is what was written; `postponed` are relations to objects that had no key yet, to be completed by
+    an update; `keys_given` are the generated keys, to be taken back should the flush fail.
+    """
+
+    def __init__(self, session: SessionBase) -> None:
+        self.session = session
+        self.codecs = session.compilation.codecs
+        self.features = session.dialect.features
+        self.groups: list[InsertedGroup] = []
+        self.postponed: list[tuple[Any, Relation]] = []
+        self.keys_given: list[tuple[Attribute, list[Any]]] = []
+
+    def take_back(self) -> None:
+        """Take generated keys off the objects again."""
+        for attribute, instances in self.keys_given:
+            for instance in instances:
+                attribute.set(instance, None)
+
+    def insert_all(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
+        """Insert the new objects of one model: in one batch, or level by level along self-references."""
+        own = [r for r in mapper.relations.values() if r.owns_key and r.target is mapper]
+        left = instances
+        while left:
+            ready = left
+            if own:
+                waiting = {id(o) for o in left}
+                ready = [
+                    o for o in left if not any(id(r.peek(o)) in waiting and r.peek(o) is not o for r in own)
+                ] or left
+            self.take_keys(mapper, ready)
+            yield from self.insert(mapper, ready)
+            if ready is left:
+                return
+            done = {id(o) for o in ready}
+            left = [o for o in left if id(o) not in done]
+
+    def take_keys(self, mapper: Mapper, instances: Sequence[Any]) -> None:
+        """Copy the keys of related objects; a key that is not known yet is completed by an update later."""
+        for relation in mapper.relations.values():
+            if not relation.owns_key:
+                continue
+            peek, target = relation.peek, relation.target
+            for instance in instances:
+                related = peek(instance)
+                if related is None or related is UNSET:
+                    continue
+                if target.key(related) is not None:
+                    relation.take_key(instance, related)
+                    continue
+                if not relation.nullable:
+                    raise SessionError(
+                        f"{mapper.name}.{relation.name}: the {target.name} it needs is inserted after it; the "
+                        "objects need each other in a circle and the key is NOT NULL. Make one of the keys Optional"
+                    )
+                relation.take_key(instance, None)
+                self.postponed.append((instance, relation))
+
+    def insert(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
+        """Insert objects of one model, grouped by the columns that they leave to the database."""
+        identity = mapper.identity
+        version = mapper.version
+        if version is not None:
+            for instance in instances:
+                if version.peek(instance) in (None, UNSET):
+                    version.set(instance, 1)
+        filled = [a for a in mapper.columns if a.server_generated and a is not identity]
+        groups: dict[tuple[Attribute, ...], list[Any]] = {}
+        if filled:
+            for instance in instances:
+                missing = tuple(a for a in filled if a.peek(instance) is UNSET)
+                if identity is not None and identity.peek(instance) in (None, UNSET):
+                    missing = (identity, *missing)
+                groups.setdefault(missing, []).append(instance)
+        elif identity is not None:
+            get = identity.get
+            given = [o for o in instances if get(o) is not None]
+            if given:
+                groups[()] = given
+            if len(given) < len(instances):
+                groups[(identity,)] = [o for o in instances if get(o) is None] if given else instances
+        else:
+            groups[()] = instances
+        for missing, group in groups.items():
+            attributes = tuple(a for a in mapper.columns if a not in missing and a.spec.generated is None)
+            yield from self.insert_group(mapper, attributes, missing, group)
+
+    def insert_group(
+        self,
+        mapper: Mapper,
+        attributes: tuple[Attribute, ...],
+        missing: tuple[Attribute, ...],
+        instances: list[Any],
+    ) -> Plan[None]:
+        """Insert objects that give the same columns and leave the same ones to the database."""
+        codec, features = self.codecs[mapper], self.features
+        generated = mapper.identity is not None and mapper.identity in missing
+        group = InsertedGroup(mapper, instances, generated, not missing or features.returning)
+        self.groups.append(group)
+        mutable = [(position, a) for position, a in enumerate(attributes) if a.mutable]
+        group.raws = {attribute: [] for _, attribute in mutable}
+        returned = missing
+        if missing and not generated:
+            returned = (*mapper.pk, *missing)
+        singly = bool(missing) and not features.returning
+        width = len(attributes)
+        size = 1 if singly else max(min(CHUNK, features.max_bind_params // max(width, 1)), 1)
+        take = codec.taker(attributes, True)
+        for start in range(0, len(instances), size):
+            chunk = instances if len(instances) <= size else instances[start : start + size]
+            params = take(chunk)
+            for position, attribute in mutable:
+                group.raws[attribute] += params[position::width]
+            sql = codec.insert_sql(attributes, () if singly else returned, len(chunk))
+            command = Execute(sql, params, list if returned and not singly else None, True)
+            result = yield from self.session.send(command)
+            if singly and generated:
+                self.give_keys(mapper, chunk, [(result.lastrowid,)])
+            elif generated:
+                # Generated keys ascend in the order of the rows of a statement; the result's order is free.
+                result.sort()
+                self.give_keys(mapper, chunk, result)
+                if len(returned) > 1:
+                    self.fill(mapper, returned, zip(chunk, result))
+            elif returned and not singly:
+                by_key = {mapper.key(instance): instance for instance in chunk}
+                self.fill(mapper, returned, [(by_key[self.key_of(mapper, row)], row) for row in result])
+
+    def give_keys(self, mapper: Mapper, instances: list[Any], rows: Sequence[Any]) -> None:
+        """Put generated keys on the objects."""
+        if len(rows) != len(instances):
+            raise SessionError(f"INSERT of {len(instances)} {mapper.name} objects returned {len(rows)} keys")
+        identity = mapper.identity
+        assert identity is not None
+        self.keys_given.append((identity, instances))
+        set_key = identity.set
+        for instance, row in zip(instances, rows):
+            set_key(instance, row[0])
+
+    def key_of(self, mapper: Mapper, row: Sequence[Any]) -> Any:
+        """Return the primary key at the start of a returned row."""
+        codec = self.codecs[mapper]
+        values = tuple(codec.decode(attribute, value) for attribute, value in zip(mapper.pk, row))
+        return values if len(values) > 1 else values[0]
+
+    def fill(self, mapper: Mapper, returned: tuple[Attribute, ...], pairs: Any) -> None:
+        """Store what the database filled in; key columns are known already."""
+        codec = self.codecs[mapper]
+        for instance, row in pairs:
+            for attribute, value in zip(returned, row):
+                if attribute in mapper.pk:
+                    continue
+                if attribute.mutable and value is not None:
+                    attribute.raw_set(instance, value)
+                else:
+                    attribute.set(instance, codec.decode(attribute, value))
