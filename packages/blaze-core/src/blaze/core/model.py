@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Optional
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
+
+from typing_extensions import dataclass_transform
 
 from blaze.core.accessors import ClassAttribute, key_property, to_many_property, to_one_property
 from blaze.core.declarations import Declaration, Options, fields_of_mixin, read_declarations
+from blaze.core.fields import field, foreign_key, key_column, many_to_many, one_to_many, one_to_one
 from blaze.core.instances import Slots, generate_initialize, generate_snapshot, make_twin, set_class
 from blaze.core.mapper import Mapper
 from blaze.core.registry import Registry, registry
@@ -15,9 +19,20 @@ from blaze.core.validation import full_clean
 from blaze.errors import ModelError, UnknownFieldError
 from blaze.utils.naming import suggest
 
+if TYPE_CHECKING:
+    from blaze.sql.expressions import Expression
+
+B = TypeVar("B", bound="ModelBase")
+
+# The load context and session, the snapshot of a changed object, and what is no field: annotations and the like.
 SYSTEM_SLOTS = ("_ctx_", "_old_", "_extra_", "__weakref__")
 
 
+@dataclass_transform(
+    kw_only_default=True,
+    eq_default=False,
+    field_specifiers=(field, key_column, foreign_key, one_to_one, one_to_many, many_to_many),
+)
 class ModelMeta(type):
     """Builds models.
 
@@ -25,6 +40,16 @@ class ModelMeta(type):
     data descriptors answer class access (`Book.title`): they go before the slots of the class, so instances
     keep the speed of plain slots while the class gives column expressions.
     """
+
+    if TYPE_CHECKING:
+        # To a checker a relation on the class (`Book.author`) is the target's class; this is what a path can do.
+        def __eq__(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc, override]
+        def __ne__(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc, override]
+        def __hash__(cls) -> int: ...
+        def is_(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc]
+        def is_not(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc]
+        def in_(cls: type[B], objects: Iterable[B]) -> Expression[bool]: ...  # type: ignore[misc]
+        def not_in(cls: type[B], objects: Iterable[B]) -> Expression[bool]: ...  # type: ignore[misc]
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
         if not any(isinstance(base, ModelMeta) for base in bases):
@@ -50,12 +75,14 @@ class ModelMeta(type):
             return type.__new__(mcls, name, bases, namespace)
         return _make_concrete(mcls, name, bases, namespace, declarations, options, where)
 
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
-        mapper = cls.__dict__.get("__mapper__")
-        known = [] if mapper is None else [*mapper.declarations, *mapper.relations]
-        raise UnknownFieldError(f"{cls.__name__} has no field or relation {name!r}{suggest(name, known)}")
+    if not TYPE_CHECKING:  # a checker would let any name pass
+
+        def __getattr__(cls, name):
+            if name.startswith("_"):
+                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+            mapper = cls.__dict__.get("__mapper__")
+            known = [] if mapper is None else [*mapper.declarations, *mapper.relations]
+            raise UnknownFieldError(f"{cls.__name__} has no field or relation {name!r}{suggest(name, known)}")
 
 
 def _inherited(bases: tuple[type, ...]) -> dict[str, Declaration]:
@@ -170,31 +197,32 @@ class ModelBase(metaclass=ModelMeta):
 
     __slots__ = SYSTEM_SLOTS
 
-    _ctx_: Any
-    _old_: Optional[tuple[Any, ...]]
-    _extra_: Optional[dict[str, Any]]
+    __mapper__: ClassVar[Mapper]
 
-    def __init__(self, **values: Any) -> None:
-        type(self).__mapper__.initialize(self, **values)  # type: ignore[attr-defined]
+    # Hidden from checkers: the constructor is that of the declared fields, and any name would pass `__getattr__`.
+    if not TYPE_CHECKING:
 
-    def __getattr__(self, name: str) -> Any:
-        """Answer for an empty slot: decode, load, or say what is missing."""
-        if name in SYSTEM_SLOTS:
-            return None
-        if name == "__dict__":
-            return type(self).__mapper__.extra(self)  # type: ignore[attr-defined]
-        mapper = type(self).__mapper__  # type: ignore[attr-defined]
-        answer = mapper.missing.get(name)
-        if answer is not None:
-            return answer(self)
-        extra = self._extra_
-        if extra is not None and name in extra:
-            return extra[name]
-        known = [*mapper.attributes, *mapper.relations]
-        raise UnknownFieldError(f"{mapper.name} has no attribute {name!r}{suggest(name, known)}")
+        def __init__(self, **values):
+            type(self).__mapper__.initialize(self, **values)
+
+        def __getattr__(self, name):
+            """Answer for an empty slot: decode, load, or say what is missing."""
+            if name in SYSTEM_SLOTS:
+                return None
+            if name == "__dict__":
+                return type(self).__mapper__.extra(self)
+            mapper = type(self).__mapper__
+            answer = mapper.missing.get(name)
+            if answer is not None:
+                return answer(self)
+            extra = self._extra_
+            if extra is not None and name in extra:
+                return extra[name]
+            known = [*mapper.attributes, *mapper.relations]
+            raise UnknownFieldError(f"{mapper.name} has no attribute {name!r}{suggest(name, known)}")
 
     def __repr__(self) -> str:
-        mapper = type(self).__mapper__  # type: ignore[attr-defined]
+        mapper = type(self).__mapper__
         registry.configure(mapper)
         shown = []
         for attribute in mapper.attributes.values():
@@ -204,13 +232,13 @@ class ModelBase(metaclass=ModelMeta):
         return f"{mapper.name}({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        mapper = type(self).__mapper__  # type: ignore[attr-defined]
+        mapper = type(self).__mapper__
         registry.configure(mapper)
         return _restore, (mapper.model, self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the loaded column values by attribute name; nothing is loaded for it."""
-        mapper = type(self).__mapper__  # type: ignore[attr-defined]
+        mapper = type(self).__mapper__
         registry.configure(mapper)
         values = {}
         for attribute in mapper.attributes.values():
@@ -232,15 +260,15 @@ class ModelBase(metaclass=ModelMeta):
 
         Raises `ValidationError` with all messages at once.
         """
-        mapper = type(self).__mapper__  # type: ignore[attr-defined]
+        mapper = type(self).__mapper__
         registry.configure(mapper)
         full_clean(mapper, self)
 
-    def m2m_add(self, name: str, *objects: Any) -> None:
+    def m2m_add(self, name: str, *objects: ModelBase) -> None:
         """Link objects through the many-to-many relation `name`; linking twice is no error."""
         self._many(name).add(*objects)
 
-    def m2m_remove(self, name: str, *objects: Any) -> None:
+    def m2m_remove(self, name: str, *objects: ModelBase) -> None:
         """Unlink objects from the many-to-many relation `name`."""
         self._many(name).remove(*objects)
 
@@ -249,7 +277,7 @@ class ModelBase(metaclass=ModelMeta):
         self._many(name).clear()
 
     def _many(self, name: str) -> Any:
-        mapper = type(self).__mapper__  # type: ignore[attr-defined]
+        mapper = type(self).__mapper__
         registry.configure(mapper)
         relation = mapper.relations.get(name)
         if relation is None or relation.link is None:

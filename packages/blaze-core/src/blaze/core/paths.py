@@ -104,6 +104,13 @@ class RelationPath:
             condition = condition | self._equal(columns, key)
         return condition
 
+    def not_in(self, objects: Iterable[object]) -> Expression[bool]:
+        """Test for being related to none of the objects; where there is no related row, that is so."""
+        columns = self._key_columns()
+        if len(columns) == 1:
+            return columns[0].not_in([self._key(item) for item in objects])
+        return Not(self.in_(objects)) | self._compare(None)
+
     def _key(self, item: object) -> Any:
         if not isinstance(item, self.target.model):
             raise QueryError(
