@@ -17,10 +17,13 @@ from blaze.sql.json_items import JsonItem
 from blaze.sql.values import DATE, TIMESTAMP
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blaze.sql.compiled import Encoder
     from blaze.sql.expressions import Arithmetic, Between, Cast, Comparison, Expression, InList, Match
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
+    from blaze.sql.rows import RowInList
     from blaze.sql.statements import InsertStatement
     from blaze.sql.windows import Windowed
 
@@ -116,6 +119,17 @@ class SQLiteCompiler(Compiler):
         if isinstance(_storage(node.item), Binary):
             left = f"CASE WHEN {left} IS NOT NULL THEN hex({left}) END"  # hex(NULL) is a text
         return f"{left} {'NOT ' if node.negated else ''}IN ({self.list_query(self.take(), node.item)})"
+
+    def render_row_in_list(self, node: RowInList) -> str:
+        left, right = [], []
+        for position, (item, kind) in enumerate(zip(node.items, node.types)):
+            text = self.operand(item)
+            binary = isinstance(_storage(kind), Binary)
+            left.append(f"hex({text})" if binary else text)
+            right.append(f"json_extract(value, '$[{position}]')")
+        encoders = [_item_encoder(self.encoder(kind), kind) for kind in node.types]
+        rows = self.param(self.take(), _rows_encoder(encoders))
+        return f"({', '.join(left)}) IN (SELECT {', '.join(right)} FROM json_each({rows}))"
 
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
         return f"SELECT value FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
@@ -229,6 +243,25 @@ def _list_encoder(encoder: Encoder, item: Optional[SQLType]) -> Encoder:
     if encoder is None:
         return lambda values: json.dumps(list(values))
     return lambda values: json.dumps(list(map(encoder, values)))
+
+
+def _item_encoder(encoder: Encoder, item: Optional[SQLType]) -> Callable[[Any], str]:
+    storage = _storage(item)
+    if isinstance(storage, Binary):
+        return lambda value: f'"{bytes(value).hex().upper()}"'
+    if isinstance(storage, Float):
+        return _float_text
+    if encoder is None:
+        return json.dumps
+    return lambda value: json.dumps(encoder(value))
+
+
+def _rows_encoder(encoders: Sequence[Callable[[Any], str]]) -> Encoder:
+    def encode(rows: Sequence[Sequence[Any]]) -> str:
+        texts = [",".join([one(value) for one, value in zip(encoders, row)]) for row in rows]
+        return f"[[{'],['.join(texts)}]]" if texts else "[]"
+
+    return encode
 
 
 def _float_text(value: float) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, IsNull, Logical, Not
+from blaze.sql.expressions import Expression, InQuery, IsNull, Logical, Not
+from blaze.sql.functions import RowValue
+from blaze.sql.rows import RowInList
+from blaze.sql.selectable import Selectable
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
@@ -93,23 +96,29 @@ class RelationPath:
         """Test for having a related row (`None`), or for not being related to an object."""
         return Not(self._compare(other))
 
-    def in_(self, objects: Iterable[object]) -> Expression[bool]:
-        """Test for being related to one of the objects."""
-        keys = [self._key(item) for item in objects]
+    def in_(self, objects: Union[Iterable[object], Selectable]) -> Expression[bool]:
+        """Test for being related to one of the objects, or of those that a query selects; None means to none."""
         columns = self._key_columns()
-        if len(columns) == 1:
-            return columns[0].in_(keys)
-        condition: Expression[bool] = Column.in_(columns[0], [])
-        for key in keys:
-            condition = condition | self._equal(columns, key)
-        return condition
+        if isinstance(objects, Selectable):
+            left = columns[0] if len(columns) == 1 else RowValue(columns)
+            return InQuery(left, objects.as_operand(), False)
+        listed = list(objects)
+        keys = [self._key(item) for item in listed if item is not None]
+        found = columns[0].in_(keys) if len(columns) == 1 else RowInList(columns, keys)
+        return found if len(keys) == len(listed) else found | self._compare(None)
 
-    def not_in(self, objects: Iterable[object]) -> Expression[bool]:
-        """Test for being related to none of the objects; where there is no related row, that is so."""
-        columns = self._key_columns()
-        if len(columns) == 1:
-            return columns[0].not_in([self._key(item) for item in objects])
-        return Not(self.in_(objects)) | self._compare(None)
+    def not_in(self, objects: Union[Iterable[object], Selectable]) -> Expression[bool]:
+        """Test for being related to none of the objects; where there is no related row, that is so.
+
+        None among the objects drops the rows without a related row, too.
+        """
+        if isinstance(objects, Selectable):
+            return Not(self.in_(objects)) | self._compare(None)
+        listed = list(objects)
+        found = Not(self.in_(item for item in listed if item is not None))
+        if len([item for item in listed if item is not None]) == len(listed):
+            return found | self._compare(None)
+        return found & Not(self._compare(None))
 
     def _key(self, item: object) -> Any:
         if not isinstance(item, self.target.model):

@@ -30,7 +30,7 @@ class Column(Expression[T]):
         self.binds = ()
         self.type = column.type
         self.bind = bind_for(comparison_type(column.type))  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.nullable = column.nullable or (source.outer and not source.plural)
+        self.nullable = column.nullable or (source.optional and not source.plural)
 
     @property
     def name(self) -> str:

@@ -20,12 +20,16 @@ Params = Callable[[Binds], Sequence[Any]]
 
 
 class Slot(NamedTuple):
-    """One placeholder: which bind, its encoder, whether it may be None, whether its list is expanded."""
+    """One placeholder: which bind, its encoder, whether it may be None, whether its list is expanded.
+
+    A list of tuples has their `width`, and an encoder of whole tuples.
+    """
 
     start: int
     encoder: Encoder = None
     optional: bool = False
     expand: bool = False
+    width: int = 0
 
 
 class Rows(NamedTuple):
@@ -37,11 +41,12 @@ class Rows(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The placeholders of one bind that is a list of `length` values."""
+    """The placeholders of one bind that is a list of `length` values, or of tuples of `width` values."""
 
     start: int
     length: int
     encoder: Encoder
+    width: int = 0
 
 
 Piece = Union[str, Slot, Rows, Spread]
@@ -82,15 +87,16 @@ class Expanding(Compiled):
         self.dynamic = True
 
     def render(self, binds: Binds) -> tuple[str, Sequence[Any]]:
-        lists = [piece.start for piece in self._pieces if isinstance(piece, Slot) and piece.expand]
+        lists = [piece for piece in self._pieces if isinstance(piece, Slot) and piece.expand]
         padded = list(binds)
-        for index in lists:
-            padded[index] = _padded(binds[index])
-        lengths = tuple([len(padded[index]) for index in lists])
+        for piece in lists:
+            padded[piece.start] = _padded(binds[piece.start])
+        lengths = tuple([len(padded[piece.start]) for piece in lists])
         most = self._dialect.features.max_bind_params
-        if sum(lengths) > most:
+        values = sum(length * max(piece.width, 1) for length, piece in zip(lengths, lists))
+        if values > most:
             raise QueryError(
-                f"the lists of this query have {sum(lengths)} values, but {self._dialect.name} takes {most} "
+                f"the lists of this query have {values} values, but {self._dialect.name} takes {most} "
                 "parameters: split the lists, or put the values into a table and use a subquery"
             )
         found = self._texts.get(lengths)
@@ -106,7 +112,9 @@ class Expanding(Compiled):
         for piece in self._pieces:
             if isinstance(piece, Slot) and piece.expand:
                 length = next(left)
-                pieces.append(Spread(piece.start, length, piece.encoder) if length else self.empty)
+                spread = Spread(piece.start, length, piece.encoder, piece.width)
+                empty = self.empty.replace("NULL", ", ".join(["NULL"] * max(piece.width, 1)))
+                pieces.append(spread if length else empty)
             else:
                 pieces.append(piece)
         return assemble(self._dialect, pieces, self._given)
@@ -147,7 +155,10 @@ def assemble(dialect: Dialect, pieces: Sequence[Piece], given: int) -> tuple[str
             texts.append(marks(1))
             places[piece.start, piece.encoder] = used
         elif isinstance(piece, Spread):
-            texts.append(marks(piece.length))
+            if piece.width:
+                texts.append(", ".join([f"({marks(piece.width)})" for _ in range(piece.length)]))
+            else:
+                texts.append(marks(piece.length))
         else:
             texts.append(", ".join([f"({marks(len(piece.encoders))})" for _ in range(piece.rows)]))
         taken.append(piece)
@@ -186,6 +197,9 @@ def _generate(taken: Sequence[Piece]) -> Params:
             return encoded(f"b[{piece.start}]", piece.encoder, piece.optional)
         if isinstance(piece, Spread):
             listed = f"b[{piece.start}]"
+            if piece.width:
+                each = "t" if piece.encoder is None else encoded("t", piece.encoder, False)
+                return f"*[v for t in {listed} for v in {each}]"
             return (
                 f"*{listed}"
                 if piece.encoder is None

@@ -114,9 +114,16 @@ class Compiler(ConditionRenderer):
 
     # Binds and names.
 
-    def param(self, start: int, encoder: Encoder = None, optional: bool = False, expand: bool = False) -> str:
+    def param(
+        self,
+        start: int,
+        encoder: Encoder = None,
+        optional: bool = False,
+        expand: bool = False,
+        width: int = 0,
+    ) -> str:
         """Return a mark for the value of one bind, encoded."""
-        self.slots.append(Slot(start, encoder, optional, expand))
+        self.slots.append(Slot(start, encoder, optional, expand, width))
         return f"\0p{len(self.slots) - 1}\0"
 
     def take(self) -> int:

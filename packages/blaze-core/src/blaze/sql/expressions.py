@@ -504,7 +504,7 @@ class InQuery(Expression[bool]):
 def _membership(left: Expression[Any], values: Any, negated: bool) -> Expression[bool]:
     """Build IN: None leaves the list and becomes IS NULL, as a Python reader expects."""
     if isinstance(values, Selectable):
-        return InQuery(left, values, negated)
+        return InQuery(left, values.as_operand(), negated)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise QueryError(
             f"in_() of {left.describe()} takes a list of values or a subquery, not {type(values).__name__}"
@@ -655,7 +655,11 @@ class ScalarSubquery(Expression[T]):
     visit = "scalar_subquery"
 
     def __init__(self, query: Selectable, type: Optional[SQLType] = None) -> None:
+        query = query.as_operand()
+        columns = query.statement().columns
+        if len(columns) != 1:
+            raise QueryError(f"a query that stands for one value selects one column, not {len(columns)}")
         self.query = query
-        self.type = type if type is not None else query.statement().columns[0].expression.type
+        self.type = type if type is not None else columns[0].expression.type
         self.binds = query.binds
         self.key = ("SELECT", query.key)

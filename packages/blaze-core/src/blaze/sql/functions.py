@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 from blaze.dialects.types import Float, Integer, Numeric, SQLType
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, Literal, T, operand
+from blaze.sql.expressions import Expression, Literal, T, bind_for, operand
 from blaze.sql.selectable import Selectable
 from blaze.sql.values import BOOLEAN, DATE, FLOAT, INTEGER, NUMERIC, STRING, TIMESTAMP, type_for
 from blaze.sql.windows import Window, Windowed
@@ -56,8 +56,10 @@ class Function(Expression[T]):
         self.key = (
             name,
             distinct,
+            aggregate,
             len(self.arguments),
             len(self.order),
+            None if type is None else bind_for(type).key,
             *[child.key for child in self.children()],
         )
 

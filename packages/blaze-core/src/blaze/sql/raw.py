@@ -45,7 +45,12 @@ class Raw(Expression[T]):
         self.binds = tuple(
             [value for piece in pieces if isinstance(piece, Expression) for value in piece.binds]
         )
-        self.key = ("SQL", *[piece if isinstance(piece, str) else piece.key for piece in pieces])
+        # A text is wrapped: it must never equal the key of a column. The type says how rows are read.
+        self.key = (
+            "SQL",
+            None if type is None else bind_for(type).key,
+            *[(piece,) if isinstance(piece, str) else piece.key for piece in pieces],
+        )
 
     def children(self) -> Iterator[Expression[Any]]:
         return (piece for piece in self.pieces if isinstance(piece, Expression))

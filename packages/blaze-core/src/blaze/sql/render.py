@@ -10,12 +10,14 @@ import json
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from blaze.dialects.types import Date, DateTime, Integer, SQLType, Time
-from blaze.errors import CapabilityError
+from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.expressions import Bind, Label, Ordering
 from blaze.sql.values import FLOAT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blaze.dialects.dialect import Dialect
     from blaze.dialects.features import Features
     from blaze.sql.columns import Column
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from blaze.sql.functions import Case, Excluded, Exists, Function, RowComparison, RowValue
     from blaze.sql.json_items import JsonItem, ScalarBind
     from blaze.sql.raw import Raw, RawList
+    from blaze.sql.rows import RowInList
     from blaze.sql.scope import Scope
     from blaze.sql.selectable import Selectable
     from blaze.sql.source import Source
@@ -57,7 +60,12 @@ class ExpressionRenderer:
     if TYPE_CHECKING:
 
         def param(
-            self, start: int, encoder: Encoder = None, optional: bool = False, expand: bool = False
+            self,
+            start: int,
+            encoder: Encoder = None,
+            optional: bool = False,
+            expand: bool = False,
+            width: int = 0,
         ) -> str: ...
         def take(self) -> int: ...
         def encoder(self, type: Optional[SQLType]) -> Encoder: ...
@@ -145,6 +153,13 @@ class ExpressionRenderer:
         mark = self.param(start, encoder, expand=True)
         return f"{left} {'NOT ' if node.negated else ''}IN ({mark})"
 
+    def render_row_in_list(self, node: RowInList) -> str:
+        self.require("row_value_in", "row values in IN")
+        left = ", ".join([self.operand(item) for item in node.items])
+        encoders = [self.encoder(kind) for kind in node.types]
+        mark = self.param(self.take(), _row_encoder(encoders), expand=True, width=len(encoders))
+        return f"({left}) IN ({mark})"
+
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
         """Render the inside of `IN (...)` for a list in a template."""
         encoder = self.encoder(item)
@@ -153,6 +168,13 @@ class ExpressionRenderer:
         return self.param(start, encoder, expand=True)
 
     def render_in_query(self, node: InQuery) -> str:
+        items = getattr(node.expression, "items", (node.expression,))
+        columns = len(node.query.statement().columns)
+        if columns != len(items):
+            raise QueryError(
+                f"{node.expression.describe()} is looked for in a query of {columns} columns; "
+                f"select {len(items)}"
+            )
         left = self.operand(node.expression)
         query = self.subquery(node.query, self.cursor, self.scope)
         return f"{left} {'NOT ' if node.negated else ''}IN ({query})"
@@ -324,6 +346,12 @@ class ExpressionRenderer:
 
 def _list_encoder(encoder: Encoder) -> Encoder:
     return list if encoder is None else lambda values: list(map(encoder, values))
+
+
+def _row_encoder(encoders: Sequence[Encoder]) -> Encoder:
+    if not any(encoders):
+        return None
+    return lambda row: [value if e is None else e(value) for e, value in zip(encoders, row)]
 
 
 def _bound(offset: Optional[int], unlimited: str) -> str:

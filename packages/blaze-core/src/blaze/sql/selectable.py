@@ -22,3 +22,7 @@ class Selectable:
     def statement(self) -> Statement:
         """Return the statement, whose clauses know where in `binds` their values start."""
         raise NotImplementedError
+
+    def as_operand(self) -> Selectable:
+        """Return the query to use as one side of a comparison or as a list of values."""
+        return self

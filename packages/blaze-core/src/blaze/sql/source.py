@@ -20,7 +20,19 @@ class Source:
     tells this place apart from every other one; equal paths from equal roots have equal keys.
     """
 
-    __slots__ = ("alias_name", "key", "many", "name", "on", "outer", "parent", "plural", "root", "table")
+    __slots__ = (
+        "alias_name",
+        "key",
+        "many",
+        "name",
+        "on",
+        "optional",
+        "outer",
+        "parent",
+        "plural",
+        "root",
+        "table",
+    )
 
     def __init__(
         self,
@@ -42,6 +54,8 @@ class Source:
         self.alias_name = alias_name
         # Whether several rows may belong to one row of the root.
         self.plural: bool = many or (parent is not None and parent.plural)
+        # Whether a row of the root may have no row here.
+        self.optional: bool = outer or (parent is not None and parent.optional)
         self.key: str
         self.root: Source = self if parent is None else parent.root
         if parent is not None:
