@@ -24,6 +24,7 @@ _UTC = dt.timezone.utc
 _JSON = t.Json()
 _write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _read_json = json.JSONDecoder().decode
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 def _refuse(problem: Optional[str]) -> DataError:
@@ -102,6 +103,13 @@ def encode_date(value: dt.date) -> str:
 
 def encode_json(value: Any) -> str:
     """Write a JSON document compactly; what would not come back equal is refused."""
+    if value.__class__ is dict:
+        # A flat document of plain values needs no walk: half the cost of a small one.
+        for key, item in value.items():
+            if key.__class__ is not str or item.__class__ not in _PLAIN:
+                break
+        else:
+            return _write_json(value)
     problem = _JSON.check(value)
     if problem:
         raise _refuse(problem)

@@ -95,6 +95,21 @@ class Mapper:
         return tuple(index for index, attribute in enumerate(self.columns) if attribute.mutable)
 
     @cached_property
+    def filled(self) -> tuple[Attribute, ...]:
+        """The columns besides a generated key that the database fills when nothing is given."""
+        return tuple(a for a in self.columns if a.server_generated and a is not self.identity)
+
+    @cached_property
+    def written(self) -> tuple[Attribute, ...]:
+        """The columns of an INSERT that leaves the generated key to the database."""
+        return tuple(a for a in self.columns if a is not self.identity and a.spec.generated is None)
+
+    @property
+    def key_relations(self) -> list[Relation]:
+        """The relations whose key stands in this table."""
+        return [relation for relation in self.relations.values() if relation.owns_key]
+
+    @cached_property
     def on_update_indexes(self) -> tuple[int, ...]:
         """The positions of the columns that every update sets by a function."""
         return tuple(i for i, attribute in enumerate(self.columns) if attribute.spec.on_update is not None)

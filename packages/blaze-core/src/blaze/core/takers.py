@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from blaze.core.codegen import make_function
 from blaze.core.specs import UNSET
 from blaze.core.validation import field_messages, full_clean
 from blaze.dialects import types as t
-from blaze.errors import ValidationError
+from blaze.errors import DataError, ValidationError
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
@@ -29,14 +30,19 @@ _PLAIN: dict[type, type] = {
 }
 
 
-def _fast_test(attribute: Attribute, variable: str) -> str:
-    """Return the source of a cheap test that a value surely fits; an empty text when there is none."""
+def _fast_test(attribute: Attribute, variable: str, encodes: bool) -> str:
+    """Return the source of a cheap test that a value surely fits; an empty text when there is none.
+
+    `encodes` says that an encoder stands behind it, which refuses decimals and documents that do not fit.
+    """
     kind = attribute.type
     if attribute.spec.choices is not None or attribute.spec.validators:
         return ""
     plain = _PLAIN.get(type(kind))
     if plain is not None:
         return f"{variable}.__class__ is {plain.__name__}"
+    if isinstance(kind, t.Numeric) and encodes:
+        return f"{variable}.__class__ is Decimal"
     if isinstance(kind, t.String):
         if kind.length is None:
             return f"{variable}.__class__ is str"
@@ -85,41 +91,56 @@ def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]
         "date": dt.date,
         "time": dt.time,
         "timedelta": dt.timedelta,
+        "Decimal": Decimal,
+        "DataError": DataError,
         "UUID": UUID,
         "full_clean": full_clean,
         "mapper": mapper,
     }
     lines = ["def take(instances):", "    out = []"]
     lines.append("    add = out.extend" if flat else "    add = out.append")
-    lines.append("    for o in instances:")
+    lines += ["    try:", "        for o in instances:"]
+    indent = " " * 12
     if mapper.own_rules:
-        lines.append("        full_clean(mapper, o)")
+        lines.append(f"{indent}full_clean(mapper, o)")
     values = []
     for number, attribute in enumerate(attributes):
         variable = f"v{number}"
-        lines.append(f"        {variable} = o.{attribute.slot}")
+        lines.append(f"{indent}{variable} = o.{attribute.slot}")
         names[f"A{variable}"] = attribute
         if isinstance(attribute.type, t.Enum):
             names[f"E{variable}"] = attribute.type.enum_class
-        fast = _fast_test(attribute, variable)
-        if attribute.nullable:
+        encoder = dialect.encoder(attribute.type)
+        optional = attribute.nullable or attribute.server_generated
+        fast = _fast_test(attribute, variable, encoder is not None)
+        if optional:
             fast = f"{variable} is None or ({fast})" if fast else f"{variable} is None"
         call = f"{variable} = check(o, {variable}, A{variable})"
         if mapper.own_rules:
             pass  # full_clean has looked at every field
         elif fast:
-            lines += [f"        if not ({fast}):", f"            {call}"]
+            lines += [f"{indent}if not ({fast}):", f"{indent}    {call}"]
         else:
-            lines.append(f"        {call}")
-        encoder = dialect.encoder(attribute.type)
-        if encoder is None:
-            values.append(variable)
-        else:
-            names[f"e{variable}"] = encoder
-            values.append(f"None if {variable} is None else e{variable}({variable})")
+            lines.append(f"{indent}{call}")
+        values.append(_encoded(names, variable, encoder, optional))
     trailing = "," if len(values) == 1 else ""
-    lines += [f"        add(({', '.join(values)}{trailing}))", "    return out", ""]
+    lines += [
+        f"{indent}add(({', '.join(values)}{trailing}))",
+        "    except DataError:",
+        "        full_clean(mapper, o)",
+        "        raise",
+        "    return out",
+        "",
+    ]
     return make_function("take", "\n".join(lines), names)
+
+
+def _encoded(names: dict[str, Any], variable: str, encoder: Any, optional: bool) -> str:
+    """Return the source of a value as the driver takes it."""
+    if encoder is None:
+        return variable
+    names[f"e{variable}"] = encoder
+    return f"None if {variable} is None else e{variable}({variable})" if optional else f"e{variable}({variable})"
 
 
 def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]) -> Any:
@@ -134,6 +155,8 @@ def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attrib
         "date": dt.date,
         "time": dt.time,
         "timedelta": dt.timedelta,
+        "Decimal": Decimal,
+        "DataError": DataError,
         "UUID": UUID,
     }
     variables = [f"v{number}" for number in range(len(attributes))]
@@ -142,26 +165,27 @@ def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attrib
     for variable, attribute in zip(variables, attributes):
         if isinstance(attribute.type, t.Enum):
             names[f"E{variable}"] = attribute.type.enum_class
-        fast = _fast_test(attribute, variable)
-        if attribute.nullable or attribute.server_generated:
+        encoder = dialect.encoder(attribute.type)
+        optional = attribute.nullable or attribute.server_generated
+        fast = _fast_test(attribute, variable, encoder is not None)
+        if optional:
             fast = f"{variable} is None or ({fast})" if fast else f"{variable} is None"
         tests.append(f"({fast or 'False'})")
-        encoder = dialect.encoder(attribute.type)
-        if encoder is None:
-            values.append(variable)
-        else:
-            names[f"e{variable}"] = encoder
-            values.append(f"None if {variable} is None else e{variable}({variable})")
+        values.append(_encoded(names, variable, encoder, optional))
     comma = "," if len(variables) == 1 else ""
     row = f"({', '.join(variables)}{comma})"
     lines = [
         "def take(rows):",
         "    out = []",
         "    add = out.append",
-        f"    for {row[1:-1]} in rows:",
-        f"        if not ({' and '.join(tests)}):",
-        f"            check({row})",
-        f"        add(({', '.join(values)}{comma}))",
+        "    try:",
+        f"        for {row[1:-1]} in rows:",
+        f"            if not ({' and '.join(tests)}):",
+        f"                check({row})",
+        f"            add(({', '.join(values)}{comma}))",
+        "    except DataError:",
+        f"        check({row})",
+        "        raise",
         "    return out",
         "",
     ]

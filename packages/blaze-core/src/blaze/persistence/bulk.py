@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.specs import UNSET
 from blaze.errors import CapabilityError, ModelError, QueryError, SessionError
 from blaze.persistence.loading import keys_condition
+from blaze.persistence.unit_of_work import write_values
 from blaze.plan import Execute, ExecuteMany, Plan
 from blaze.sql.builders import DeleteBuilder, InsertBuilder, SelectBuilder
 from blaze.sql.columns import Column
 from blaze.sql.functions import excluded
 
 if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.persistence.base import SessionBase
 
@@ -134,30 +137,87 @@ def _insert(
 
 
 def bulk_update(session: SessionBase, objects: Iterable[Any], fields: Optional[Sequence[Any]]) -> Plan[int]:
-    """Update objects by key: the named fields, or every column that is not part of the key."""
-    if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
+    """Update objects by key: the named fields, or every column that is not part of the key.
+
+    Changed objects of the session are not flushed before: what is written here counts as flushed afterwards.
+    """
     total = 0
+    work = session.work
     for batch in batches(objects):
-        for mapper, instances in by_model(session, batch).items():
-            attributes = bulk_attributes(mapper, fields)
-            codec = session.compilation.codecs[mapper]
-            take = codec.taker((*attributes, *mapper.pk), False)
-            for instance in instances:
-                if mapper.key(instance) is None:
-                    raise SessionError(f"bulk_update() of a {mapper.name} without key; insert it first")
-            count = yield from session.send(ExecuteMany(codec.update_sql(attributes, False), take(instances)))
-            total += max(count, 0)
-            held = session.identity[mapper.model]
-            for instance in instances:
-                key = mapper.key(instance)
-                known = held.get(key)
-                if known is instance:
-                    if not mapper.is_clean(instance):
-                        session.work.settle(mapper, instance, attributes)
-                elif known is not None and mapper.is_clean(known):
-                    del held[key]
+        own = {id(o): o for o in batch if id(o) in work.changed} if work.changed else {}
+        for identity in own:
+            del work.changed[identity]
+        try:
+            if work.pending and session.autoflush:
+                yield from session.flush_plan()
+            for mapper, instances in by_model(session, batch).items():
+                attributes = bulk_attributes(mapper, fields)
+                total += yield from _update(session, mapper, instances, attributes)
+                settle(session, mapper, instances, attributes, own)
+        finally:
+            work.changed.update(own)
     return total
+
+
+def _update(
+    session: SessionBase, mapper: Mapper, instances: list[Any], attributes: tuple[Attribute, ...]
+) -> Plan[int]:
+    codec = session.compilation.codecs[mapper]
+    for attribute in mapper.pk:
+        peek = attribute.peek
+        if any(peek(instance) is None for instance in instances):
+            raise SessionError(f"bulk_update() of a {mapper.name} without key; insert it first")
+    rows = codec.taker((*attributes, *mapper.pk), False)(instances)
+    count: int = yield from session.send(ExecuteMany(codec.update_sql(attributes, False), rows))
+    return max(count, 0)
+
+
+def settle(
+    session: SessionBase,
+    mapper: Mapper,
+    instances: list[Any],
+    attributes: tuple[Attribute, ...],
+    changed: dict[int, Any],
+) -> None:
+    """Make memory agree with a bulk update: written changes are no longer pending, other copies are evicted."""
+    work, codec = session.work, session.compilation.codecs[mapper]
+    held = session.identity[mapper.model]
+    get_key = mapper.pk[0].get if len(mapper.pk) == 1 else mapper.key
+    written = [(index, a) for index, a in enumerate(mapper.columns) if a in attributes and not a.mutable]
+    mutable = [a for a in attributes if a.mutable]
+    olds = []
+    for instance in instances:
+        key = get_key(instance)
+        known = held.get(key)
+        if known is not instance:
+            if known is not None and mapper.is_clean(known):
+                del held[key]
+            continue
+        for attribute in mutable:
+            value = attribute.peek(instance)
+            if value is not UNSET and value is not None:
+                attribute.raw_set(instance, codec.encode(attribute, value))
+        old = mapper.get_old(instance) if id(instance) in changed else None
+        if old is None:
+            continue
+        olds.append((instance, old))
+        now = list(old)
+        for index, attribute in written:
+            now[index] = attribute.get(instance)
+        merged = old.__class__(now)
+        if codec.diff(instance, merged):
+            mapper.set_old(instance, merged)
+        else:
+            mapper.settle(instance, old)
+            del changed[id(instance)]
+    if olds:
+        work.undo.append(partial(undo_settled, mapper, olds))
+
+
+def undo_settled(mapper: Mapper, olds: list[tuple[Any, tuple[Any, ...]]]) -> None:
+    """Give objects the values from before a bulk update."""
+    for instance, old in olds:
+        write_values(mapper, instance, old, {})
 
 
 def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[Any, ...]:

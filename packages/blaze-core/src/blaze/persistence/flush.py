@@ -12,8 +12,8 @@ from blaze.core.specs import UNSET
 from blaze.persistence.deletes import Deleter, key_before
 from blaze.persistence.flush_order import sort_mappers
 from blaze.persistence.inserts import InsertedGroup, Inserter
-from blaze.persistence.unit_of_work import restore_loaded
-from blaze.persistence.updates import Updater
+from blaze.persistence.unit_of_work import restore_loaded, write_values
+from blaze.persistence.updates import UpdatedGroup, Updater
 from blaze.plan import Execute, ExecuteMany, Plan, fire
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Flush:
         work, session = self.work, self.session
         self.cascade()
         done: set[int] = set()
-        while True:
+        while work.new or work.changed:
             waiting = [
                 (o, created)
                 for register, created in ((work.new, True), (work.changed, False))
@@ -161,17 +161,8 @@ class Flush:
         work = self.work
         for group in self.inserter.groups:
             self.finish_insert(group)
-        for mapper, instance, raws in self.updater.written:
-            old = mapper.get_old(instance)
-            assert old is not None
-            for attribute in raws:
-                self.freeze(mapper, instance, attribute)
-            work.undo.append(work.undo_update(mapper, instance, old, raws))
-            key, before = mapper.key(instance), key_before(mapper, instance)
-            objects = work.identity[mapper.model]
-            if key != before:
-                objects.pop(before, None)
-            objects[key] = instance
+        for updated in self.updater.groups:
+            self.finish_update(updated)
         for identity, instance in work.changed.items():
             if identity not in deleted:
                 mapper = type(instance).__mapper__
@@ -226,6 +217,25 @@ class Flush:
                 found[mapper.key(instance)] = instance
         work.undo.append(partial(undo_inserts, work.identity, group))
 
+    def finish_update(self, group: UpdatedGroup) -> None:
+        """Note what the database holds now for updated objects."""
+        work, mapper = self.work, group.mapper
+        objects = work.identity[mapper.model]
+        for attribute in group.mutable:
+            for instance in group.instances:
+                self.freeze(mapper, instance, attribute)
+        if group.moved:
+            for instance in group.instances:
+                objects.pop(key_before(mapper, instance), None)
+        if len(mapper.pk) == 1:
+            get = mapper.pk[0].get
+            for instance in group.instances:
+                objects[get(instance)] = instance
+        else:
+            for instance in group.instances:
+                objects[mapper.key(instance)] = instance
+        work.undo.append(partial(undo_updates, objects, group))
+
     def freeze(self, mapper: Mapper, instance: Any, attribute: Any) -> None:
         """Remember what the database now holds for a value that may change in place."""
         value = attribute.peek(instance)
@@ -245,7 +255,12 @@ class Flush:
             if self.hooks_of(group.instances[0]).after_save
             for instance in group.instances
         ]
-        return found + [(o, False) for _, o, _ in self.updater.written if self.hooks_of(o).after_save]
+        return found + [
+            (instance, False)
+            for updated in self.updater.groups
+            if self.hooks_of(updated.instances[0]).after_save
+            for instance in updated.instances
+        ]
 
     def report(self, saved: list[tuple[Any, bool]], deleted: list[Any]) -> Plan[None]:
         """Run the hooks after."""
@@ -273,3 +288,14 @@ def undo_inserts(identity: Any, group: InsertedGroup) -> None:
         mapper.make_new(instance)
         if group.generated:
             mapper.pk[0].set(instance, None)
+
+
+def undo_updates(objects: dict[Any, Any], group: UpdatedGroup) -> None:
+    """Give updated objects their former values."""
+    mapper = group.mapper
+    for position, instance in enumerate(group.instances):
+        moved_from = mapper.key(instance)
+        write_values(mapper, instance, group.olds[position], group.raws[position] if group.raws else {})
+        if group.moved:
+            objects.pop(moved_from, None)
+            objects[mapper.key(instance)] = instance

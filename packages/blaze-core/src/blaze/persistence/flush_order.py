@@ -15,6 +15,8 @@ def sort_mappers(mappers: Iterable[Mapper]) -> list[Mapper]:
     In a cycle of tables a nullable key gives way: its rows are inserted without it and completed later.
     """
     left = list(dict.fromkeys(mappers))
+    if len(left) < 2:
+        return left
     needs = {
         mapper: {
             relation.target: relation.nullable

@@ -59,7 +59,7 @@ class Inserter:
 
     def insert_all(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
         """Insert the new objects of one model: in one batch, or level by level along self-references."""
-        own = [r for r in mapper.relations.values() if r.owns_key and r.target is mapper]
+        own = [relation for relation in mapper.key_relations if relation.target is mapper]
         left = instances
         while left:
             ready = left
@@ -77,9 +77,7 @@ class Inserter:
 
     def take_keys(self, mapper: Mapper, instances: Sequence[Any]) -> None:
         """Copy the keys of related objects; a key that is not known yet is completed by an update later."""
-        for relation in mapper.relations.values():
-            if not relation.owns_key:
-                continue
+        for relation in mapper.key_relations:
             peek, target = relation.peek, relation.target
             for instance in instances:
                 related = peek(instance)
@@ -104,7 +102,7 @@ class Inserter:
             for instance in instances:
                 if version.peek(instance) in (None, UNSET):
                     version.set(instance, 1)
-        filled = [a for a in mapper.columns if a.server_generated and a is not identity]
+        filled = mapper.filled
         groups: dict[tuple[Attribute, ...], list[Any]] = {}
         if filled:
             for instance in instances:
@@ -122,7 +120,10 @@ class Inserter:
         else:
             groups[()] = instances
         for missing, group in groups.items():
-            attributes = tuple(a for a in mapper.columns if a not in missing and a.spec.generated is None)
+            if missing == (identity,):
+                attributes = mapper.written
+            else:
+                attributes = tuple(a for a in mapper.columns if a not in missing and a.spec.generated is None)
             yield from self.insert_group(mapper, attributes, missing, group)
 
     def insert_group(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
 
-def fetch(session: SessionBase, query: Query, variant: str = "rows") -> Plan[Any]:
+def fetch(session: SessionBase, query: Query[Any], variant: str = "rows") -> Plan[Any]:
     """Run a query in one of its variants; pending changes are flushed first."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
@@ -36,12 +36,12 @@ def fetch(session: SessionBase, query: Query, variant: str = "rows") -> Plan[Any
     return result
 
 
-def all_(session: SessionBase, query: Query) -> Plan[list[Any]]:
+def all_(session: SessionBase, query: Query[Any]) -> Plan[list[Any]]:
     """All results."""
     return (yield from fetch(session, query))  # type: ignore[no-any-return]
 
 
-def first(session: SessionBase, query: Query) -> Plan[Any]:
+def first(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The first result or None."""
     if not query.has("limit") and not query.has("compound"):
         mapper = query.root.mapper
@@ -52,7 +52,7 @@ def first(session: SessionBase, query: Query) -> Plan[Any]:
     return found[0] if found else None
 
 
-def one_or_none(session: SessionBase, query: Query) -> Plan[Any]:
+def one_or_none(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The only result or None."""
     found = yield from fetch(
         session, query if query.has("limit") or query.has("compound") else query.limit(2)
@@ -62,7 +62,7 @@ def one_or_none(session: SessionBase, query: Query) -> Plan[Any]:
     return found[0] if found else None
 
 
-def one(session: SessionBase, query: Query) -> Plan[Any]:
+def one(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The only result."""
     found = yield from one_or_none(session, query)
     if found is None:
@@ -70,7 +70,7 @@ def one(session: SessionBase, query: Query) -> Plan[Any]:
     return found
 
 
-def scalar(session: SessionBase, query: Query) -> Plan[Any]:
+def scalar(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The first column of the first row, or None."""
     found = yield from fetch(session, query)
     if not found:
@@ -78,19 +78,19 @@ def scalar(session: SessionBase, query: Query) -> Plan[Any]:
     return found[0][0] if query.root.mapper is None else found[0]
 
 
-def scalars(session: SessionBase, query: Query) -> Plan[list[Any]]:
+def scalars(session: SessionBase, query: Query[Any]) -> Plan[list[Any]]:
     """The first column of every row."""
     found: list[Any] = yield from fetch(session, query)
     return [row[0] for row in found] if query.root.mapper is None else found
 
 
-def count(session: SessionBase, query: Query) -> Plan[int]:
+def count(session: SessionBase, query: Query[Any]) -> Plan[int]:
     """The number of rows."""
     found: int = yield from fetch(session, query, "count")
     return found
 
 
-def exists(session: SessionBase, query: Query) -> Plan[bool]:
+def exists(session: SessionBase, query: Query[Any]) -> Plan[bool]:
     """Whether there is a row."""
     if not query.has("limit") and not query.has("compound"):
         query = query.limit(1)
@@ -99,12 +99,12 @@ def exists(session: SessionBase, query: Query) -> Plan[bool]:
     return (yield from fetch(session, query, "exists")) is not None
 
 
-def update(session: SessionBase, query: Query, values: dict[str, Any]) -> Plan[int]:
+def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> Plan[int]:
     """Update the selected rows; loaded, unchanged objects of the model are forgotten."""
     return (yield from write(session, build_update(query, values), query.root.mapper.model))
 
 
-def delete(session: SessionBase, query: Query) -> Plan[int]:
+def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
     """Delete the selected rows; loaded, unchanged objects of the model are forgotten."""
     return (yield from write(session, build_delete(query), query.root.mapper.model))
 
@@ -120,7 +120,7 @@ def write(session: SessionBase, statement: Any, model: Any) -> Plan[int]:
     return rowcount
 
 
-def explain(session: SessionBase, query: Query) -> Plan[str]:
+def explain(session: SessionBase, query: Query[Any]) -> Plan[str]:
     """The database's plan of the query as text."""
     sql, params = session.compilation.query(query).render(query.binds)
     rows = yield from session.send(Execute(session.dialect.explain(sql), params, list))

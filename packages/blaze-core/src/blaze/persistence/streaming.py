@@ -44,7 +44,7 @@ class _BatchIdentity(IdentityMap):
 class Stream:
     """A compiled query ready to be read in batches."""
 
-    def __init__(self, session: SessionBase, query: Query) -> None:
+    def __init__(self, session: SessionBase, query: Query[Any]) -> None:
         compiled = session.compilation.query(query)
         self.session = session
         self.sql, self.params = compiled.render(query.binds)

@@ -40,17 +40,6 @@ class UnitOfWork:
         """Whether a flush may have something to do."""
         return bool(self.new or self.changed or self.deleted or self.collections or self.mutables)
 
-    def settle(self, mapper: Mapper, instance: Any, written: Any) -> None:
-        """After a bulk update: the written columns of a changed object are what the database holds."""
-        old = mapper.get_old(instance)
-        if old is None:
-            return
-        values = [
-            attribute.peek(instance) if attribute in written and not attribute.mutable else value
-            for attribute, value in zip(mapper.columns, old)
-        ]
-        instance._old_ = tuple(values)
-
     @property
     def needs_flush(self) -> bool:
         """Whether a flush has something to do, once `sweep` has looked at the mutable values."""

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional, TypeVar, Union
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, Union, overload
+
+from typing_extensions import Self
 
 from blaze.core.loaders import Shape, default_attributes
 from blaze.core.paths import RelationPath
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import QueryError
+from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, M
+from blaze.query.query import Condition, R
 from blaze.query.root import label_of
 from blaze.sql.builders import DeleteBuilder, InsertBuilder, UpdateBuilder
 from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression
 
-S = TypeVar("S", bound="_Writing")
+if TYPE_CHECKING:
+    from blaze.query.entities import AnyRow
+    from blaze.query.manager import Model
+    from blaze.query.row import Row
+
 Name = Union[str, Column[Any]]
 
 
-class _Writing:
+class Returning(Generic[R]):
+    """A writing statement that gives results, objects or rows, by `returning(...)`."""
+
+    if TYPE_CHECKING:
+
+        def __result__(self) -> R: ...
+
+
+class _Writing(Returning[Any]):
     """What the three share: the model and the RETURNING list. Every method returns a new statement."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: type[Model]) -> None:
         mapper = getattr(model, "__mapper__", None)
         if mapper is None:
             raise QueryError(f"{type(self).__name__}() takes a model, not {model!r}")
@@ -30,12 +48,79 @@ class _Writing:
         self.mapper = mapper
         self.outputs: tuple[Any, ...] = ()
 
-    def _copy(self: S) -> S:
+    def _copy(self) -> Self:
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
         return made
 
-    def returning(self: S, *entities: Any) -> S:
+    @overload
+    def returning(self, model: type[M], /) -> Returning[M]: ...
+    @overload
+    def returning(self, e0: Expression[T0], /) -> Returning[Row[T0]]: ...
+    @overload
+    def returning(self, e0: Entity[T0], e1: Entity[T1], /) -> Returning[Row[T0, T1]]: ...
+    @overload
+    def returning(self, e0: Entity[T0], e1: Entity[T1], e2: Entity[T2], /) -> Returning[Row[T0, T1, T2]]: ...
+    @overload
+    def returning(
+        self, e0: Entity[T0], e1: Entity[T1], e2: Entity[T2], e3: Entity[T3], /
+    ) -> Returning[Row[T0, T1, T2, T3]]: ...
+    @overload
+    def returning(
+        self, e0: Entity[T0], e1: Entity[T1], e2: Entity[T2], e3: Entity[T3], e4: Entity[T4], /
+    ) -> Returning[Row[T0, T1, T2, T3, T4]]: ...
+    @overload
+    def returning(
+        self,
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        e5: Entity[T5],
+        /,
+    ) -> Returning[Row[T0, T1, T2, T3, T4, T5]]: ...
+    @overload
+    def returning(
+        self,
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        e5: Entity[T5],
+        e6: Entity[T6],
+        /,
+    ) -> Returning[Row[T0, T1, T2, T3, T4, T5, T6]]: ...
+    @overload
+    def returning(
+        self,
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        e5: Entity[T5],
+        e6: Entity[T6],
+        e7: Entity[T7],
+        /,
+    ) -> Returning[Row[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
+    @overload
+    def returning(
+        self,
+        e0: Entity[Any],
+        e1: Entity[Any],
+        e2: Entity[Any],
+        e3: Entity[Any],
+        e4: Entity[Any],
+        e5: Entity[Any],
+        e6: Entity[Any],
+        e7: Entity[Any],
+        e8: Entity[Any],
+        /,
+        *more: Entity[Any],
+    ) -> Returning[AnyRow]: ...
+    def returning(self, *entities: Any) -> Any:
         """Give back columns of the rows, or whole objects (`returning(Book)`), where the backend can."""
         made = self._copy()
         made.outputs = entities
@@ -87,13 +172,13 @@ class Insert(_Writing):
     Defaults of the model fill what a row leaves out; hooks and tracking are passed by.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: type[Model]) -> None:
         super().__init__(model)
         self.rows: list[Mapping[str, Any]] = []
         self.conflict: Optional[tuple[Any, ...]] = None
         self.conflict_update: Optional[Mapping[Any, Any]] = None
 
-    def values(self, rows: Union[Sequence[Mapping[str, Any]], None] = None, /, **values: Any) -> Insert:
+    def values(self, rows: Union[Sequence[Mapping[str, Any]], None] = None, /, **values: Any) -> Self:
         """Add one row by keywords, or many as dictionaries."""
         made = self._copy()
         if rows is not None and values:
@@ -105,8 +190,11 @@ class Insert(_Writing):
         return made
 
     def on_conflict(
-        self, *names: Name, do: Optional[str] = None, update: Optional[Mapping[Any, Any]] = None
-    ) -> Insert:
+        self,
+        *names: Name,
+        do: Optional[Literal["nothing"]] = None,
+        update: Optional[Mapping[Any, Any]] = None,
+    ) -> Self:
         """Leave the existing row alone (`do="nothing"`), or update it; `excluded(name)` is the refused value."""
         if (do is None) == (update is None) or do not in (None, "nothing"):
             raise QueryError('on_conflict() takes do="nothing" or update={...}')
@@ -120,9 +208,10 @@ class Insert(_Writing):
         mapper = self.mapper
         if not self.rows:
             raise QueryError(f"Insert({mapper.name}) has no rows; give values(...)")
-        names: dict[str, None] = {}
+        names: dict[str, None] = dict.fromkeys(self.rows[0])
+        width = len(names)
         for row in self.rows:
-            if row.keys() != names.keys():
+            if len(row) != width or row.keys() != names.keys():
                 names.update(dict.fromkeys(row))
         known = set()
         for name in names:
@@ -140,11 +229,15 @@ class Insert(_Writing):
             or (a.spec.default is not UNSET or a.spec.default_factory is not None or a is mapper.version)
         )
 
-    def filled(self, attributes: Sequence[Any]) -> list[list[Any]]:
-        """Return the rows as lists in the order of the attributes, defaults filled in."""
+    def filled(self, attributes: Sequence[Any]) -> Iterable[Sequence[Any]]:
+        """Return the rows in the order of the attributes, defaults filled in."""
         mapper = self.mapper
         relations = [r for r in mapper.relations.values() if r.owns_key]
         names = [a.name for a in attributes]
+        first = self.rows[0].keys()
+        if len(names) > 1 and not any(r.name in first for r in relations):
+            with contextlib.suppress(KeyError):  # a row that leaves something out takes the road below
+                return list(map(itemgetter(*names), self.rows))
         makers = [_default(mapper, attribute) for attribute in attributes]
         found = []
         for row in self.rows:
@@ -187,12 +280,12 @@ def _default(mapper: Any, attribute: Any) -> Any:
 class _Filtered(_Writing):
     """What `Update` and `Delete` share: conditions, without which they need `all_rows()`."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: type[Model]) -> None:
         super().__init__(model)
         self.conditions: tuple[tuple[Any, ...], ...] = ()
         self.unfiltered = False
 
-    def where(self: Any, *conditions: Any) -> Any:
+    def where(self, *conditions: Condition) -> Self:
         """Keep to the rows for which every expression is true."""
         for condition in conditions:
             if not isinstance(condition, Expression):
@@ -201,7 +294,7 @@ class _Filtered(_Writing):
         made.conditions = (*self.conditions, conditions)
         return made
 
-    def all_rows(self: Any) -> Any:
+    def all_rows(self) -> Self:
         """Say that every row of the table is meant."""
         made = self._copy()
         made.unfiltered = True
@@ -219,11 +312,11 @@ class _Filtered(_Writing):
 class Update(_Filtered):
     """UPDATE: `Update(Book).set(price=Book.price * 2).where(Book.id == 1)`."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: type[Model]) -> None:
         super().__init__(model)
         self.changes: dict[Any, Any] = {}
 
-    def set(self, values: Optional[Mapping[Any, Any]] = None, /, **named: Any) -> Update:
+    def set(self, values: Optional[Mapping[Any, Any]] = None, /, **named: Any) -> Self:
         """Assign values or expressions, by keywords or by a dictionary of columns."""
         made = self._copy()
         made.changes = {**self.changes, **self.assigned({**(values or {}), **named})}
