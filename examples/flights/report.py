@@ -42,14 +42,25 @@ def say(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows; numbers stand on the right, None is a dash."""
+    """Print rows; numbers stand on the right, None is a dash, and in a narrow terminal the widest column is cut."""
     cells = [list(row) for row in rows]
-    view = Table(box=None, pad_edge=False)
-    for index, column in enumerate(columns):
+    texts = [[_text(cell) for cell in row] for row in cells]
+    widths = [max(map(len, (name, *(row[i] for row in texts)))) for i, name in enumerate(columns)]
+    widest = widths.index(max(widths))
+    gaps = 2 * (len(columns) - 1)
+    widths[widest] = max(min(widths[widest], console.width - gaps - sum(widths) + widths[widest]), 8)
+    view = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, (column, width) in enumerate(zip(columns, widths)):
         numeric = any(isinstance(row[index], (int, float)) for row in cells)
-        view.add_column(column, justify="right" if numeric else "left", overflow="ellipsis", no_wrap=True)
-    for row in cells:
-        view.add_row(*[_text(cell) for cell in row])
+        view.add_column(
+            column,
+            justify="right" if numeric else "left",
+            overflow="ellipsis",
+            no_wrap=True,
+            width=width,
+        )
+    for row in texts:
+        view.add_row(*row)
     console.print(view, markup=False)
 
 
