@@ -6,28 +6,36 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Sequence
 from time import perf_counter
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
+
+from typing_extensions import Self
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
 from blaze.persistence import bulk
-from blaze.persistence.base import MISSING, SessionBase
-from blaze.persistence.parallel import run_parallel_async
+from blaze.persistence.base import MISSING
+from blaze.persistence.calls import AsyncSessionCalls, Parameters
 from blaze.persistence.querying import MODES
-from blaze.persistence.results import AsyncQueryResult, Result
+from blaze.persistence.results import Result
 from blaze.persistence.retry import call_with_session, pause_length, retryable
-from blaze.persistence.statements import raw, run_statement
+from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
 from blaze.plan import Call, Command, arun
 from blaze.query.context import current_async_session
-from blaze.query.query_set import AsyncQuerySet
-from blaze.query.root import root_of
+from blaze.query.entities import M
 from blaze.schema.create import create_all_plan, drop_all_plan
 
+if TYPE_CHECKING:
+    from blaze.query.manager import Model
+    from blaze.query.query import Path, Query
+    from blaze.sql.columns import Column
+    from blaze.sql.raw import Raw
+
 R = TypeVar("R")
+S = TypeVar("S")
 
 
-class AsyncSession(SessionBase):
+class AsyncSession(AsyncSessionCalls):
     """The asynchronous session: the arguments and methods of `Session`, awaited.
 
     `add`, `add_all` and `delete` register at once and return something to await, which only matters with
@@ -37,11 +45,8 @@ class AsyncSession(SessionBase):
 
     asynchronous = True
 
-    def __init__(self, target: Any, **options: Any) -> None:
-        super().__init__(target, **options)
-        self._lock: Optional[asyncio.Lock] = None
-        self._owner: Any = None
-        self._entered: list[Any] = []
+    _lock: Optional[asyncio.Lock] = None
+    _owner: Optional[asyncio.Task[Any]] = None
 
     # --- driving plans ----------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class AsyncSession(SessionBase):
 
     # --- the block --------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> AsyncSession:
+    async def __aenter__(self) -> Self:
         if self.closed:
             raise SessionError("the session is closed; open a new one")
         self._entered.append(current_async_session.set(self))
@@ -155,7 +160,7 @@ class AsyncSession(SessionBase):
 
     # --- unit of work -----------------------------------------------------------------------------
 
-    def add(self, instance: Any) -> Awaitable[None]:
+    def add(self, instance: Model) -> Awaitable[None]:
         """Register an object: a new one is inserted by the next flush, a loaded one is tracked anyway.
 
         Raises `SessionError` for an object of another open session, `ModelError` for anything but a model.
@@ -163,13 +168,13 @@ class AsyncSession(SessionBase):
         self.register(instance)
         return _Registered(self)
 
-    def add_all(self, instances: Iterable[Any]) -> Awaitable[None]:
+    def add_all(self, instances: Iterable[Model]) -> Awaitable[None]:
         """Register many objects."""
         for instance in instances:
             self.register(instance)
         return _Registered(self)
 
-    def delete(self, instance: Any) -> Awaitable[None]:
+    def delete(self, instance: Model) -> Awaitable[None]:
         """Register an object for deletion by the next flush."""
         self.register_delete(instance)
         return _Registered(self)
@@ -248,17 +253,17 @@ class AsyncSession(SessionBase):
                     raise
                 await asyncio.sleep(pause_length(attempt))
 
-    async def refresh(self, instance: Any) -> None:
+    async def refresh(self, instance: Model) -> None:
         """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
         await self._run(self.refresh_plan(instance))
 
-    async def merge(self, instance: Any) -> Any:
+    async def merge(self, instance: M) -> M:
         """Copy an object of elsewhere into the session's own object of the same key, and return that."""
-        return await self._run(self.merge_plan(instance))
+        return await self._run(self.merge_plan(instance))  # type: ignore[no-any-return]
 
     # --- reading ----------------------------------------------------------------------------------
 
-    async def get(self, model: Any, key: Any = MISSING, /, **keys: Any) -> Any:
+    async def get(self, model: type[M], key: Any = MISSING, /, **keys: Any) -> Optional[M]:
         """Return the object with a primary key, None when there is none; the identity map is asked first.
 
         A composite key is a tuple, or keywords.
@@ -270,43 +275,33 @@ class AsyncSession(SessionBase):
             except TypeError:
                 instance = None
             if instance is not None and not self.work.deleted:
-                return instance
-        return await self._run(self.get_plan(model, key, keys))
+                return instance  # type: ignore[no-any-return]
+        return await self._run(self.get_plan(model, key, keys))  # type: ignore[no-any-return]
 
-    async def get_one(self, model: Any, key: Any = MISSING, /, **keys: Any) -> Any:
+    async def get_one(self, model: type[M], key: Any = MISSING, /, **keys: Any) -> M:
         """Return the object with a primary key; raise `NoResultError` when there is none."""
-        return await self._run(self.get_one_plan(model, key, keys))
+        return await self._run(self.get_one_plan(model, key, keys))  # type: ignore[no-any-return]
 
     async def get_or_create(
-        self, model: Any, /, defaults: Optional[dict[str, Any]] = None, **keys: Any
-    ) -> Any:
+        self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
+    ) -> tuple[M, bool]:
         """Return the object with these values, created (with `defaults`) when there is none, and whether it was."""
-        return await self._run(self.get_or_create_plan(model, defaults, keys))
-
-    def query(self, *entities: Any) -> Any:
-        """Start a query for objects of a model, or for rows of columns."""
-        return AsyncQuerySet.start(root_of(entities), self)
+        return await self._run(self.get_or_create_plan(model, defaults, keys))  # type: ignore[no-any-return]
 
     async def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:
         """Run a terminal method of a bound query."""
         return await self._run(MODES[mode](self, query, *arguments))
 
-    def exec(self, statement: Any, params: Any = None, /) -> AsyncQueryResult[Any]:
-        """Run a Select, Insert, Update, Delete, or SQL text: await the result, or its `all()`, `first()`, ..."""
-        return AsyncQueryResult(lambda: self._run(run_statement(self, statement, params)))
-
-    async def exec_one(self, statement: Any, params: Any = None, /) -> Any:
-        """Run a statement and return its first result, or None."""
-        return await self.exec(statement, params).first()
-
-    async def exec_scalar(self, statement: Any, params: Any = None, /) -> Any:
-        """Run a statement and return the first column of its first row, or None."""
-        return await self.exec(statement, params).scalar()
-
-    async def execute(self, statement: Any, params: Any = None, /) -> Result[Any]:
+    async def execute(
+        self, statement: Union[str, Raw[Any]], params: Optional[Parameters] = None, /
+    ) -> Result:
         """Run raw SQL with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
         return await self._run(raw(self, statement, params))  # type: ignore[no-any-return]
 
+    @overload
+    def stream(self, statement: Query[S], /, size: int = 1000) -> AsyncIterator[S]: ...
+    @overload
+    def stream(self, statement: Union[str, Raw[Any]], /, size: int = 1000) -> AsyncIterator[Any]: ...
     async def stream(self, statement: Any, /, size: int = 1000) -> AsyncIterator[Any]:
         """Yield the results of a query while they are read, `size` rows at a time, in constant memory."""
         stream = await self._run(prepare_stream(self, statement))
@@ -323,14 +318,9 @@ class AsyncSession(SessionBase):
         finally:
             await batches.aclose()
 
-    async def parallel_exec(self, tasks: Any) -> Any:
-        """Run plans, statements or callables at the same time, each on a connection of the pool.
-
-        They do not see this session's open transaction. Results come in the order of the tasks.
-        """
-        return await run_parallel_async(self, tasks)
-
-    async def load(self, instances: Any, /, *paths: Any) -> None:
+    async def load(
+        self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]
+    ) -> None:
         """Load relations or deferred columns of an object or of many, one statement each."""
         await self._run(self.load_plan(instances, paths))
 
@@ -347,21 +337,21 @@ class AsyncSession(SessionBase):
 
     # --- many-to-many, bulk, tables -----------------------------------------------------------------
 
-    async def add_m2m(self, instance: Any, relation: Any, /, *objects: Any) -> None:
+    async def add_m2m(self, instance: Model, relation: Path, /, *objects: Model) -> None:
         """Link objects through a many-to-many relation, given as `Book.tags` or `"tags"`."""
         self.related(instance, relation).add(*objects)
 
-    async def remove_m2m(self, instance: Any, relation: Any, /, *objects: Any) -> None:
+    async def remove_m2m(self, instance: Model, relation: Path, /, *objects: Model) -> None:
         """Unlink objects from a many-to-many relation."""
         self.related(instance, relation).remove(*objects)
 
-    async def clear_m2m(self, instance: Any, relation: Any, /) -> None:
+    async def clear_m2m(self, instance: Model, relation: Path, /) -> None:
         """Unlink every object from a many-to-many relation."""
         self.related(instance, relation).clear()
 
     async def bulk_insert(
         self,
-        objects: Iterable[Any],
+        objects: Iterable[Model],
         *,
         progress: Optional[Callable[[int], Any]] = None,
         return_keys: bool = False,
@@ -369,25 +359,30 @@ class AsyncSession(SessionBase):
         """Insert many objects, past hooks and tracking; `progress` is told the number of rows so far."""
         return await self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
 
-    async def bulk_update(self, objects: Iterable[Any], fields: Optional[Sequence[Any]] = None) -> int:
+    async def bulk_update(
+        self, objects: Iterable[Model], fields: Optional[Sequence[Union[Column[Any], str]]] = None
+    ) -> int:
         """Update many objects by key: the named fields, or all; return the number of rows."""
         return await self._run(bulk.bulk_update(self, objects, fields))  # type: ignore[no-any-return]
 
-    async def bulk_delete(self, model: Any, keys: Iterable[Any]) -> int:
+    async def bulk_delete(self, model: type[Model], keys: Iterable[Any]) -> int:
         """Delete rows by key; return their number."""
         return await self._run(bulk.bulk_delete(self, model, keys))  # type: ignore[no-any-return]
 
     async def upsert(
-        self, objects: Iterable[Any], conflict: Sequence[Any], update: Optional[Sequence[Any]] = None
+        self,
+        objects: Iterable[Model],
+        conflict: Sequence[Union[Column[Any], str]],
+        update: Optional[Sequence[Union[Column[Any], str]]] = None,
     ) -> bulk.UpsertResult:
         """Insert objects, or update the rows with the same values in the `conflict` columns."""
         return await self._run(bulk.upsert(self, objects, conflict, update))  # type: ignore[no-any-return]
 
-    async def create_all(self, *models: Any) -> None:
+    async def create_all(self, *models: type[Model]) -> None:
         """Create the tables of models that are missing."""
         await self._run(self._schema(create_all_plan(self.dialect, models)))
 
-    async def drop_all(self, *models: Any) -> None:
+    async def drop_all(self, *models: type[Model]) -> None:
         """Drop the tables of models."""
         await self._run(self._schema(drop_all_plan(self.dialect, models)))
 

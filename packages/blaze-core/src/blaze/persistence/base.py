@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from blaze.core.context import LoadContext
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
-from blaze.engine import Engine
+from blaze.engine import Engine, Target
 from blaze.errors import (
     ConfigurationError,
     ModelError,
@@ -21,6 +20,8 @@ from blaze.errors import (
 )
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
+from blaze.persistence.deletes import key_before
+from blaze.persistence.detached import DETACHED, ROLLED_BACK
 from blaze.persistence.flush import Flush
 from blaze.persistence.identity_map import IdentityMap
 from blaze.persistence.loading import load_deferred, load_includes, load_relation
@@ -34,6 +35,8 @@ from blaze.utils.naming import suggest
 from blaze.utils.tracker import QueryTracker
 
 if TYPE_CHECKING:
+    from blaze.adapters.config import ConnectionConfig
+    from blaze.cache.backend import CacheBackend
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
@@ -60,21 +63,23 @@ class SessionBase:
 
     def __init__(
         self,
-        target: Any,
+        target: Union[Engine, Target],
         *,
-        connection_config: Any = None,
+        connection_config: Optional[ConnectionConfig] = None,
         dsn: Optional[str] = None,
         autocommit: bool = False,
         auto_commit: bool = False,
         auto_rollback: bool = True,
         atomic: bool = False,
         autoflush: bool = True,
-        lazy: Optional[str] = None,
-        cache_backend: Any = None,
+        lazy: Optional[Literal["batch", "raise"]] = None,
+        cache_backend: Optional[CacheBackend] = None,
         performance_threshold: int = 5,
         slow_query_ms: Optional[float] = None,
-        hooks: Sequence[Any] = (),
+        hooks: Sequence[object] = (),
     ) -> None:
+        self.set_up()
+        self._entered: list[Any] = []
         if target.__class__ is Engine and connection_config is None and dsn is None:
             self.engine: Engine = target
         else:
@@ -98,6 +103,9 @@ class SessionBase:
         self.transactions = TransactionManager(self)
         self.hooks = hook_registry.table(hooks, self.asynchronous)
         self.tracker = QueryTracker(performance_threshold)
+
+    def set_up(self) -> None:
+        """Make what only one kind of session has."""
 
     def _make_engine(self, target: Any, connection_config: Any, dsn: Optional[str]) -> None:
         if connection_config is not None and dsn is not None:
@@ -226,6 +234,11 @@ class SessionBase:
         if not self.closed:
             self.work.changed[id(instance)] = instance
 
+    def single_changed(self, owner: Any, relation: Relation, previous: Any) -> None:
+        """Called before the reverse side of a one-to-one relation shows another object."""
+        if not self.closed:
+            self.work.singles.setdefault((id(owner), relation.name), (owner, relation, previous))
+
     def collection_changed(self, changed_list: RelatedList[Any]) -> None:
         """Called by a list of related objects at a change."""
         if not self.closed:
@@ -245,6 +258,7 @@ class SessionBase:
             raise ModelError(f"{mapper.name} is a view and read-only")
         context = instance._ctx_
         work = self.work
+        again = context is ROLLED_BACK
         if context is not None and context.session is not self:
             other = context.session
             if not other.closed:
@@ -264,11 +278,25 @@ class SessionBase:
         for name in instance._extra_ or ():
             relation = mapper.relations.get(name)
             if relation is not None and relation.many:
-                self.work.collections[id(relation.collection(instance))] = relation.collection(instance)
+                found = relation.collection(instance)
+                work.collections[id(found)] = found
+        if again:
+            self._show_again(mapper, instance)
+
+    @staticmethod
+    def _show_again(mapper: Mapper, instance: Any) -> None:
+        """Put an object that was rolled back into the loaded other sides of its relations again."""
+        for relation in mapper.relations.values():
+            inverse, related = relation.inverse, relation.peek(instance)
+            if inverse is None or related is None or related is UNSET:
+                continue
+            for other in related.peek() if relation.many else (related,):
+                if relation.link is not None or relation.owns_key:
+                    inverse.note_member(other, instance)
 
     def _attach(self, mapper: Mapper, instance: Any) -> None:
         """Take over an object that a session loaded which is closed now."""
-        key = mapper.key(instance)
+        key = key_before(mapper, instance)
         objects = self.identity[mapper.model]
         known = objects.get(key)
         if known is not None and known is not instance:
@@ -279,6 +307,8 @@ class SessionBase:
         objects[key] = instance
         if not mapper.is_clean(instance):
             self.work.changed[id(instance)] = instance
+        if mapper.mutable_indexes:
+            self.work.mutables[id(instance)] = instance
 
     def register(self, instance: Any) -> None:
         """Do the work of `add`."""
@@ -309,8 +339,11 @@ class SessionBase:
         for register in (work.new, work.changed, work.deleted, work.mutables):
             register.pop(identity, None)
         if not mapper.is_new(instance):
-            self.identity[mapper.model].pop(mapper.key(instance), None)
-            mapper.set_context(instance, LoadContext(_Detached()))
+            for index in mapper.mutable_indexes:
+                getattr(instance, mapper.columns[index].name)  # the session decodes what nobody else can
+            work.mutables.pop(identity, None)
+            self.identity[mapper.model].pop(key_before(mapper, instance), None)
+            mapper.set_context(instance, LoadContext(DETACHED))
         else:
             instance._ctx_ = None
 
@@ -627,26 +660,3 @@ class SessionBase:
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         return f"<{type(self).__name__} {state} at {id(self):#x} on {self.engine!r}>"
-
-
-class _Detached:
-    """Stands for the session of an expunged object."""
-
-    closed = True
-    asynchronous = False
-
-    def object_changed(self, instance: Any) -> None:
-        """Nothing is tracked."""
-
-    def collection_changed(self, changed_list: Any) -> None:
-        """Nothing is tracked."""
-
-    def load_lazily(self, instance: Any, relation: Any) -> Any:
-        raise NotLoadedError(
-            f"{relation.owner.name}.{relation.name} is not loaded and the object belongs to no session; add() it to one"
-        )
-
-    def load_deferred(self, instance: Any, attribute: Any) -> Any:
-        raise NotLoadedError(
-            f"{attribute.name} is not loaded and the object belongs to no session; add() it to one"
-        )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from typing import Any, Callable, Generic, Optional, TypeVar
+from typing import Any, Callable, Generic, Optional, overload
 
 from blaze.errors import MultipleResultsError, NoResultError
-
-R = TypeVar("R")
+from blaze.query.entities import AnyRow, First, S
+from blaze.query.query import R
 
 
 class QueryResult(Generic[R]):
@@ -40,10 +40,18 @@ class QueryResult(Generic[R]):
             raise MultipleResultsError(f"the statement gave {len(self._items)} results; use first() or all()")
         return self.first()
 
-    def scalars(self) -> list[Any]:
+    @overload
+    def scalars(self: QueryResult[First[S]]) -> list[S]: ...
+    @overload
+    def scalars(self) -> list[R]: ...
+    def scalars(self) -> Any:
         """Return the first column of every row, or the objects."""
         return [item[0] if isinstance(item, tuple) else item for item in self._items]
 
+    @overload
+    def scalar(self: QueryResult[First[S]]) -> Optional[S]: ...
+    @overload
+    def scalar(self) -> Optional[R]: ...
     def scalar(self) -> Any:
         """Return the first column of the first row (or the first object), None when there is none."""
         return self.scalars()[0] if self._items else None
@@ -58,7 +66,7 @@ class QueryResult(Generic[R]):
         return f"<{type(self).__name__} of {len(self._items)} results, rowcount {self.rowcount}>"
 
 
-class Result(QueryResult[R]):
+class Result(QueryResult[AnyRow]):
     """The result of raw SQL: rows are tuples whose column names are attributes."""
 
     __slots__ = ()
@@ -111,10 +119,18 @@ class AsyncQueryResult(Generic[R]):
         """Return the only result or None; raise `MultipleResultsError`."""
         return (await self._fetched()).one_or_none()
 
-    async def scalars(self) -> list[Any]:
+    @overload
+    async def scalars(self: AsyncQueryResult[First[S]]) -> list[S]: ...
+    @overload
+    async def scalars(self) -> list[R]: ...
+    async def scalars(self) -> Any:
         """Return the first column of every row, or the objects."""
         return (await self._fetched()).scalars()
 
+    @overload
+    async def scalar(self: AsyncQueryResult[First[S]]) -> Optional[S]: ...
+    @overload
+    async def scalar(self) -> Optional[R]: ...
     async def scalar(self) -> Any:
         """Return the first column of the first row, None when there is none."""
         return (await self._fetched()).scalar()

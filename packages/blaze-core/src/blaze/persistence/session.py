@@ -6,28 +6,36 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
+
+from typing_extensions import Self
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.persistence import bulk
-from blaze.persistence.base import MISSING, SessionBase
+from blaze.persistence.base import MISSING
+from blaze.persistence.calls import Parameters, SessionCalls
 from blaze.persistence.loading import load_deferred
-from blaze.persistence.parallel import run_parallel
 from blaze.persistence.querying import MODES
-from blaze.persistence.results import QueryResult, Result
+from blaze.persistence.results import Result
 from blaze.persistence.retry import call_with_session, pause_before, retryable
-from blaze.persistence.statements import raw, run_statement
+from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
 from blaze.plan import Call, Command, run
 from blaze.query.context import current_session
-from blaze.query.query_set import QuerySet
-from blaze.query.root import root_of
+from blaze.query.entities import M
 from blaze.schema.create import create_all_plan, drop_all_plan
 
+if TYPE_CHECKING:
+    from blaze.query.manager import Model
+    from blaze.query.query import Path, Query
+    from blaze.sql.columns import Column
+    from blaze.sql.raw import Raw
+
 R = TypeVar("R")
+S = TypeVar("S")
 
 
-class Session(SessionBase):
+class Session(SessionCalls):
     """A unit of work on a database: objects, their identity, and one transaction at a time.
 
     `target` is an `Engine`, a DSN, or an adapter with `connection_config=` or `dsn=`.
@@ -45,10 +53,8 @@ class Session(SessionBase):
     Raises `ConfigurationError` for arguments that do not fit together.
     """
 
-    def __init__(self, target: Any, **options: Any) -> None:
-        super().__init__(target, **options)
+    def set_up(self) -> None:
         self._lock = threading.RLock()
-        self._entered: list[Any] = []
 
     # --- driving plans ----------------------------------------------------------------------------
 
@@ -100,7 +106,7 @@ class Session(SessionBase):
 
     # --- the block --------------------------------------------------------------------------------
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         if self.closed:
             raise SessionError("the session is closed; open a new one")
         self._entered.append(current_session.set(self))
@@ -153,7 +159,7 @@ class Session(SessionBase):
 
     # --- unit of work -----------------------------------------------------------------------------
 
-    def add(self, instance: Any) -> None:
+    def add(self, instance: Model) -> None:
         """Register an object: a new one is inserted by the next flush, a loaded one is tracked anyway.
 
         Raises `SessionError` for an object of another open session, `ModelError` for anything but a model.
@@ -163,7 +169,7 @@ class Session(SessionBase):
         if self.autocommit:
             self.commit()
 
-    def add_all(self, instances: Iterable[Any]) -> None:
+    def add_all(self, instances: Iterable[Model]) -> None:
         """Register many objects."""
         with self._lock:
             for instance in instances:
@@ -171,7 +177,7 @@ class Session(SessionBase):
         if self.autocommit:
             self.commit()
 
-    def delete(self, instance: Any) -> None:
+    def delete(self, instance: Model) -> None:
         """Register an object for deletion by the next flush."""
         with self._lock:
             self.register_delete(instance)
@@ -247,24 +253,24 @@ class Session(SessionBase):
         while True:
             try:
                 with self.transaction(isolation=isolation, read_only=read_only):
-                    return call_with_session(function, self)
+                    return call_with_session(function, self)  # type: ignore[no-any-return]
             except Exception as error:
                 attempt += 1
                 if attempt > retries or self.transactions.levels or not retryable(error):
                     raise
                 pause_before(attempt)
 
-    def refresh(self, instance: Any) -> None:
+    def refresh(self, instance: Model) -> None:
         """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
         self._run(self.refresh_plan(instance))
 
-    def merge(self, instance: Any) -> Any:
+    def merge(self, instance: M) -> M:
         """Copy an object of elsewhere into the session's own object of the same key, and return that."""
-        return self._run(self.merge_plan(instance))
+        return self._run(self.merge_plan(instance))  # type: ignore[no-any-return]
 
     # --- reading ----------------------------------------------------------------------------------
 
-    def get(self, model: Any, key: Any = MISSING, /, **keys: Any) -> Any:
+    def get(self, model: type[M], key: Any = MISSING, /, **keys: Any) -> Optional[M]:
         """Return the object with a primary key, None when there is none; the identity map is asked first.
 
         A composite key is a tuple, or keywords.
@@ -276,41 +282,31 @@ class Session(SessionBase):
             except TypeError:
                 instance = None
             if instance is not None and not self.work.deleted:
-                return instance
-        return self._run(self.get_plan(model, key, keys))
+                return instance  # type: ignore[no-any-return]
+        return self._run(self.get_plan(model, key, keys))  # type: ignore[no-any-return]
 
-    def get_one(self, model: Any, key: Any = MISSING, /, **keys: Any) -> Any:
+    def get_one(self, model: type[M], key: Any = MISSING, /, **keys: Any) -> M:
         """Return the object with a primary key; raise `NoResultError` when there is none."""
-        return self._run(self.get_one_plan(model, key, keys))
+        return self._run(self.get_one_plan(model, key, keys))  # type: ignore[no-any-return]
 
-    def get_or_create(self, model: Any, /, defaults: Optional[dict[str, Any]] = None, **keys: Any) -> Any:
+    def get_or_create(
+        self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
+    ) -> tuple[M, bool]:
         """Return the object with these values, created (with `defaults`) when there is none, and whether it was."""
-        return self._run(self.get_or_create_plan(model, defaults, keys))
-
-    def query(self, *entities: Any) -> Any:
-        """Start a query for objects of a model, or for rows of columns."""
-        return QuerySet.start(root_of(entities), self)
+        return self._run(self.get_or_create_plan(model, defaults, keys))  # type: ignore[no-any-return]
 
     def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:
         """Run a terminal method of a bound query."""
         return self._run(MODES[mode](self, query, *arguments))
 
-    def exec(self, statement: Any, params: Any = None, /) -> QueryResult[Any]:
-        """Run a Select, Insert, Update, Delete, or SQL text, and return its results."""
-        return self._run(run_statement(self, statement, params))  # type: ignore[no-any-return]
-
-    def exec_one(self, statement: Any, params: Any = None, /) -> Any:
-        """Run a statement and return its first result, or None."""
-        return self.exec(statement, params).first()
-
-    def exec_scalar(self, statement: Any, params: Any = None, /) -> Any:
-        """Run a statement and return the first column of its first row, or None."""
-        return self.exec(statement, params).scalar()
-
-    def execute(self, statement: Any, params: Any = None, /) -> Result[Any]:
+    def execute(self, statement: Union[str, Raw[Any]], params: Optional[Parameters] = None, /) -> Result:
         """Run raw SQL with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
         return self._run(raw(self, statement, params))  # type: ignore[no-any-return]
 
+    @overload
+    def stream(self, statement: Query[S], /, size: int = 1000) -> Iterator[S]: ...
+    @overload
+    def stream(self, statement: Union[str, Raw[Any]], /, size: int = 1000) -> Iterator[Any]: ...
     def stream(self, statement: Any, /, size: int = 1000) -> Iterator[Any]:
         """Yield the results of a query while they are read, `size` rows at a time, in constant memory."""
         stream = self._run(prepare_stream(self, statement))
@@ -327,14 +323,7 @@ class Session(SessionBase):
         finally:
             batches.close()
 
-    def parallel_exec(self, tasks: Any) -> Any:
-        """Run plans, statements or callables at the same time, each on a connection of the pool.
-
-        They do not see this session's open transaction. Results come in the order of the tasks.
-        """
-        return run_parallel(self, tasks)
-
-    def load(self, instances: Any, /, *paths: Any) -> None:
+    def load(self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]) -> None:
         """Load relations or deferred columns of an object or of many, one statement each."""
         self._run(self.load_plan(instances, paths))
 
@@ -361,21 +350,21 @@ class Session(SessionBase):
 
     # --- many-to-many, bulk, tables -----------------------------------------------------------------
 
-    def add_m2m(self, instance: Any, relation: Any, /, *objects: Any) -> None:
+    def add_m2m(self, instance: Model, relation: Path, /, *objects: Model) -> None:
         """Link objects through a many-to-many relation, given as `Book.tags` or `"tags"`."""
         self.related(instance, relation).add(*objects)
 
-    def remove_m2m(self, instance: Any, relation: Any, /, *objects: Any) -> None:
+    def remove_m2m(self, instance: Model, relation: Path, /, *objects: Model) -> None:
         """Unlink objects from a many-to-many relation."""
         self.related(instance, relation).remove(*objects)
 
-    def clear_m2m(self, instance: Any, relation: Any, /) -> None:
+    def clear_m2m(self, instance: Model, relation: Path, /) -> None:
         """Unlink every object from a many-to-many relation."""
         self.related(instance, relation).clear()
 
     def bulk_insert(
         self,
-        objects: Iterable[Any],
+        objects: Iterable[Model],
         *,
         progress: Optional[Callable[[int], Any]] = None,
         return_keys: bool = False,
@@ -383,25 +372,30 @@ class Session(SessionBase):
         """Insert many objects, past hooks and tracking; `progress` is told the number of rows so far."""
         return self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
 
-    def bulk_update(self, objects: Iterable[Any], fields: Optional[Sequence[Any]] = None) -> int:
+    def bulk_update(
+        self, objects: Iterable[Model], fields: Optional[Sequence[Union[Column[Any], str]]] = None
+    ) -> int:
         """Update many objects by key: the named fields, or all; return the number of rows."""
         return self._run(bulk.bulk_update(self, objects, fields))  # type: ignore[no-any-return]
 
-    def bulk_delete(self, model: Any, keys: Iterable[Any]) -> int:
+    def bulk_delete(self, model: type[Model], keys: Iterable[Any]) -> int:
         """Delete rows by key; return their number."""
         return self._run(bulk.bulk_delete(self, model, keys))  # type: ignore[no-any-return]
 
     def upsert(
-        self, objects: Iterable[Any], conflict: Sequence[Any], update: Optional[Sequence[Any]] = None
+        self,
+        objects: Iterable[Model],
+        conflict: Sequence[Union[Column[Any], str]],
+        update: Optional[Sequence[Union[Column[Any], str]]] = None,
     ) -> bulk.UpsertResult:
         """Insert objects, or update the rows with the same values in the `conflict` columns."""
         return self._run(bulk.upsert(self, objects, conflict, update))  # type: ignore[no-any-return]
 
-    def create_all(self, *models: Any) -> None:
+    def create_all(self, *models: type[Model]) -> None:
         """Create the tables of models that are missing."""
         self._run(self._schema(create_all_plan(self.dialect, models)))
 
-    def drop_all(self, *models: Any) -> None:
+    def drop_all(self, *models: type[Model]) -> None:
         """Drop the tables of models."""
         self._run(self._schema(drop_all_plan(self.dialect, models)))
 

@@ -59,7 +59,7 @@ def run_statement(session: SessionBase, statement: Any, params: Any = None) -> P
     raise QueryError(f"cannot execute {statement!r}: give a Select, Insert, Update, Delete, or SQL text")
 
 
-def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result[Any]]:
+def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result]:
     """Run raw SQL: text with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
@@ -101,9 +101,10 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     columns, load = returned(session, statement)
     take = session.compilation.codecs[statement.mapper].row_taker(attributes)
     rows = take(statement.filled(attributes))
-    compile_ = session.compilation.statement
     if load is None and len(rows) > 1:
-        text = compile_(statement.builder(attributes, 1).build()).sql
+        text, tail = _insert_text(session, statement.builder(attributes, 1), len(attributes))
+        if tail:
+            rows = [(*row, *tail) for row in rows]
         count = yield from session.send(ExecuteMany(text, rows))
         session.identity.evict(statement.mapper.model)
         return QueryResult([], count)
@@ -112,8 +113,10 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     size = max(min(500, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
     for start in range(0, len(rows), size):
         chunk = rows[start : start + size]
-        text = compile_(statement.builder(attributes, len(chunk)).returning(*columns).build()).sql
         flat = [value for row in chunk for value in row]
+        builder = statement.builder(attributes, len(chunk)).returning(*columns)
+        text, tail = _insert_text(session, builder, len(flat))
+        flat += tail
         if load is None:
             outcome = yield from session.send(Execute(text, flat, None, True))
             total += max(outcome.rowcount, 0)
@@ -127,13 +130,20 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     return QueryResult(found, total)
 
 
+def _insert_text(session: SessionBase, builder: Any, plain: int) -> tuple[str, list[Any]]:
+    """Return the text of an INSERT and the parameters that follow those of its rows."""
+    built = builder.build()
+    text, params = session.compilation.kept(built).render(built.binds)
+    return text, list(params[plain:])
+
+
 def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     """Run an UPDATE or DELETE over a model's table."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     columns, load = returned(session, statement)
     built = statement.build(columns)
-    text, params = session.compilation.statement(built).render(built.binds)
+    text, params = session.compilation.kept(built).render(built.binds)
     session.identity.evict(statement.mapper.model)
     if load is None:
         outcome = yield from session.send(Execute(text, params, None, True))

@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.loaders import Shape, default_attributes
+from blaze.core.paths import RelationPath
+from blaze.core.specs import UNSET
 from blaze.errors import QueryError
 from blaze.query.root import label_of
 from blaze.sql.builders import CompoundBuilder, DeleteBuilder, SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
 from blaze.sql.derived import QueryTable
-from blaze.sql.expressions import Expression, Literal
-from blaze.sql.functions import func
+from blaze.sql.expressions import Expression, InQuery, Literal
+from blaze.sql.functions import RowValue, func
 from blaze.sql.selectable import Selectable
 from blaze.sql.source import Source
 from blaze.sql.values import INTEGER
+from blaze.sql.walk import has_aggregate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
-    from blaze.core.paths import RelationPath
+    from blaze.core.relations import Relation
     from blaze.query.query import Query
     from blaze.sql.statements import AnyStatement
 
@@ -73,7 +78,7 @@ class JoinTree:
         return Shape(mapper, attributes, joined)
 
 
-def build(query: Query, variant: str) -> Built:
+def build(query: Query[Any], variant: str) -> Built:
     """Return the statement of a query.
 
     `variant` is `rows`, `count` (one number), `exists` (a row or none), `keys` (primary keys only) or `delete`.
@@ -83,18 +88,18 @@ def build(query: Query, variant: str) -> Built:
         return _build_compound(query, clauses, variant)
     built = Built()
     root = query.root
-    wrap = variant == "count" and any(
-        kind in ("limit", "offset", "distinct", "group_by", "having") for kind, _ in clauses
+    grouped = _is_grouped(root, clauses)
+    wrap = variant == "count" and (
+        grouped or any(kind in ("limit", "offset", "distinct") for kind, _ in clauses)
     )
-    grouped = any(kind in ("group_by", "having") for kind, _ in clauses)
     builder = SelectBuilder(root.source)
     if variant == "count" and not wrap:
         builder.columns(func.count())
-        builder.skip(root.binds)
+        builder.skip(root.item_binds)
     elif variant == "keys" or (variant == "exists" and not grouped):
         keys = root.source.table.primary_key or root.source.table.columns[:1]
         builder.columns(*[Column(root.source, column) for column in keys])
-        builder.skip(root.binds)
+        builder.skip(root.item_binds)
     else:
         _select(builder, query, clauses, built)
     quiet = variant in ("count", "exists")
@@ -115,11 +120,9 @@ def build(query: Query, variant: str) -> Built:
             how, source, on = clause
             builder.join(source, how, on)
         elif kind == "limit":
-            if clause is not None:
-                builder.limit(Literal(clause, INTEGER))
+            builder.limit(None if clause is None else Literal(clause, INTEGER))
         elif kind == "offset":
-            if clause is not None:
-                builder.offset(Literal(clause, INTEGER))
+            builder.offset(None if clause is None else Literal(clause, INTEGER))
         elif kind == "group_by":
             builder.group_by(*clause)
         elif kind == "having":
@@ -138,13 +141,22 @@ def build(query: Query, variant: str) -> Built:
     return built
 
 
+def _is_grouped(root: Any, clauses: list[tuple[str, Any]]) -> bool:
+    """Whether rows stand for groups: by GROUP BY or HAVING, or because only aggregates are selected."""
+    if any(kind in ("group_by", "having") for kind, _ in clauses):
+        return True
+    return root.mapper is None and any(
+        isinstance(item, Expression) and has_aggregate(item) for item in root.items
+    )
+
+
 def _counted(statement: Any) -> Any:
     names = [f"c{number}" for number in range(len(statement.columns))]
     table = QueryTable("counted", statement, "query", names)
     return SelectBuilder(Source(table)).columns(func.count()).build()
 
 
-def _select(builder: SelectBuilder, query: Query, clauses: list[tuple[str, Any]], built: Built) -> None:
+def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, Any]], built: Built) -> None:
     root = query.root
     if root.mapper is None:
         columns: list[Any] = []
@@ -154,7 +166,7 @@ def _select(builder: SelectBuilder, query: Query, clauses: list[tuple[str, Any]]
                 built.parts.append(item.type)
             else:
                 tree = JoinTree(None, item.source)
-                built.parts.append(tree.shape(item, default_attributes(item), columns))
+                built.parts.append(tree.shape(item.mapper, default_attributes(item.mapper), columns))
             built.labels.append(label_of(item))
         builder.columns(*columns)
         for kind, clause in clauses:
@@ -189,7 +201,7 @@ def _select(builder: SelectBuilder, query: Query, clauses: list[tuple[str, Any]]
     builder.columns(*columns)
 
 
-def _build_compound(query: Query, clauses: list[tuple[str, Any]], variant: str) -> Built:
+def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: str) -> Built:
     start = next(index for index, (kind, _) in enumerate(clauses) if kind == "compound")
     first = query
     for _ in range(len(clauses) - start):
@@ -203,8 +215,7 @@ def _build_compound(query: Query, clauses: list[tuple[str, Any]], variant: str) 
         elif kind == "order_by":
             builder.order_by(*clause)
         elif kind in ("limit", "offset"):
-            if clause is not None:
-                getattr(builder, kind)(Literal(clause, INTEGER))
+            getattr(builder, kind)(None if clause is None else Literal(clause, INTEGER))
         elif kind == "include":
             head.includes += clause
         elif kind == "lazy":
@@ -221,27 +232,64 @@ def _build_compound(query: Query, clauses: list[tuple[str, Any]], variant: str) 
     return head
 
 
-def build_update(query: Query, values: dict[str, Any]) -> Any:
+def build_update(query: Query[Any], values: dict[str, Any]) -> Any:
     """Return the UPDATE of all rows that the query's conditions select."""
     mapper = query.root.mapper
     if mapper is None:
         raise QueryError("update() needs a query for objects, not for columns")
     builder = UpdateBuilder(mapper.source)
-    for name, value in values.items():
-        attribute, relation = mapper.resolve(name)
-        if attribute is not None:
-            builder.set(attribute.column, value)
-            continue
-        if not relation.owns_key:
-            raise QueryError(f"update(): {mapper.name}.{name} has no column in this table")
-        key = None if value is None else relation.target.key(value)
-        keys = (key,) * len(relation.local) if key is None else (key if isinstance(key, tuple) else (key,))
-        for local, part in zip(relation.local, keys):
-            builder.set(local.column, part)
+    for column, value in assigned(mapper, values).items():
+        builder.set(column, value)
     return _conditions(builder, query, "update")
 
 
-def build_delete(query: Query) -> Any:
+def assigned(mapper: Mapper, values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return values by table column; names may be fields, relations (given an object or its key) or columns.
+
+    Raises `QueryError` for a name without a column in the model's table, and for an object without a key.
+    """
+    found: dict[Any, Any] = {}
+    for name, value in values.items():
+        if isinstance(name, Column):
+            if name.column.table is not mapper.table:
+                raise QueryError(f"{name.describe()} is no column of {mapper.name}")
+            found[name.column] = value
+            continue
+        if isinstance(name, RelationPath):
+            name = name.names[-1]
+        attribute, relation = mapper.resolve(name)
+        if attribute is not None:
+            found[attribute.column] = value
+            continue
+        assert relation is not None
+        if not relation.owns_key:
+            raise QueryError(f"{mapper.name}.{name} has no column in this table")
+        columns = [local.column for local in relation.local]
+        found.update(zip(columns, related_key(relation, value)))
+    return found
+
+
+def related_key(relation: Relation, value: Any) -> Sequence[Any]:
+    """Return the values of a relation's key columns for an object, its key, or None."""
+    width = len(relation.local)
+    where = f"{relation.owner.name}.{relation.name}"
+    if value is None:
+        return (None,) * width
+    if isinstance(value, relation.target.model):
+        keys = [remote.peek(value) for remote in relation.remote]
+        if any(key is None or key is UNSET for key in keys):
+            raise QueryError(f"{where} is given a {relation.target.name} that has no key yet; flush it first")
+        return keys
+    if hasattr(type(value), "__mapper__"):
+        raise QueryError(f"{where} is a {relation.target.name}, not a {type(value).__name__}")
+    if width == 1:
+        return (value,)
+    if not isinstance(value, (tuple, list)) or len(value) != width:
+        raise QueryError(f"{where} is a {relation.target.name} or its key of {width} parts, not {value!r}")
+    return value
+
+
+def build_delete(query: Query[Any]) -> Any:
     """Return the DELETE of all rows that the query's conditions select."""
     mapper = query.root.mapper
     if mapper is None:
@@ -249,20 +297,21 @@ def build_delete(query: Query) -> Any:
     return _conditions(DeleteBuilder(mapper.source), query, "delete")
 
 
-def _conditions(builder: Any, query: Query, what: str) -> Any:
+def _conditions(builder: Any, query: Query[Any], what: str) -> Any:
     clauses = query.clauses()
     ignored = ("order_by", "include", "select_related", "lazy", "only", "defer")
-    if all(kind == "where" or kind in ignored for kind, _ in clauses):
+    mapper = query.root.mapper
+    plain = query.root.source is mapper.source
+    if plain and all(kind == "where" or kind in ignored for kind, _ in clauses):
         for kind, clause in clauses:
             if kind == "where":
                 builder.where(*clause)
         return builder.build()
-    mapper = query.root.mapper
-    if any(kind in ("group_by", "having", "compound") for kind, _ in clauses) or len(mapper.pk) != 1:
+    if any(kind in ("group_by", "having", "compound") for kind, _ in clauses):
         raise QueryError(f"{what}() works with where(), filter(), join(), order_by() and limit()")
-    keys = KeysQuery(query)
-    column = Column(mapper.source, mapper.pk[0].column)
-    builder.where(column.in_(keys))
+    own = [Column(mapper.source, attribute.column) for attribute in mapper.pk]
+    left: Expression[Any] = own[0] if len(own) == 1 else RowValue(own)
+    builder.where(InQuery(left, KeysQuery(query), False))
     return builder.build()
 
 
@@ -271,7 +320,7 @@ class KeysQuery(Selectable):
 
     __slots__ = ("binds", "key", "query")
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query[Any]) -> None:
         self.query = query
         self.key = ("keys", query.key)
         self.binds = query.binds

@@ -9,6 +9,7 @@ from blaze.core.codec import ModelCodec
 from blaze.core.loaders import Shape, make_entity_loader, make_row_loader
 from blaze.query.build import Built, build
 from blaze.query.row import row_class
+from blaze.sql.cache import StatementCache
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -60,7 +61,7 @@ class Compilation:
         self.dialect = dialect
         self.codecs = Codecs(dialect)
         self.queries: dict[Any, CompiledQuery] = {}
-        self._linked: dict[Any, Any] = {}
+        self._statements = StatementCache(LIMIT)
 
     @classmethod
     def of(cls, dialect: Dialect) -> Compilation:
@@ -70,7 +71,7 @@ class Compilation:
             found = dialect.memory.setdefault(cls, cls(dialect))
         return found
 
-    def query(self, query: Query, variant: str = "rows") -> CompiledQuery:
+    def query(self, query: Query[Any], variant: str = "rows") -> CompiledQuery:
         """Return the compiled form of a query."""
         key = query.key if variant == "rows" else (query.key, variant)
         found = self.queries.get(key)
@@ -86,18 +87,18 @@ class Compilation:
         """Compile a statement that is not kept."""
         return self.dialect.compiler(self.dialect).compile(statement)
 
-    def linked(self, relation: Any, statement: Any) -> Any:
-        """Return the compiled statement of a many-to-many load, kept by its key."""
-        found = self._linked.get(statement.key)
+    def kept(self, statement: Any) -> Any:
+        """Return the compiled form of a statement whose shape comes again: it is kept by its key."""
+        found = self._statements.get(statement.key)
         if found is None:
-            found = self._linked[statement.key] = self.statement(statement)
+            found = self._statements.add(statement.key, self.statement(statement))
         return found
 
-    def _compile(self, query: Query, variant: str) -> CompiledQuery:
+    def _compile(self, query: Query[Any], variant: str) -> CompiledQuery:
         built = build(query, variant)
         compiled = self.statement(built.statement)
         if variant != "rows":
-            return CompiledQuery(compiled, first_value, built)
+            return CompiledQuery(compiled, any_row if variant == "exists" else first_value, built)
         if built.shape is not None:
             codec = self.codecs[built.shape.mapper]
             if not built.extras and not built.shape.joined and built.shape.attributes == codec.attributes:
@@ -111,6 +112,11 @@ class Compilation:
 
     def _decoder(self, type_: Any) -> Any:
         return None if type_ is None else self.dialect.decoder(type_)
+
+
+def any_row(rows: Any, identity: Any, session: Any, lazy: Any) -> bool:
+    """Return whether there is a row."""
+    return any(True for _ in rows)
 
 
 def first_value(rows: Any, identity: Any, session: Any, lazy: Any) -> Any:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     class _Queries(_Objects, QuerySet[M]):
         """To a checker a manager is a query set; at run time it makes one for each call."""
 
+        model: type[M]
+
         def __init__(self) -> None: ...
         def __get__(self, instance: None, owner: type[Any], /) -> Self: ...  # type: ignore[override]
 

@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, TypeVar, Union
+
+from typing_extensions import Self
 
 from blaze.core.paths import RelationPath
 from blaze.errors import QueryError
-from blaze.query.lookups import lookup, q_expression, resolve_path
+from blaze.query.aliases import Alias
+from blaze.query.lookups import Names, lookup, q_expression
 from blaze.query.q import Q
-from blaze.query.root import Root
+from blaze.query.root import Root, derived_query
 from blaze.sql.columns import Column
+from blaze.sql.derived import CTE, Derived
 from blaze.sql.expressions import Expression, Label, Logical, Not
 from blaze.sql.selectable import Selectable
 
-Self = TypeVar("Self", bound="Query")
+if TYPE_CHECKING:
+    from blaze.query.manager import Model
+
+R = TypeVar("R", covariant=True)
+
+Condition = Expression[Optional[bool]]
+Path = Union[type["Model"], str]  # to a checker a relation on the class is the target's class
+
 _new = object.__new__
 _LAZY = ("batch", "raise")
 
 
-class Query(Selectable):
-    """What `Select` and the query sets share.
+class Query(Selectable, Generic[R]):
+    """What `Select` and the query sets share: everything that builds; `R` is the item of the result.
 
     A query is a link of a chain: its root, the query before it, and one clause. Nothing is resolved until its
     statement is needed; `key` finds the compiled statement, `binds` are its values in the order of building.
     """
 
-    __slots__ = ("binds", "clause", "key", "kind", "parent", "root", "session")
+    __slots__ = ("binds", "clause", "key", "kind", "made", "parent", "root", "session")
 
     root: Root
-    parent: Optional[Query]
+    parent: Optional[Query[Any]]
     kind: str
     clause: Any
     session: Any
 
     @classmethod
-    def start(cls: type[Self], root: Root, session: Any = None) -> Self:
+    def start(cls, root: Root, session: Any = None) -> Self:
         """Return a query without clauses."""
         made = _new(cls)
         made.root = root
@@ -47,7 +58,7 @@ class Query(Selectable):
         made.session = session
         return made
 
-    def extended(self: Self, kind: str, clause: Any, key: Any, binds: tuple[Any, ...] = ()) -> Self:
+    def extended(self, kind: str, clause: Any, key: Any, binds: tuple[Any, ...] = ()) -> Self:
         """Return the query with one more clause."""
         made = _new(self.__class__)
         made.root = self.root
@@ -62,7 +73,7 @@ class Query(Selectable):
     def clauses(self) -> list[tuple[str, Any]]:
         """Return the clauses in the order in which they were added."""
         found: list[tuple[str, Any]] = []
-        query: Optional[Query] = self
+        query: Optional[Query[Any]] = self
         while query is not None and query.parent is not None:
             found.append((query.kind, query.clause))
             query = query.parent
@@ -71,26 +82,30 @@ class Query(Selectable):
 
     def has(self, kind: str) -> bool:
         """Whether a clause of this kind was added."""
-        query: Optional[Query] = self
+        query: Optional[Query[Any]] = self
         while query is not None:
             if query.kind == kind:
                 return True
             query = query.parent
         return False
 
-    def rebound(self, cls: type[Self], session: Any) -> Self:
-        """Return the same query as another class, bound to a session or to none."""
-        made = _new(cls)
-        for name in ("root", "parent", "kind", "clause", "key", "binds"):
-            setattr(made, name, getattr(self, name))
-        made.session = session
-        return made
-
     def statement(self) -> Any:
         """Return the SQL statement of the query, for use as a subquery."""
-        from blaze.query.build import build
+        try:
+            return self.made
+        except AttributeError:
+            from blaze.query.build import build
 
-        return build(self, "rows").statement
+            self.made = build(self, "rows").statement
+            return self.made
+
+    def as_operand(self) -> Selectable:
+        """Return the query as a side of a comparison: a query for objects stands for their keys."""
+        if self.root.mapper is None:
+            return self
+        from blaze.query.build import KeysQuery
+
+        return KeysQuery(self)
 
     def __repr__(self) -> str:
         what = (
@@ -113,7 +128,11 @@ class Query(Selectable):
             )
         return mapper
 
-    def _expressions(self: Self, kind: str, conditions: Sequence[Any]) -> Self:
+    @property
+    def _names(self) -> Names:
+        return Names(self.root.entity, self._labelled)
+
+    def _expressions(self, kind: str, conditions: Sequence[Any]) -> Self:
         if len(conditions) == 1:
             (only,) = conditions
             if isinstance(only, Expression):
@@ -139,47 +158,47 @@ class Query(Selectable):
 
     # --- conditions -------------------------------------------------------------------------------
 
-    def where(self: Self, *conditions: Any) -> Self:
+    def where(self, *conditions: Condition) -> Self:
         """Keep rows for which every expression is true."""
         return self._expressions("where", conditions)
 
-    def filter(self: Self, *conditions: Any, **lookups: Any) -> Self:
+    def filter(self, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
         """Keep rows for which every `Q` and every `field__lookup=value` is true."""
         combined = self._condition(conditions, lookups)
         return self if combined is None else self._expressions("where", (combined,))
 
-    def exclude(self: Self, *conditions: Any, **lookups: Any) -> Self:
+    def exclude(self, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
         """Drop rows for which all of these are true."""
         combined = self._condition(conditions, lookups, True)
         return self if combined is None else self._expressions("where", (Not(combined),))
 
     def _condition(self, conditions: Sequence[Any], lookups: dict[str, Any], negated: bool = False) -> Any:
-        mapper = self._mapper
+        names = self._names
         combined: Any = None
         for condition in conditions:
             if isinstance(condition, Q):
-                part = q_expression(mapper, condition, negated)
+                part = q_expression(names, condition, negated)
             elif isinstance(condition, Expression):
                 part = condition
             else:
                 raise QueryError(f"filter() takes Q objects and lookups, not {condition!r}")
             combined = part if combined is None else Logical("AND", combined, part)
         for keyword, value in lookups.items():
-            part = lookup(mapper, keyword, value, negated)
+            part = lookup(names, keyword, value, negated)
             combined = part if combined is None else Logical("AND", combined, part)
         return combined
 
-    def having(self: Self, *conditions: Any) -> Self:
+    def having(self, *conditions: Condition) -> Self:
         """Keep groups for which every expression is true."""
         return self._expressions("having", conditions)
 
     # --- order and size ---------------------------------------------------------------------------
 
-    def order_by(self: Self, *keys: Any) -> Self:
+    def order_by(self, *keys: Union[Expression[Any], str]) -> Self:
         """Order by columns, expressions (`Book.price.desc()`) or names (`"-price"`); later calls add keys."""
         return self._expressions("order_by", tuple(self._named(key) for key in keys))
 
-    def group_by(self: Self, *keys: Any) -> Self:
+    def group_by(self, *keys: Union[Expression[Any], str]) -> Self:
         """Group by columns, expressions or names."""
         return self._expressions("group_by", tuple(self._named(key) for key in keys))
 
@@ -190,11 +209,9 @@ class Query(Selectable):
             return key
         descending = key.startswith("-")
         name = key[1:] if descending else key
-        found = self._labelled(name)
-        if found is None:
-            found = resolve_path(self._mapper, name.split("__"))
-            if isinstance(found, RelationPath):
-                raise QueryError(f"{name!r} is a relation; order and group by its columns")
+        found = self._names.path(name.split("__"))
+        if isinstance(found, RelationPath):
+            raise QueryError(f"{name!r} is a relation; order and group by its columns")
         return found.desc() if descending else found
 
     def _labelled(self, name: str) -> Any:
@@ -212,32 +229,43 @@ class Query(Selectable):
                     return item
         return None
 
-    def limit(self: Self, count: Optional[int]) -> Self:
+    def limit(self, count: Optional[int]) -> Self:
         """Return at most so many rows; None is no limit."""
         return self._count("limit", count)
 
-    def offset(self: Self, count: Optional[int]) -> Self:
+    def offset(self, count: Optional[int]) -> Self:
         """Skip so many rows."""
         return self._count("offset", count)
 
-    def _count(self: Self, kind: str, count: Optional[int]) -> Self:
+    def _count(self, kind: str, count: Optional[int]) -> Self:
         if count is None:
             return self.extended(kind, None, None)
         if count.__class__ is not int or count < 0:
             raise QueryError(f"{kind}() takes a whole number from 0 on, not {count!r}")
         return self.extended(kind, count, "n", (count,))
 
-    def sliced(self: Self, index: slice) -> Self:
+    def sliced(self, index: slice) -> Self:
         """Return the query for a slice with non-negative bounds and no step."""
         start, stop = index.start or 0, index.stop
         if index.step is not None or start < 0 or (stop is not None and stop < 0):
             raise QueryError("a query takes slices with non-negative bounds and no step, as in query[10:20]")
-        if self.has("limit") or self.has("offset"):
-            raise QueryError("the query has a limit or offset already; slice the list that all() returns")
-        query = self if stop is None else self.limit(max(stop - start, 0))
-        return query.offset(start) if start else query
+        length = None if stop is None else max(stop - start, 0)
+        limit, offset = self._last("limit"), self._last("offset")
+        if limit is not None:
+            left = max(limit - start, 0)
+            length = left if length is None else min(length, left)
+        query = self if length is None else self.limit(length)
+        return query.offset(start + (offset or 0)) if start else query
 
-    def distinct(self: Self, *on: Any) -> Self:
+    def _last(self, kind: str) -> Any:
+        query: Optional[Query[Any]] = self
+        while query is not None:
+            if query.kind == kind:
+                return query.clause
+            query = None if query.kind == "compound" else query.parent
+        return None
+
+    def distinct(self, *on: Expression[Any]) -> Self:
         """Drop duplicate rows; with columns, keep the first row of each of their values (where the backend can)."""
         if not on:
             return self.extended("distinct", (), None)
@@ -245,19 +273,25 @@ class Query(Selectable):
 
     # --- tables -----------------------------------------------------------------------------------
 
-    def join(self: Self, target: Any, on: Optional[Any] = None) -> Self:
+    def join(self, target: Path, on: Optional[Condition] = None) -> Self:
         """Join a relation (`Author.books`), or a model `on` a condition; columns of the target can then be used."""
         return self._join("inner", target, on)
 
-    def left_join(self: Self, target: Any, on: Optional[Any] = None) -> Self:
+    def left_join(self, target: Path, on: Optional[Condition] = None) -> Self:
         """Join like `join`, and keep rows that have no counterpart."""
         return self._join("left", target, on)
 
-    def _join(self: Self, kind: str, target: Any, on: Optional[Any]) -> Self:
+    def _join(self, kind: str, target: Any, on: Optional[Any]) -> Self:
         if isinstance(target, str):
-            target = resolve_path(self._mapper, target.replace(".", "__").split("__"))
+            target = self._names.path(target.replace(".", "__").split("__"))
+        query: Any = None
         if isinstance(target, RelationPath):
             source = target.source
+        elif isinstance(target, (Alias, CTE, Derived)):
+            source = target._source_ if isinstance(target, Alias) else target.source
+            query = derived_query(source)
+            if on is None:
+                raise QueryError(f"join({source.path}) needs on=...")
         elif isinstance(target, type) and getattr(target, "__mapper__", None) is not None:
             target.__mapper__.registry.configure(target.__mapper__)
             source = target.__mapper__.source
@@ -271,12 +305,13 @@ class Query(Selectable):
             )
         if on is not None and not isinstance(on, Expression):
             raise QueryError(self._refusal("join", on))
-        key = (kind, source.key, None if on is None else on.key)
-        return self.extended("join", (kind, source, on), key, () if on is None else on.binds)
+        key = (kind, source.key, None if query is None else query.key, None if on is None else on.key)
+        binds = () if query is None else query.binds
+        return self.extended("join", (kind, source, on), key, binds if on is None else binds + on.binds)
 
     # --- what is loaded ---------------------------------------------------------------------------
 
-    def annotate(self: Self, **expressions: Any) -> Any:
+    def annotate(self, **expressions: Expression[Any]) -> Any:
         """Add computed values; they are attributes of the objects, or further columns of the rows."""
         labels = []
         for name, expression in expressions.items():
@@ -294,15 +329,15 @@ class Query(Selectable):
         keys = tuple((label.key, label.name) for label in labels)
         return self.extended("annotate", tuple(labels), keys, binds)
 
-    def include(self: Self, *paths: Any) -> Self:
+    def include(self, *paths: Path) -> Self:
         """Load relations with the result: one more statement for each, whatever the size."""
         return self._load("include", paths)
 
-    def prefetch_related(self: Self, *paths: Any) -> Self:
+    def prefetch_related(self, *paths: Path) -> Self:
         """Load relations of any kind by one more statement each; names nest: `"author__books"`."""
         return self._load("include", paths)
 
-    def select_related(self: Self, *paths: Any) -> Self:
+    def select_related(self, *paths: Path) -> Self:
         """Load to-one relations in the same statement by joins; raise `QueryError` for to-many relations."""
         resolved = self._paths(paths)
         for path in resolved:
@@ -314,7 +349,7 @@ class Query(Selectable):
                 )
         return self.extended("select_related", resolved, tuple(path.source.key for path in resolved))
 
-    def _load(self: Self, kind: str, paths: Sequence[Any]) -> Self:
+    def _load(self, kind: str, paths: Sequence[Any]) -> Self:
         resolved = self._paths(paths)
         return self.extended(kind, resolved, tuple(path.source.key for path in resolved))
 
@@ -323,7 +358,7 @@ class Query(Selectable):
         found = []
         for path in paths:
             if isinstance(path, str):
-                path = resolve_path(mapper, path.replace(".", "__").split("__"))
+                path = Names(self.root.entity).path(path.replace(".", "__").split("__"))
             if not isinstance(path, RelationPath):
                 raise QueryError(f"{path!r} is no relation; give one such as Book.author or 'author'")
             if path.root is not mapper:
@@ -331,12 +366,12 @@ class Query(Selectable):
             found.append(path)
         return tuple(found)
 
-    def only(self: Self, *columns: Any) -> Self:
+    def only(self, *columns: Union[Column[Any], str]) -> Self:
         """Load these columns and the key; others are loaded when they are first read."""
         names = self._attribute_names(columns)
         return self.extended("only", names, names)
 
-    def defer(self: Self, *columns: Any) -> Self:
+    def defer(self, *columns: Union[Column[Any], str]) -> Self:
         """Leave these columns out; they are loaded when they are first read."""
         names = self._attribute_names(columns)
         return self.extended("defer", names, names)
@@ -353,15 +388,13 @@ class Query(Selectable):
             names.append(attribute.name)
         return tuple(names)
 
-    def lazy(self: Self, mode: str) -> Self:
+    def lazy(self, mode: Literal["batch", "raise"]) -> Self:
         """Say what a lazy access on the loaded objects does: `"batch"` loads, `"raise"` raises `NotLoadedError`."""
         if mode not in _LAZY:
             raise QueryError(f"lazy() takes 'batch' or 'raise', not {mode!r}")
         return self.extended("lazy", mode, mode)
 
-    def for_update(
-        self: Self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Any] = ()
-    ) -> Self:
+    def for_update(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Path] = ()) -> Self:
         """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row locks."""
         sources = []
         for item in of:
@@ -372,27 +405,34 @@ class Query(Selectable):
 
     # --- several queries --------------------------------------------------------------------------
 
-    def with_cte(self: Self, cte: Any) -> Self:
+    def with_cte(self, cte: CTE) -> Self:
         """Put a common table expression before the statement."""
         binds = cte.query.binds if cte.step is None else cte.query.binds + cte.step.binds
         return self.extended("with_cte", cte, cte.key, binds)
 
-    def union(self: Self, *others: Query, all: bool = False) -> Self:
+    def alias(self, name: str) -> Derived:
+        """Return the query as a table of that name: `join` it, and use its columns as `.c.price`."""
+        return Derived(name, self)
+
+    def union(self, *others: Query[Any], all: bool = False) -> Self:
         """Add the rows of other queries of the same shape; duplicates go unless `all`."""
         return self._compound("UNION ALL" if all else "UNION", others)
 
-    def intersect(self: Self, *others: Query) -> Self:
+    def intersect(self, *others: Query[Any]) -> Self:
         """Keep the rows that the other queries have too."""
         return self._compound("INTERSECT", others)
 
-    def except_(self: Self, *others: Query) -> Self:
+    def except_(self, *others: Query[Any]) -> Self:
         """Drop the rows that the other queries have."""
         return self._compound("EXCEPT", others)
 
-    def _compound(self: Self, operation: str, others: Sequence[Query]) -> Self:
+    def _compound(self, operation: str, others: Sequence[Query[Any]]) -> Self:
         query = self
+        mapper = self.root.mapper
         for other in others:
             if not isinstance(other, Query):
                 raise QueryError(f"{operation} takes queries, not {other!r}")
+            if other.root.mapper is not mapper:
+                raise QueryError(f"{operation} joins queries for the same: {self!r} is not like {other!r}")
             query = query.extended("compound", (operation, other), (operation, other.key), other.binds)
         return query

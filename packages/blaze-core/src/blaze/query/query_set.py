@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Generic, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, Union, overload
+
+from typing_extensions import Self
 
 from blaze.errors import NoResultError, QueryError
-from blaze.query.query import Query
+from blaze.query.entities import First, S
+from blaze.query.query import Query, R
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from blaze.sql.expressions import Expression
 
 
-class QuerySet(Query, Generic[R]):
+class QuerySet(Query[R], Generic[R]):
     """A query bound to a `Session`; iterating it, or a terminal method, runs it."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def annotate(self, **expressions: Expression[Any]) -> QuerySet[Any]: ...
 
     def all(self) -> list[R]:
         """Return all results."""
@@ -32,13 +40,21 @@ class QuerySet(Query, Generic[R]):
         """Return the only result or None; raise `MultipleResultsError`."""
         return self.session.run_query(self, "one_or_none")  # type: ignore[no-any-return]
 
+    @overload
+    def scalar(self: QuerySet[First[S]]) -> Optional[S]: ...
+    @overload
+    def scalar(self) -> Optional[R]: ...
     def scalar(self) -> Any:
         """Return the first column of the first row, or None."""
         return self.session.run_query(self, "scalar")
 
-    def scalars(self) -> list[Any]:
+    @overload
+    def scalars(self: QuerySet[First[S]]) -> list[S]: ...
+    @overload
+    def scalars(self) -> list[R]: ...
+    def scalars(self) -> Any:
         """Return the first column of every row."""
-        return self.session.run_query(self, "scalars")  # type: ignore[no-any-return]
+        return self.session.run_query(self, "scalars")
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -74,6 +90,10 @@ class QuerySet(Query, Generic[R]):
     def __iter__(self) -> Iterator[R]:
         return iter(self.all())
 
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: Union[int, slice]) -> Any:
         if isinstance(index, slice):
             return self.sliced(index)
@@ -85,10 +105,14 @@ class QuerySet(Query, Generic[R]):
         return found[0]
 
 
-class AsyncQuerySet(Query, Generic[R]):
+class AsyncQuerySet(Query[R], Generic[R]):
     """A query bound to an `AsyncSession`; terminal methods are awaited."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def annotate(self, **expressions: Expression[Any]) -> AsyncQuerySet[Any]: ...
 
     async def all(self) -> list[R]:
         """Return all results."""
@@ -106,13 +130,21 @@ class AsyncQuerySet(Query, Generic[R]):
         """Return the only result or None; raise `MultipleResultsError`."""
         return await self.session.run_query(self, "one_or_none")  # type: ignore[no-any-return]
 
+    @overload
+    async def scalar(self: AsyncQuerySet[First[S]]) -> Optional[S]: ...
+    @overload
+    async def scalar(self) -> Optional[R]: ...
     async def scalar(self) -> Any:
         """Return the first column of the first row, or None."""
         return await self.session.run_query(self, "scalar")
 
-    async def scalars(self) -> list[Any]:
+    @overload
+    async def scalars(self: AsyncQuerySet[First[S]]) -> list[S]: ...
+    @overload
+    async def scalars(self) -> list[R]: ...
+    async def scalars(self) -> Any:
         """Return the first column of every row."""
-        return await self.session.run_query(self, "scalars")  # type: ignore[no-any-return]
+        return await self.session.run_query(self, "scalars")
 
     async def count(self) -> int:
         """Return the number of rows."""
@@ -149,11 +181,11 @@ class AsyncQuerySet(Query, Generic[R]):
         for item in await self.all():
             yield item
 
-    def __getitem__(self, index: slice) -> Any:
+    def __getitem__(self, index: slice) -> Self:
         if not isinstance(index, slice):
             raise QueryError(
                 "an asynchronous query takes slices only; await (query[3:4]).first() for one result"
             )
         return self.sliced(index)
 
-    __iter__ = None
+    __iter__: ClassVar[None] = None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, overload
+
+from typing_extensions import Self
 
 from blaze.errors import QueryError
-from blaze.query.query import Query
+from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, First, M, S
+from blaze.query.query import Query, R
 from blaze.query.root import root_of
 from blaze.query.terminal import Plan
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
+    from blaze.query.entities import AnyRow
+    from blaze.query.row import Row
+    from blaze.sql.expressions import Expression
 
-R = TypeVar("R", covariant=True)
 
-
-class Select(Query, Generic[R]):
+class Select(Query[R], Generic[R]):
     """An unbound query for a model or for columns.
 
     Give it to `session.exec`, use it as a subquery, or make a plan of it by a terminal method (`all()`,
@@ -24,6 +28,81 @@ class Select(Query, Generic[R]):
 
     __slots__ = ()
 
+    @overload
+    def __init__(self: Select[M], model: type[M], /) -> None: ...
+    @overload
+    def __init__(self: Select[Row[T0]], e0: Expression[T0], /) -> None: ...
+    @overload
+    def __init__(self: Select[Row[T0, T1]], e0: Entity[T0], e1: Entity[T1], /) -> None: ...
+    @overload
+    def __init__(
+        self: Select[Row[T0, T1, T2]], e0: Entity[T0], e1: Entity[T1], e2: Entity[T2], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Select[Row[T0, T1, T2, T3]], e0: Entity[T0], e1: Entity[T1], e2: Entity[T2], e3: Entity[T3], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Select[Row[T0, T1, T2, T3, T4]],
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Select[Row[T0, T1, T2, T3, T4, T5]],
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        e5: Entity[T5],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Select[Row[T0, T1, T2, T3, T4, T5, T6]],
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        e5: Entity[T5],
+        e6: Entity[T6],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Select[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+        e0: Entity[T0],
+        e1: Entity[T1],
+        e2: Entity[T2],
+        e3: Entity[T3],
+        e4: Entity[T4],
+        e5: Entity[T5],
+        e6: Entity[T6],
+        e7: Entity[T7],
+        /,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Select[AnyRow],
+        e0: Entity[Any],
+        e1: Entity[Any],
+        e2: Entity[Any],
+        e3: Entity[Any],
+        e4: Entity[Any],
+        e5: Entity[Any],
+        e6: Entity[Any],
+        e7: Entity[Any],
+        e8: Entity[Any],
+        /,
+        *more: Entity[Any],
+    ) -> None: ...
     def __init__(self, *entities: Any) -> None:
         root = root_of(entities)
         self.root = root
@@ -38,7 +117,7 @@ class Select(Query, Generic[R]):
         """Plan for the list of all results."""
         return Plan(self, "all")
 
-    def first(self) -> Plan[Any]:
+    def first(self) -> Plan[Optional[R]]:
         """Plan for the first result, or None."""
         return Plan(self, "first")
 
@@ -46,15 +125,23 @@ class Select(Query, Generic[R]):
         """Plan for the only result."""
         return Plan(self, "one")
 
-    def one_or_none(self) -> Plan[Any]:
+    def one_or_none(self) -> Plan[Optional[R]]:
         """Plan for the only result, or None."""
         return Plan(self, "one_or_none")
 
-    def scalar(self) -> Plan[Any]:
+    @overload
+    def scalar(self: Select[First[S]]) -> Plan[Optional[S]]: ...
+    @overload
+    def scalar(self) -> Plan[Optional[R]]: ...
+    def scalar(self) -> Any:
         """Plan for the first column of the first row, or None."""
         return Plan(self, "scalar")
 
-    def scalars(self) -> Plan[Any]:
+    @overload
+    def scalars(self: Select[First[S]]) -> Plan[list[S]]: ...
+    @overload
+    def scalars(self) -> Plan[list[R]]: ...
+    def scalars(self) -> Any:
         """Plan for the first column of every row."""
         return Plan(self, "scalars")
 
@@ -74,7 +161,7 @@ class Select(Query, Generic[R]):
         """Plan for a DELETE of the selected rows; its result is their number."""
         return Plan(self, "delete")
 
-    def __getitem__(self, index: slice) -> Any:
+    def __getitem__(self, index: slice) -> Self:
         if not isinstance(index, slice):
             raise QueryError("an unbound query takes slices only; bind it to a session to read one result")
         return self.sliced(index)
@@ -86,4 +173,8 @@ class Select(Query, Generic[R]):
         text, params = Compilation.of(dialect).query(self).render(self.binds)
         return text, tuple(params)
 
-    __iter__ = None
+    if TYPE_CHECKING:
+
+        def annotate(self, **expressions: Expression[Any]) -> Select[Any]: ...
+
+    __iter__: ClassVar[None] = None

@@ -15,7 +15,7 @@ class Plan(Generic[R]):
 
     __slots__ = ("arguments", "mode", "query")
 
-    def __init__(self, query: Query, mode: str, arguments: tuple[Any, ...] = ()) -> None:
+    def __init__(self, query: Query[Any], mode: str, arguments: tuple[Any, ...] = ()) -> None:
         self.query = query
         self.mode = mode
         self.arguments = arguments

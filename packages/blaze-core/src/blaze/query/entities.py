@@ -1,0 +1,38 @@
+"""The types of what a query selects: shared by `Select`, `session.query` and `returning`.
+
+Each of the three has overloads for one model, for one column, and for rows of up to eight columns and models;
+a longer row is a row of `Any`. They cannot be written once, since no checker takes a class with its parameter
+left open as a type argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Tuple, TypeVar, Union  # noqa: UP035 - tuple[Unpack] needs Python 3.11
+
+from typing_extensions import Unpack
+
+from blaze.query.row import Row
+from blaze.sql.expressions import Expression
+
+if TYPE_CHECKING:
+    from blaze.query.manager import Model
+
+M = TypeVar("M", bound="Model")
+S = TypeVar("S")
+T0 = TypeVar("T0")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+T6 = TypeVar("T6")
+T7 = TypeVar("T7")
+
+# A column or a model (and a relation, which to a checker is the target's model).
+Entity = Union[Expression[S], type[S]]
+
+# The rows of raw SQL, and those too long for the overloads.
+AnyRow = Row[Unpack[Tuple[Any, ...]]]  # noqa: UP006
+
+# A row taken apart by its tuple base, so that `S` is its first column: what scalar() and scalars() give.
+First = Tuple[S, Unpack[Tuple[Any, ...]]]  # noqa: UP006
