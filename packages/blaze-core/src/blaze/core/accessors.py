@@ -39,25 +39,67 @@ def _relation(instance: Any, name: str) -> Any:
     return mapper.relations[name]
 
 
-def key_property(slot: str, relation_slot: str) -> property:
-    """Return the property of a key column: a plain read; a write forgets the loaded related object."""
+def key_property(slot: str, relation_slot: str, name: str) -> property:
+    """Return the property of a key column: a plain read; a write forgets the related object.
+
+    Loaded lists of the former and the new related object are kept in step.
+    """
 
     def write(instance: Any, value: Any) -> None:
-        if getattr(instance, slot) != value:
-            with contextlib.suppress(AttributeError):
-                delattr(instance, relation_slot)
+        relation = _relation(instance, name)
+        inverse = relation.inverse
+        previous = relation.known(instance)
         setattr(instance, slot, value)
+        if previous is not None and previous is not UNSET and relation.target.key(previous) == relation.key_of(instance):
+            if value is not None:
+                return
+        with contextlib.suppress(AttributeError):
+            delattr(instance, relation_slot)
+        if inverse is not None:
+            inverse.forget_member(previous, instance)
+            inverse.note_member(relation.known(instance), instance)
 
     return property(attrgetter(slot), write)
+
+
+def stored_property(slot: str) -> property:
+    """Return the property of a value that may have to be decoded, loaded or awaited from the database first."""
+    get = attrgetter(slot)
+
+    def read(instance: Any) -> Any:
+        try:
+            return get(instance)
+        except AttributeError:
+            return answer_for(instance, slot)
+
+    def write(instance: Any, value: Any) -> None:
+        setattr(instance, slot, value)
+
+    return property(read, write)
 
 
 def to_one_property(name: str, slot: str) -> property:
     """Return the property of a to-one relation that owns its key; reading an empty slot loads."""
+    get = attrgetter(slot)
+
+    def read(instance: Any) -> Any:
+        try:
+            return get(instance)
+        except AttributeError:
+            return answer_for(instance, slot)
 
     def write(instance: Any, value: Any) -> None:
         _relation(instance, name).assign(instance, value)
 
-    return property(attrgetter(slot), write)
+    return property(read, write)
+
+
+def answer_for(instance: Any, slot: str) -> Any:
+    """Answer for an empty slot: decode, load, or say what is missing."""
+    mapper = type(instance).__mapper__
+    if not mapper.configured:
+        mapper.registry.configure(mapper)
+    return mapper.missing[slot](instance)
 
 
 def reverse_one_property(name: str) -> property:

@@ -140,7 +140,7 @@ def _relation(name: str, annotation: Any, kind: str, value: Any, place: str) -> 
 
 
 def _check_name(name: str, place: str) -> None:
-    if name.startswith("_") or "__" in name or name.endswith("_") and name.rstrip("_") == "":
+    if name.startswith("_") or "__" in name or (name.endswith("_") and name.rstrip("_") == ""):
         raise ModelError(f"{place}: names must not start with '_' nor contain '__', which separates lookups")
 
 

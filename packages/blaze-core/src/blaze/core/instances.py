@@ -20,13 +20,14 @@ class Slots:
 
     `values` are plain columns, `keys` the key columns of relations (name to hidden slot), `mutables` the
     columns whose undecoded value waits in a slot of its own, `relations` the hidden slots of relations that
-    own their key.
+    own their key. `stored` are columns behind a property: a value may have to be decoded or fetched first.
     """
 
     def __init__(self) -> None:
         self.columns: list[tuple[str, str]] = []  # (attribute, slot) of every column in order
         self.values: list[str] = []
         self.mutables: list[str] = []
+        self.stored: dict[str, str] = {}
         self.keys: dict[str, str] = {}
         self.key_relation: dict[str, str] = {}
         self.relations: dict[str, str] = {}
@@ -34,7 +35,7 @@ class Slots:
     def names(self) -> tuple[str, ...]:
         """Return every slot name."""
         raw = [f"_raw_{name}" for name in self.mutables]
-        return (*self.values, *self.keys.values(), *raw, *self.relations.values())
+        return (*self.values, *self.stored.values(), *self.keys.values(), *raw, *self.relations.values())
 
 
 def refuse_unknown(mapper: Mapper, unknown: dict[str, Any]) -> None:
@@ -133,33 +134,57 @@ def _peek(member: Any) -> Any:
     return peek
 
 
-def make_twin(model: Any, snapshot: Any, set_old: Any) -> type:
-    """Return the subclass of loaded, unchanged instances: its first attribute write starts the tracking.
+class Twins:
+    """The subclasses that stand in for a model, told apart only by `type()`.
 
-    After that write the instance is of the model's own class, whose attribute writes are plain slot stores.
+    `clean` is the class of loaded, unchanged instances and `partial` of those with columns left out or values
+    added (`annotate`): their first attribute write starts the tracking. After it an instance is of the model's
+    own class, or of `loose` where values may be missing. Only `partial` and `loose` have a `__getattr__`, since
+    that slows every attribute read (5 ns to 24 ns on Python 3.11).
     """
 
+    def __init__(self, model: Any, complete: Any, careful: Any, set_old: Any) -> None:
+        self.loose = _subclass(model, model, {"__getattr__": _missing_attribute})
+        self.clean = _subclass(model, model, _tracking(model, complete, set_old))
+        self.partial = _subclass(self.loose, model, _tracking(self.loose, careful, set_old))
+
+
+def _tracking(free: Any, snapshot: Any, set_old: Any) -> dict[str, Any]:
     def __setattr__(self: Any, name: str, value: Any) -> None:
         set_old(self, snapshot(self))
-        set_class(self, model)
+        set_class(self, free)
         self._ctx_.session.object_changed(self)
         setattr(self, name, value)
 
     def __delattr__(self: Any, name: str) -> None:
-        raise AttributeError(f"cannot delete {name!r} of a {model.__name__}; set it to None")
+        raise AttributeError(f"cannot delete {name!r} of a {free.__name__}; set it to None")
 
-    twin: type = type.__new__(
+    return {"__setattr__": __setattr__, "__delattr__": __delattr__}
+
+
+def _missing_attribute(self: Any, name: str) -> Any:
+    mapper = type(self).__mapper__
+    answer = mapper.missing.get(name)
+    if answer is not None:
+        return answer(self)
+    extra = self._extra_
+    if extra is not None and name in extra:
+        return extra[name]
+    known = [*mapper.attributes, *mapper.relations, *(extra or ())]
+    raise UnknownFieldError(f"{mapper.name} has no attribute {name!r}{suggest(name, known)}")
+
+
+def _subclass(base: Any, model: Any, names: dict[str, Any]) -> Any:
+    return type.__new__(
         type(model),
         model.__name__,
-        (model,),
+        (base,),
         {
             "__slots__": (),
-            "__setattr__": __setattr__,
-            "__delattr__": __delattr__,
             "__class__": property(lambda self: model),
             "__module__": model.__module__,
             "__qualname__": model.__qualname__,
             "__doc__": model.__doc__,
+            **names,
         },
     )
-    return twin

@@ -155,6 +155,9 @@ def make_entity_loader(shape: Shape, dialect: Dialect, extras: Sequence[tuple[st
             writer.names[f"d{variable}"] = decoder
             value = f"None if {variable} is None else d{variable}({variable})"
         writer.body.append(f"        extra({root})[{name!r}] = {value}")
+    if extras:
+        writer.names["loosen"] = shape.mapper.loosen
+        writer.body.append(f"        loosen({root})")
     return _finish(writer, f"        append({root})")
 
 

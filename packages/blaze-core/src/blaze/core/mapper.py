@@ -64,6 +64,7 @@ class Mapper:
         self.root: Any = None  # the shared start of queries for whole objects
         self.clean: Any = None
         self.partial: Any = None
+        self.loose: Any = None
         self.table: Table
         self.source: Source
         # Answers of `__getattr__` for empty slots, by attribute name.
@@ -138,7 +139,8 @@ class Mapper:
 
     def is_new(self, instance: Any) -> bool:
         """Whether the instance has no row yet, as far as this process knows."""
-        return type(instance) is self.model and self.get_old(instance) is None
+        kind = type(instance)
+        return (kind is self.model or kind is self.loose) and self.get_old(instance) is None
 
     def extra(self, instance: Any) -> dict[str, Any]:
         """Return the instance's dictionary for what has no slot of its own; make it when missing."""
@@ -168,13 +170,13 @@ class Mapper:
             return
         instance._old_ = None
         instance._ctx_ = context
-        instance.__class__ = self.clean if self.is_complete(instance) else self.partial
+        complete = type(instance) is self.model and self.is_complete(instance)
+        self.set_class(instance, self.clean if complete else self.partial)
 
     def settle(self, instance: Any, old: tuple[Any, ...]) -> None:
         """Mark a changed instance, whose snapshot this was, as being what the database holds."""
-        complete = old.__class__ is tuple
         instance._old_ = None
-        instance.__class__ = self.clean if complete or self.is_complete(instance) else self.partial
+        self.set_class(instance, self.clean if old.__class__ is tuple else self.partial)
 
     def is_complete(self, instance: Any) -> bool:
         """Whether no column is waiting to be loaded."""
@@ -188,7 +190,15 @@ class Mapper:
         """Remember the loaded values of a clean instance and let it be written to freely."""
         if self.is_clean(instance):
             self.set_old(instance, self.snapshot(instance))
-            self.set_class(instance, self.model)
+            self.set_class(instance, self.model if type(instance) is self.clean else self.loose)
+
+    def loosen(self, instance: Any) -> None:
+        """Let an instance show values that no column has (`annotate`)."""
+        kind = type(instance)
+        if kind is self.clean:
+            self.set_class(instance, self.partial)
+        elif kind is self.model:
+            self.set_class(instance, self.loose)
 
     def make_new(self, instance: Any) -> None:
         """Make an instance transient: no row, no session."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
 
 from typing_extensions import dataclass_transform
 
-from blaze.core.accessors import ClassAttribute, key_property, to_many_property, to_one_property
+from blaze.core.accessors import ClassAttribute, key_property, stored_property, to_many_property, to_one_property
 from blaze.core.declarations import Declaration, Options, fields_of_mixin, read_declarations
 from blaze.core.fields import field, foreign_key, key_column, many_to_many, one_to_many, one_to_one
-from blaze.core.instances import Slots, generate_initialize, generate_snapshot, make_twin, set_class
+from blaze.core.instances import Slots, Twins, generate_initialize, generate_snapshot, set_class
 from blaze.core.mapper import Mapper
 from blaze.core.registry import Registry, registry
 from blaze.core.specs import UNSET, FieldSpec, KeyColumnSpec, RelationSpec
@@ -126,7 +126,10 @@ def _make_concrete(
     own_slots = namespace.get("__slots__", ())
     namespace["__slots__"] = (*slots.names(), *((own_slots,) if isinstance(own_slots, str) else own_slots))
     for key, slot in slots.keys.items():
-        namespace[key] = key_property(slot, slots.relations[slots.key_relation[key]])
+        relation = slots.key_relation[key]
+        namespace[key] = key_property(slot, slots.relations[relation], relation)
+    for attribute, slot in slots.stored.items():
+        namespace[attribute] = stored_property(slot)
     for attribute, slot in slots.relations.items():
         namespace[attribute] = to_one_property(attribute, slot)
     for attribute, declaration in declarations.items():
@@ -149,8 +152,8 @@ def _make_concrete(
         isinstance(ancestor, ModelMeta) or "__init__" not in vars(ancestor) for ancestor in cls.__mro__[1:-1]
     ):
         type.__setattr__(cls, "__init__", mapper.initialize)
-    mapper.clean = make_twin(cls, complete, set_old)
-    mapper.partial = make_twin(cls, partial, set_old)
+    twins = Twins(cls, complete, partial, set_old)
+    mapper.clean, mapper.partial, mapper.loose = twins.clean, twins.partial, twins.loose
 
     def snapshot(instance: Any) -> Any:
         return complete(instance) if type(instance) is mapper.clean else partial(instance)
@@ -167,10 +170,15 @@ def _plan_slots(qualname: str, module: str, declarations: dict[str, Declaration]
     for name, declaration in declarations.items():
         spec = declaration.spec
         if isinstance(spec, FieldSpec):
-            slots.columns.append((name, name))
-            slots.values.append(name)
-            if Registry.is_mutable(declaration):
+            mutable = Registry.is_mutable(declaration)
+            if mutable:
                 slots.mutables.append(name)
+            if mutable or spec.server_default is not None or spec.generated is not None:
+                slots.stored[name] = f"_v_{name}"
+                slots.columns.append((name, slots.stored[name]))
+            else:
+                slots.columns.append((name, name))
+                slots.values.append(name)
         elif isinstance(spec, RelationSpec) and spec.kind in ("foreign_key", "one_to_one"):
             slots.relations[name] = f"_r_{name}"
             keys = registry.key_names(name, declaration, declarations, declared_keys, module, qualname)
@@ -199,27 +207,16 @@ class ModelBase(metaclass=ModelMeta):
 
     __mapper__: ClassVar[Mapper]
 
-    # Hidden from checkers: the constructor is that of the declared fields, and any name would pass `__getattr__`.
+    # Hidden from checkers: the constructor is that of the declared fields.
     if not TYPE_CHECKING:
 
         def __init__(self, **values):
             type(self).__mapper__.initialize(self, **values)
 
-        def __getattr__(self, name):
-            """Answer for an empty slot: decode, load, or say what is missing."""
-            if name in SYSTEM_SLOTS:
-                return None
-            if name == "__dict__":
-                return type(self).__mapper__.extra(self)
-            mapper = type(self).__mapper__
-            answer = mapper.missing.get(name)
-            if answer is not None:
-                return answer(self)
-            extra = self._extra_
-            if extra is not None and name in extra:
-                return extra[name]
-            known = [*mapper.attributes, *mapper.relations]
-            raise UnknownFieldError(f"{mapper.name} has no attribute {name!r}{suggest(name, known)}")
+        @property
+        def __dict__(self):
+            """What has no slot of its own; `functools.cached_property` and `vars` find it here."""
+            return type(self).__mapper__.extra(self)
 
     def __repr__(self) -> str:
         mapper = type(self).__mapper__

@@ -45,7 +45,8 @@ class Registry:
         mapper.registry = self
         for name, declaration in mapper.declarations.items():
             if isinstance(declaration.spec, FieldSpec):
-                mapper.attributes[name] = field_attribute(mapper.where, declaration)
+                attribute = mapper.attributes[name] = field_attribute(mapper.where, declaration)
+                attribute.slot = slots.stored.get(name, name)
         with self._lock:
             named = self._models.setdefault(mapper.name, [])
             named[:] = [reference for reference in named if reference() is not None]

@@ -134,7 +134,7 @@ class RelatedList(Sequence[M], Generic[M]):
             if relation.link is None:
                 assert inverse is not None
                 self.changing()
-                if self._items is None or not self._holds(item):
+                if self._items is None or not self._holds(item) or relation.target.is_new(item):
                     self.added[id(item)] = item
                 setattr(item, inverse.name, self._owner)
                 continue
@@ -176,13 +176,24 @@ class RelatedList(Sequence[M], Generic[M]):
             return
         self.changing()
         if relation.inverse is not None:
-            for item in self.peek():
-                relation.inverse.collection(item).note_removed(self._owner)
+            for other in self._shown_in(relation.inverse):
+                other.note_removed(self._owner)
         self.added.clear()
         self.removed.clear()
         self.cleared = True
         self._items = []
         self._identities = None
+
+    def _shown_in(self, inverse: Relation) -> list[RelatedList[Any]]:
+        """Return the lists of the other side that may show the owner."""
+        if self._items is not None or self._owner._ctx_ is None:
+            return [inverse.collection(item) for item in self.peek()]
+        found = []
+        for item in list(self._owner._ctx_.session.identity[inverse.owner.model].values()):
+            other = (item._extra_ or {}).get(inverse.name)
+            if other is not None:
+                found.append(other)
+        return found
 
     def set(self, objects: Iterable[M]) -> None:
         """Make the list hold exactly these objects, adding and removing what differs."""
@@ -200,8 +211,7 @@ class RelatedList(Sequence[M], Generic[M]):
     def changing(self) -> None:
         """Remember the state before the first change since the last flush and tell the session."""
         if self.saved is None:
-            items = None if self._items is None else list(self._items)
-            self.saved = (items, dict(self.added), dict(self.removed), self.cleared)
+            self.saved = self.state()
         context = self._owner._ctx_
         if context is not None:
             context.session.collection_changed(self)
@@ -220,11 +230,32 @@ class RelatedList(Sequence[M], Generic[M]):
             self._items = [member for member in self._items if member is not item]
             self._identities = None
 
-    def flushed(self) -> Saved:
-        """Forget what was pending, now that it is in the database; return what undoes it."""
-        saved = self.saved if self.saved is not None else (self._items, {}, {}, False)
+    def state(self) -> Saved:
+        """Return a copy of the items and the pending links."""
+        items = None if self._items is None else list(self._items)
+        return items, dict(self.added), dict(self.removed), self.cleared
+
+    def flushed(self, inserted: bool) -> Saved:
+        """Forget what was pending, now that it is in the database; return what undoes it.
+
+        The list of an owner that was `inserted` goes back to what was pending: the owner is new then.
+        """
+        saved = self.state() if self.saved is None or inserted else self.saved
         self.added, self.removed, self.cleared, self.saved = {}, {}, False, None
         return saved
+
+    def unload(self) -> None:
+        """Forget the items, so that the next read loads them."""
+        self._items = None
+        self._identities = None
+
+    def keep(self, items: Iterable[Any]) -> None:
+        """Show only these of the items; nothing is pending for those that go."""
+        kept = {id(item) for item in items}
+        if self._items is not None:
+            self._items = [item for item in self._items if id(item) in kept]
+            self._identities = None
+        self.added = {identity: item for identity, item in self.added.items() if identity in kept}
 
     def restore(self, saved: Saved) -> None:
         """Go back to a remembered state."""

@@ -121,6 +121,8 @@ class Relation:
         found = extra.get(self.name)
         if found is None:
             found = extra[self.name] = RelatedList(instance, self)
+            if self.owner.is_new(instance):
+                found.loaded([])  # nothing can be in the database yet
         return found  # type: ignore[no-any-return]
 
     def key_of(self, instance: Any) -> Any:
@@ -148,7 +150,7 @@ class Relation:
         if not self.owns_key:
             self._assign_reverse(instance, value)
             return
-        previous = self.peek(instance)
+        previous = self.known(instance)
         self.set(instance, value)
         self.take_key(instance, value)
         if self.inverse is not None and previous is not value:
@@ -163,7 +165,23 @@ class Relation:
             setattr(previous, inverse.name, None)
         if value is not None:
             setattr(value, inverse.name, instance)
-        self.owner.extra(instance)[self.name] = value
+        self.show(instance, value)
+
+    def known(self, instance: Any) -> Any:
+        """Return the object that a to-one relation means if it is in memory, else `UNSET`."""
+        found = self.peek(instance)
+        context = instance._ctx_
+        if found is UNSET and context is not None:
+            return context.session.resolve_known(instance, self)
+        return found
+
+    def show(self, owner: Any, member: Any) -> None:
+        """Show a member on the reverse side of a one-to-one relation; the session notes what was there."""
+        extra = self.owner.extra(owner)
+        context = owner._ctx_
+        if context is not None:
+            context.session.single_changed(owner, self, extra.get(self.name, UNSET))
+        extra[self.name] = member
 
     def note_member(self, owner: Any, member: Any) -> None:
         """Show `member` in the reverse side of `owner` where that side is loaded."""
@@ -171,10 +189,12 @@ class Relation:
             return
         if self.many:
             found = (owner._extra_ or {}).get(self.name)
+            if found is None and self.owner.is_new(owner):
+                found = self.collection(owner)
             if found is not None:
                 found.note_added(member)
         else:
-            self.owner.extra(owner)[self.name] = member
+            self.show(owner, member)
 
     def forget_member(self, owner: Any, member: Any) -> None:
         """Drop `member` from the loaded reverse side of `owner`."""
@@ -186,7 +206,7 @@ class Relation:
             if found is not None:
                 found.note_removed(member)
         elif extra.get(self.name) is member:
-            extra[self.name] = None
+            self.show(owner, None)
 
     def extend(self, source: Source) -> Source:
         """Return the source reached from `source` (a place of the owner's table) by this relation."""

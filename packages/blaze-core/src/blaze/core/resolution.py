@@ -326,11 +326,18 @@ def _missing_value(mapper: Mapper, attribute: Attribute) -> Any:
 def _missing_relation(relation: Relation) -> Any:
     def answer(instance: Any) -> Any:
         context = instance._ctx_
+        if context is not None:
+            for attribute in relation.local:
+                if attribute.peek(instance) is UNSET:
+                    getattr(instance, attribute.name)
         if relation.key_of(instance) is None:
             relation.set(instance, None)
             return None
         if context is None:
             return None
+        if relation.owner.is_new(instance):
+            found = context.session.resolve_known(instance, relation)
+            return None if found is UNSET else found
         return context.session.load_lazily(instance, relation)
 
     return answer

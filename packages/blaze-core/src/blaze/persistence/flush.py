@@ -168,7 +168,8 @@ class Flush:
                 mapper = type(instance).__mapper__
                 mapper.settle(instance, mapper.get_old(instance))
         for changed_list in work.collections.values():
-            work.undo.append(partial(changed_list.restore, changed_list.flushed()))
+            saved = changed_list.flushed(id(changed_list.owner) in work.new)
+            work.undo.append(partial(changed_list.restore, saved))
         for instance in deleted.values():
             mapper = type(instance).__mapper__
             if not mapper.is_clean(instance):
