@@ -42,7 +42,7 @@ def say(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows; numbers stand on the right, None is a dash, and in a narrow terminal the widest column is cut."""
+    """Print rows; numbers on the right, None as a dash; what is too wide is cut in the widest column."""
     cells = [list(row) for row in rows]
     texts = [[_text(cell) for cell in row] for row in cells]
     widths = [max(map(len, (name, *(row[i] for row in texts)))) for i, name in enumerate(columns)]

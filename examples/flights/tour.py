@@ -68,7 +68,8 @@ def weather(session: Session) -> None:
 def nested_loading(session: Session) -> None:
     """Load planes, all their flights and where those went: one statement each, whatever the numbers.
 
-    The condition reaches over a to-many relation: it asks whether there is such a flight, so no plane comes twice.
+    The condition reaches over a to-many relation: it asks whether there is such a flight, so no plane
+    comes twice.
     """
     planes = (
         session.query(Plane)
