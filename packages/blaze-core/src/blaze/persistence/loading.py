@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
@@ -11,7 +11,7 @@ from blaze.plan import Execute, Plan
 from blaze.query.query import Query
 from blaze.sql.builders import SelectBuilder
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Logical
+from blaze.sql.rows import RowInList
 from blaze.sql.source import Source
 
 if TYPE_CHECKING:
@@ -19,26 +19,33 @@ if TYPE_CHECKING:
     from blaze.core.paths import RelationPath
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
-
-# Composite keys are compared one by one in one condition; more than this are split into several statements.
-COMPOSITE = 100
+    from blaze.persistence.identity_map import IdentityMap
 
 
 def load_includes(
-    session: SessionBase, parents: Sequence[Any], paths: Iterable[RelationPath], lazy: Any
+    session: SessionBase,
+    parents: Sequence[Any],
+    paths: Iterable[RelationPath],
+    lazy: Any,
+    identity: Optional[IdentityMap] = None,
 ) -> Plan[None]:
-    """Load the relations of all paths, each step once for all objects it concerns."""
+    """Load the relations of all paths, each step once for all objects it concerns.
+
+    `identity` is where objects are found and kept, the session's own identity map when it is not given.
+    """
     tree: dict[Any, Any] = {}
     for path in paths:
         node = tree
         for step in path.steps:
             node = node.setdefault(step, {})
-    yield from _load_tree(session, parents, tree, lazy)
+    yield from _load_tree(session, parents, tree, lazy, session.identity if identity is None else identity)
 
 
-def _load_tree(session: SessionBase, parents: Sequence[Any], tree: dict[Any, Any], lazy: Any) -> Plan[None]:
+def _load_tree(
+    session: SessionBase, parents: Sequence[Any], tree: dict[Any, Any], lazy: Any, identity: IdentityMap
+) -> Plan[None]:
     for relation, below in tree.items():
-        yield from load_relation(session, parents, relation, lazy)
+        yield from load_relation(session, parents, relation, lazy, identity)
         if below:
             children = {}
             for parent in parents:
@@ -47,23 +54,31 @@ def _load_tree(session: SessionBase, parents: Sequence[Any], tree: dict[Any, Any
                     continue
                 for child in found.peek() if relation.many else (found,):
                     children[id(child)] = child
-            yield from _load_tree(session, list(children.values()), below, lazy)
+            yield from _load_tree(session, list(children.values()), below, lazy, identity)
 
 
 def load_relation(
-    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any = None
+    session: SessionBase,
+    parents: Sequence[Any],
+    relation: Relation,
+    lazy: Any = None,
+    identity: Optional[IdentityMap] = None,
 ) -> Plan[None]:
     """Load one relation of all these objects that do not know it yet, by one statement."""
+    if identity is None:
+        identity = session.identity
     if relation.owns_key:
-        yield from _load_to_one(session, parents, relation, lazy)
+        yield from _load_to_one(session, parents, relation, lazy, identity)
     elif relation.link is not None:
-        yield from _load_linked(session, parents, relation, lazy)
+        yield from _load_linked(session, parents, relation, lazy, identity)
     else:
-        yield from _load_reverse(session, parents, relation, lazy)
+        yield from _load_reverse(session, parents, relation, lazy, identity)
 
 
-def _load_to_one(session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any) -> Plan[None]:
-    objects = session.identity[relation.target.model]
+def _load_to_one(
+    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any, identity: IdentityMap
+) -> Plan[None]:
+    objects = identity[relation.target.model]
     wanted: dict[Any, list[Any]] = {}
     peek, put, key_of = relation.peek, relation.set, relation.key_of
     for parent in parents:
@@ -82,7 +97,7 @@ def _load_to_one(session: SessionBase, parents: Sequence[Any], relation: Relatio
             wanted[key] = [parent]
     if not wanted:
         return
-    yield from fetch_by(session, relation, relation.remote, list(wanted), lazy)
+    yield from fetch_by(session, relation, relation.remote, list(wanted), lazy, identity)
     for key, waiting in wanted.items():
         found = objects.get(key)
         for parent in waiting:
@@ -101,11 +116,13 @@ def _unloaded(parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
     return found
 
 
-def _load_reverse(session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any) -> Plan[None]:
+def _load_reverse(
+    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any, identity: IdentityMap
+) -> Plan[None]:
     owners = _unloaded(parents, relation)
     if not owners:
         return
-    children = yield from fetch_by(session, relation, relation.remote, list(owners), lazy)
+    children = yield from fetch_by(session, relation, relation.remote, list(owners), lazy, identity)
     inverse = relation.inverse
     assert inverse is not None
     set_parent, parent_of = inverse.set, inverse.peek
@@ -134,20 +151,22 @@ def _load_reverse(session: SessionBase, parents: Sequence[Any], relation: Relati
             put(owner, buckets[key][0] if buckets[key] else None)
 
 
-def _load_linked(session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any) -> Plan[None]:
+def _load_linked(
+    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any, identity: IdentityMap
+) -> Plan[None]:
     owners = _unloaded(parents, relation)
     if not owners:
         return
     load = session.compilation.codecs[relation.target].keyed_loader(relation.owner.pk)
     buckets: dict[Any, list[Any]] = {}
-    for keys in _chunks(list(owners), len(relation.local)):
+    for keys in chunks(session, list(owners), len(relation.local)):
         statement = _linked_statement(session, relation, keys)
-        compiled = session.compilation.linked(relation, statement)
+        compiled = session.compilation.kept(statement)
         sql, params = compiled.render(statement.binds)
         buckets.update(
             (
                 yield from session.send(
-                    Execute(sql, params, lambda rows: load(rows, session.identity, session, lazy))
+                    Execute(sql, params, lambda rows: load(rows, identity, session, lazy))
                 )
             )
         )
@@ -175,38 +194,37 @@ def _linked_statement(session: SessionBase, relation: Relation, keys: list[Any])
 
 def keys_condition(columns: Sequence[Column[Any]], keys: Sequence[Any]) -> Any:
     """Return the condition that the columns hold one of the keys."""
-    if len(columns) == 1:
-        return columns[0].in_(keys)
-    condition: Any = None
-    for key in keys:
-        one: Any = None
-        for column, value in zip(columns, key):
-            equal = column == value
-            one = equal if one is None else Logical("AND", one, equal)
-        condition = one if condition is None else Logical("OR", condition, one)
-    return condition
+    return columns[0].in_(keys) if len(columns) == 1 else RowInList(columns, keys)
 
 
-def _chunks(keys: list[Any], width: int) -> Iterable[list[Any]]:
-    if width == 1 or len(keys) <= COMPOSITE:
-        return [keys]
-    return [keys[start : start + COMPOSITE] for start in range(0, len(keys), COMPOSITE)]
+def chunks(session: SessionBase, keys: list[Any], width: int) -> list[list[Any]]:
+    """Cut keys into lists that one statement can take; where a list is one parameter, that is all of them."""
+    features = session.dialect.features
+    if features.array_param != "expand":
+        return [keys] if keys else []
+    size = max(features.max_bind_params // width, 1)
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
 
 
 def fetch_by(
-    session: SessionBase, relation: Relation, attributes: Sequence[Attribute], keys: list[Any], lazy: Any
+    session: SessionBase,
+    relation: Relation,
+    attributes: Sequence[Attribute],
+    keys: list[Any],
+    lazy: Any,
+    identity: IdentityMap,
 ) -> Plan[list[Any]]:
     """Return the target objects whose attributes hold one of the keys."""
     target = relation.target
     columns = [Column(target.source, attribute.column) for attribute in attributes]
     found: list[Any] = []
-    for chunk in _chunks(keys, len(columns)):
+    for chunk in chunks(session, keys, len(columns)):
         query = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
         compiled = session.compilation.query(query)
         sql, params = compiled.render(query.binds)
         load = compiled.load
         found += yield from session.send(
-            Execute(sql, params, lambda rows, load=load: load(rows, session.identity, session, lazy))
+            Execute(sql, params, lambda rows, load=load: load(rows, identity, session, lazy))
         )
     return found
 
@@ -217,10 +235,10 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
     by_key = {mapper.key(instance): instance for instance in instances}
     codec = session.compilation.codecs[mapper]
     columns = [Column(mapper.source, a.column) for a in mapper.pk]
-    for keys in _chunks(list(by_key), len(columns)):
+    for keys in chunks(session, list(by_key), len(columns)):
         builder = SelectBuilder(mapper.source).columns(*columns, Column(mapper.source, attribute.column))
         statement = builder.where(keys_condition(columns, keys)).build()
-        sql, params = session.compilation.statement(statement).render(statement.binds)
+        sql, params = session.compilation.kept(statement).render(statement.binds)
         rows = yield from session.send(Execute(sql, params, list))
         for row in rows:
             parts = tuple(codec.decode(a, value) for a, value in zip(mapper.pk, row))

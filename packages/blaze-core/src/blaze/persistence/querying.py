@@ -43,10 +43,11 @@ def all_(session: SessionBase, query: Query[Any]) -> Plan[list[Any]]:
 
 def first(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The first result or None."""
-    if not query.has("limit") and not query.has("compound"):
-        mapper = query.root.mapper
-        if mapper is not None and not query.has("order_by") and not query.has("distinct"):
-            query = query.order_by(*[mapper.column(attribute.name) for attribute in mapper.pk])
+    if not query.has("limit"):
+        root = query.root
+        ordered = query.has("order_by") or query.has("distinct") or query.has("compound")
+        if root.mapper is not None and not ordered:
+            query = query.order_by(*root.key_columns)
         query = query.limit(1)
     found = yield from fetch(session, query)
     return found[0] if found else None
@@ -54,9 +55,7 @@ def first(session: SessionBase, query: Query[Any]) -> Plan[Any]:
 
 def one_or_none(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The only result or None."""
-    found = yield from fetch(
-        session, query if query.has("limit") or query.has("compound") else query.limit(2)
-    )
+    found = yield from fetch(session, query if query.has("limit") else query.limit(2))
     if len(found) > 1:
         raise MultipleResultsError(f"{query!r} has more than one result; narrow it, or use first()")
     return found[0] if found else None
@@ -72,7 +71,7 @@ def one(session: SessionBase, query: Query[Any]) -> Plan[Any]:
 
 def scalar(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The first column of the first row, or None."""
-    found = yield from fetch(session, query)
+    found = yield from fetch(session, query if query.has("limit") else query.limit(1))
     if not found:
         return None
     return found[0][0] if query.root.mapper is None else found[0]
@@ -92,11 +91,10 @@ def count(session: SessionBase, query: Query[Any]) -> Plan[int]:
 
 def exists(session: SessionBase, query: Query[Any]) -> Plan[bool]:
     """Whether there is a row."""
-    if not query.has("limit") and not query.has("compound"):
-        query = query.limit(1)
     if query.has("compound"):
         return bool((yield from fetch(session, query, "count")))
-    return (yield from fetch(session, query, "exists")) is not None
+    found: bool = yield from fetch(session, query if query.has("limit") else query.limit(1), "exists")
+    return found
 
 
 def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> Plan[int]:
@@ -113,7 +111,7 @@ def write(session: SessionBase, statement: Any, model: Any) -> Plan[int]:
     """Run a writing statement over a model's table and return the number of rows."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
-    sql, params = session.compilation.statement(statement).render(statement.binds)
+    sql, params = session.compilation.kept(statement).render(statement.binds)
     outcome = yield from session.send(Execute(sql, params, None, True))
     session.identity.evict(model)
     rowcount: int = outcome.rowcount

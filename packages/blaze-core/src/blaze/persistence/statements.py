@@ -21,6 +21,8 @@ from blaze.sql.raw import Raw
 if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
+# The most rows of one INSERT.
+ROWS = 500
 _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
 _READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
 _TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
@@ -110,7 +112,7 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
         return QueryResult([], count)
     found: list[Any] = []
     total = 0
-    size = max(min(500, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
+    size = max(min(ROWS, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
     for start in range(0, len(rows), size):
         chunk = rows[start : start + size]
         flat = [value for row in chunk for value in row]
@@ -133,7 +135,12 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
 def _insert_text(session: SessionBase, builder: Any, plain: int) -> tuple[str, list[Any]]:
     """Return the text of an INSERT and the parameters that follow those of its rows."""
     built = builder.build()
-    text, params = session.compilation.kept(built).render(built.binds)
+    compilation = session.compilation
+    # Texts for any number of rows would crowd out the others.
+    compiled = compilation.kept(built) if built.rows in (1, ROWS) else compilation.statement(built)
+    if len(built.binds) == plain:
+        return compiled.sql, []
+    text, params = compiled.render(built.binds)
     return text, list(params[plain:])
 
 

@@ -51,14 +51,16 @@ class Stream:
         self.includes = compiled.includes
         self.lazy = compiled.lazy or session.lazy_of(query.root.mapper)
         self._load = compiled.load
+        self._identity = session.identity
 
     def load(self, rows: Sequence[Any]) -> list[Any]:
         """Turn a batch of rows into results."""
-        return self._load(rows, _BatchIdentity(self.session.identity), self.session, self.lazy)  # type: ignore[no-any-return]
+        self._identity = _BatchIdentity(self.session.identity)
+        return self._load(rows, self._identity, self.session, self.lazy)  # type: ignore[no-any-return]
 
     def include(self, items: list[Any]) -> Plan[None]:
         """Load the included relations of a batch."""
-        return load_includes(self.session, items, self.includes, self.lazy)
+        return load_includes(self.session, items, self.includes, self.lazy, self._identity)
 
 
 def prepare_stream(session: SessionBase, statement: Any) -> Plan[Stream]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, Union, overlo
 from typing_extensions import Self
 
 from blaze.core.loaders import Shape, default_attributes
-from blaze.core.paths import RelationPath
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import QueryError
+from blaze.query.build import assigned, related_key
 from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, M
 from blaze.query.query import Condition, R
 from blaze.query.root import label_of
@@ -145,26 +145,6 @@ class _Writing(Returning[Any]):
                 raise QueryError(f"returning() takes columns or {self.mapper.name}, not {entity!r}")
         return columns, parts, labels
 
-    def assigned(self, values: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Return values by table column; names may be fields, relations (given an object) or columns."""
-        found: dict[Any, Any] = {}
-        for name, value in values.items():
-            if isinstance(name, Column):
-                found[name.column] = value
-                continue
-            if isinstance(name, RelationPath):
-                name = name.names[-1]
-            attribute, relation = self.mapper.resolve(name)
-            if attribute is not None:
-                found[attribute.column] = value
-                continue
-            if not relation.owns_key:
-                raise QueryError(f"{self.mapper.name}.{name} has no column in this table")
-            key = None if value is None else relation.target.key(value)
-            parts = (key,) if len(relation.local) == 1 else key or (None,) * len(relation.local)
-            found.update((local.column, part) for local, part in zip(relation.local, parts))
-        return found
-
 
 class Insert(_Writing):
     """INSERT of one row or many: `Insert(Book).values(title="x")`, `.values([{...}, {...}])`.
@@ -215,6 +195,8 @@ class Insert(_Writing):
                 names.update(dict.fromkeys(row))
         known = set()
         for name in names:
+            if not isinstance(name, str):
+                raise QueryError(f"values() takes names of fields, not {name!r}")
             attribute, relation = mapper.resolve(name)
             if attribute is None:
                 if not relation.owns_key:
@@ -244,9 +226,8 @@ class Insert(_Writing):
             for relation in relations:
                 if relation.name in row:
                     row = {**row}
-                    related = row.pop(relation.name)
-                    for local, remote in zip(relation.local, relation.remote):
-                        row[local.name] = None if related is None else remote.peek(related)
+                    key = related_key(relation, row.pop(relation.name))
+                    row.update((local.name, part) for local, part in zip(relation.local, key))
             found.append([row[n] if n in row else make() for n, make in zip(names, makers)])
         return found
 
@@ -260,8 +241,8 @@ class Insert(_Writing):
                 if isinstance(name, Column):
                     columns.append(name.column)
                 else:
-                    columns += [c for c in self.assigned({name: None})]
-            update = None if self.conflict_update is None else self.assigned(self.conflict_update)
+                    columns += [c for c in assigned(self.mapper, {name: None})]
+            update = None if self.conflict_update is None else assigned(self.mapper, self.conflict_update)
             builder.on_conflict(columns, update)
         return builder
 
@@ -319,7 +300,7 @@ class Update(_Filtered):
     def set(self, values: Optional[Mapping[Any, Any]] = None, /, **named: Any) -> Self:
         """Assign values or expressions, by keywords or by a dictionary of columns."""
         made = self._copy()
-        made.changes = {**self.changes, **self.assigned({**(values or {}), **named})}
+        made.changes = {**self.changes, **assigned(self.mapper, {**(values or {}), **named})}
         return made
 
     def build(self, columns: Sequence[Any]) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.paths import RelationPath
 from blaze.errors import QueryError, UnknownFieldError
+from blaze.query.aliases import Alias
 from blaze.query.q import Q
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, IsNull, Literal, Logical, Not
+from blaze.sql.expressions import Expression, IsNull, Label, Literal, Logical, Not
+from blaze.sql.selectable import Selectable
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
@@ -54,16 +56,51 @@ LOOKUPS: dict[str, Callable[[Any, Any], Any]] = {
 _PATH_LOOKUPS = ("exact", "ne", "in", "isnull")
 
 
+class Names:
+    """Where names begin: at a model or its alias, and at what a query has labelled."""
+
+    __slots__ = ("entity", "labelled")
+
+    def __init__(self, entity: Any, labelled: Optional[Callable[[str], Any]] = None) -> None:
+        self.entity = entity
+        self.labelled = labelled
+
+    def first(self, name: str) -> Any:
+        """Return what the first name of a chain means; raise `UnknownFieldError` with the nearest names."""
+        entity = self.entity
+        mapper = None
+        if entity is not None:
+            mapper = entity._mapper_ if isinstance(entity, Alias) else entity.__mapper__
+            mapper.registry.configure(mapper)
+            if name in mapper.attributes or name in mapper.relations:
+                return getattr(entity, name)
+        found = None if self.labelled is None else self.labelled(name)
+        if found is None:
+            raise UnknownFieldError(
+                f"the query has no column {name!r}; use one of its columns as an expression, or label() it"
+                if mapper is None
+                else mapper.unknown(name)
+            )
+        return found
+
+    def path(self, names: Iterable[str]) -> Any:
+        """Return the column, label or relation path that a chain of names means."""
+        return _walk(self.first, names)
+
+
 def resolve_path(mapper: Mapper, names: Iterable[str]) -> Any:
     """Return the column expression or relation path that a chain of names means.
 
     Raises `UnknownFieldError` with the nearest names.
     """
+    return _walk(Names(mapper.model).first, names)
+
+
+def _walk(first: Callable[[str], Any], names: Iterable[str]) -> Any:
     found: Any = None
     for name in names:
         if found is None:
-            mapper.resolve(name)
-            found = getattr(mapper.model, name)
+            found = first(name)
         elif isinstance(found, RelationPath):
             found = getattr(found, name)
         else:
@@ -71,20 +108,20 @@ def resolve_path(mapper: Mapper, names: Iterable[str]) -> Any:
     return found
 
 
-def lookup(mapper: Mapper, keyword: str, value: Any, negated: bool) -> Expression[bool]:
+def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[bool]:
     """Return the condition of one keyword.
 
     Inside a negation a comparison with a nullable column is false for NULL, so that its negation is true.
     """
     names = keyword.split("__")
-    mapper.registry.configure(mapper)
     left: Any = None
     position = 0
     while position < len(names):
         name = names[position]
         if left is None:
-            mapper.resolve(name)
-            left = getattr(mapper.model, name)
+            left = start.first(name)
+            if isinstance(left, Label):
+                left = left.expression
         elif isinstance(left, RelationPath):
             if name not in left.target.attributes and name not in left.target.relations:
                 break
@@ -100,11 +137,21 @@ def lookup(mapper: Mapper, keyword: str, value: Any, negated: bool) -> Expressio
         raise QueryError(f"{keyword!r}: there is no lookup {'__'.join(rest)!r}{suggest(rest[-1], LOOKUPS)}")
     operation = rest[0] if rest else "exact"
     if isinstance(left, RelationPath):
-        return _path_lookup(left, operation, value)
-    condition: Expression[bool] = LOOKUPS[operation](left, value)
-    if negated and isinstance(left, Column) and left.nullable and operation != "isnull" and value is not None:
+        path, left = left, _own_key(left)
+        condition = _path_lookup(path, operation, value)
+    else:
+        if operation == "in" and isinstance(value, Iterable) and not isinstance(value, (Selectable, str, bytes)):
+            value = list(value)
+        condition = LOOKUPS[operation](left, value)
+    known = operation == "isnull" or value is None or (isinstance(value, list) and None in value)
+    if negated and not known and isinstance(left, Column) and left.nullable:
         condition = Logical("AND", IsNull(left, True), condition)
     return condition
+
+
+def _own_key(path: RelationPath) -> Any:
+    """Return the key column that a relation has in its owner's table, None when it has none."""
+    return getattr(path, path.target.pk[0].name) if path.relation.owns_key else None
 
 
 def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[bool]:
@@ -113,8 +160,12 @@ def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[b
             f"{path!r}: the lookup {operation!r} needs a field; a relation takes {_PATH_LOOKUPS}"
         )
     if operation == "in":
+        if isinstance(value, Selectable):
+            return path.in_(value)
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise QueryError(f"{path!r}: in takes a list or a query, not {value!r}")
         items = list(value)
-        if items and not isinstance(items[0], path.target.model):
+        if any(item is not None and not isinstance(item, path.target.model) for item in items):
             return key_column(path).in_(items)
         return path.in_(items)
     if operation == "isnull":
@@ -134,15 +185,15 @@ def key_column(path: RelationPath) -> Column[Any]:
     return column
 
 
-def q_expression(mapper: Mapper, q: Q, negated: bool = False) -> Expression[bool]:
+def q_expression(start: Names, q: Q, negated: bool = False) -> Expression[bool]:
     """Return the expression of a `Q`; an empty one is true."""
     inside = negated != q.negated
     combined: Any = None
     for child in q.children:
         if isinstance(child, Q):
-            part = q_expression(mapper, child, inside)
+            part = q_expression(start, child, inside)
         else:
-            part = lookup(mapper, child[0], child[1], inside)
+            part = lookup(start, child[0], child[1], inside)
         combined = part if combined is None else Logical(q.connector, combined, part)
     if combined is None:
         combined = Literal(True)

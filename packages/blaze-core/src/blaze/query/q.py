@@ -46,6 +46,9 @@ class Q:
         made.children = (self,)
         return made
 
+    def __bool__(self) -> bool:
+        raise QueryError("a Q has no truth value: combine Q objects with & | ~ instead of and/or/not")
+
     def __repr__(self) -> str:
         shown = [f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children]
         return f"{'~' if self.negated else ''}Q({f' {self.connector} '.join(shown)})"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from blaze.core.paths import RelationPath
 from blaze.core.registry import registry
 from blaze.errors import QueryError
+from blaze.query.aliases import Alias
 from blaze.sql.columns import Column
+from blaze.sql.derived import CTE, Derived, QueryTable
 from blaze.sql.expressions import Expression, Label
 from blaze.sql.walk import first_source
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
+    from blaze.sql.selectable import Selectable
     from blaze.sql.source import Source
 
 
@@ -20,30 +23,75 @@ class Root:
     """The start of a query.
 
     `mapper` is set when whole objects of one model are selected; otherwise `items` holds the columns and
-    mappers of a row. Roots of one model are made once, so its queries share their first key.
+    entities of a row. Roots of one model are made once, so its queries share their first key. `item_binds` are
+    the values of the items; `binds` has the values of a subquery in FROM before them.
     """
 
-    __slots__ = ("binds", "items", "key", "mapper", "source")
+    __slots__ = ("_entity", "binds", "item_binds", "items", "key", "mapper", "source")
 
-    def __init__(self, mapper: Optional[Mapper], items: tuple[Any, ...], source: Source) -> None:
+    def __init__(
+        self, mapper: Optional[Mapper], items: tuple[Any, ...], source: Source, entity: Any = None
+    ) -> None:
         self.mapper = mapper
         self.items = items
         self.source = source
+        self._entity = entity
         if mapper is not None:
-            self.key: Any = ("model", mapper.table.serial)
+            self.key: Any = ("model", source.key)
             self.binds: tuple[Any, ...] = ()
-        else:
-            keys = [
-                ("entity", i.table.serial) if not isinstance(i, Expression) else (i.key, label_of(i))
-                for i in items
-            ]
-            self.key = ("row", *keys)
-            self.binds = tuple(b for i in items if isinstance(i, Expression) for b in i.binds)
+            self.item_binds = self.binds
+            return
+        keys = [
+            (i.key, label_of(i)) if isinstance(i, Expression) else ("entity", i.source.key) for i in items
+        ]
+        self.key = ("row", source.key, *keys)
+        self.item_binds = tuple(b for i in items if isinstance(i, Expression) for b in i.binds)
+        self.binds = self.item_binds
+        query = derived_query(source)
+        if query is not None:
+            self.key += (query.key,)
+            self.binds = query.binds + self.binds
+
+    @property
+    def entity(self) -> Any:
+        """The model, or its alias, whose attributes names of fields mean; None for a table without model."""
+        if self._entity is None:
+            if self.mapper is not None:
+                self._entity = self.mapper.model
+            else:
+                table = self.source.table
+                for model in registry:
+                    mapper = model.__mapper__
+                    if getattr(mapper, "table", None) is table:
+                        alias = self.source.alias_name
+                        self._entity = model if alias is None else Alias(mapper, alias)
+        return self._entity
+
+    @property
+    def key_columns(self) -> list[Column[Any]]:
+        """The primary key as columns of the root."""
+        return [Column(self.source, column) for column in self.source.table.primary_key]
 
     @property
     def labels(self) -> tuple[Optional[str], ...]:
         """The names of the columns of a row; None for an expression without label."""
         return tuple(label_of(item) for item in self.items)
+
+
+class Entity(NamedTuple):
+    """A model as one part of a row, at its place in FROM."""
+
+    mapper: Mapper
+    source: Source
+    name: str
+
+
+def derived_query(source: Source) -> Optional[Selectable]:
+    """Return the query that stands at a place of FROM, None for a table or a common table expression."""
+    table = source.table
+    if isinstance(table, QueryTable) and not str(table.serial).startswith("cte:"):
+        return table.query
+    return None
 
 
 def label_of(item: Any) -> Optional[str]:
@@ -71,6 +119,9 @@ def root_of(entities: tuple[Any, ...]) -> Root:
                 registry.configure(mapper)
                 found = mapper.root = Root(mapper, (), mapper.source)
             return found  # type: ignore[no-any-return]
+        if isinstance(entities[0], Alias):
+            alias = entities[0]
+            return Root(alias._mapper_, (), alias._source_, alias)
     if not entities:
         raise QueryError("a query needs something to select: a model, or columns")
     items: list[Any] = []
@@ -81,7 +132,11 @@ def root_of(entities: tuple[Any, ...]) -> Root:
             raise QueryError(f"{entity!r} is a relation; select its columns, or include() it")
         elif isinstance(entity, type) and getattr(entity, "__mapper__", None) is not None:
             registry.configure(entity.__mapper__)
-            items.append(entity.__mapper__)
+            items.append(Entity(entity.__mapper__, entity.__mapper__.source, entity.__mapper__.name))
+        elif isinstance(entity, Alias):
+            items.append(Entity(entity._mapper_, entity._source_, entity._name_))
+        elif isinstance(entity, (CTE, Derived)):
+            raise QueryError(f"select columns of {entity.name!r}, as in {entity.name}.c.id, not the whole")
         else:
             raise QueryError(f"cannot select {entity!r}: give a model or a column such as Book.title")
     source = None

@@ -87,7 +87,10 @@ class _Builder:
             return self._place_query("FROM", table.query)
         return None
 
-    def _count(self, clause: str, value: Count) -> Placed:
+    def _count(self, clause: str, value: Optional[Count]) -> Optional[Placed]:
+        if value is None:
+            self._key.append((clause, None))
+            return None
         if not isinstance(value, Expression):
             if value.__class__ is not int or value < 0:
                 raise QueryError(f"{clause} takes a whole number from 0 on, not {value!r}")
@@ -193,13 +196,13 @@ class SelectBuilder(_Builder):
         self._statement.order_by += tuple([self._place("ORDER", each) for each in expressions])
         return self
 
-    def limit(self, count: Count) -> SelectBuilder:
-        """Set LIMIT: a whole number, or an expression whose bind it is."""
+    def limit(self, count: Optional[Count]) -> SelectBuilder:
+        """Set LIMIT: a whole number, or an expression whose bind it is; None takes it back."""
         self._statement.limit = self._count("LIMIT", count)
         return self
 
-    def offset(self, count: Count) -> SelectBuilder:
-        """Set OFFSET: a whole number, or an expression whose bind it is."""
+    def offset(self, count: Optional[Count]) -> SelectBuilder:
+        """Set OFFSET: a whole number, or an expression whose bind it is; None takes it back."""
         self._statement.offset = self._count("OFFSET", count)
         return self
 
@@ -261,12 +264,12 @@ class CompoundBuilder(_Builder):
         self._statement.order_by += tuple([self._place("ORDER", each) for each in expressions])
         return self
 
-    def limit(self, count: Count) -> CompoundBuilder:
+    def limit(self, count: Optional[Count]) -> CompoundBuilder:
         """Set LIMIT of the whole."""
         self._statement.limit = self._count("LIMIT", count)
         return self
 
-    def offset(self, count: Count) -> CompoundBuilder:
+    def offset(self, count: Optional[Count]) -> CompoundBuilder:
         """Set OFFSET of the whole."""
         self._statement.offset = self._count("OFFSET", count)
         return self

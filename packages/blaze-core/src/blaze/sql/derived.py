@@ -43,7 +43,12 @@ def _columns(name: str, query: Selectable, names: Optional[Iterable[str]]) -> li
     if missing:
         raise QueryError(f"column {missing[0]} of the query {name!r} has no name: give it one by label()")
     return [
-        TableColumn(str(each), output.type if output.type is not None else NULL, nullable=True)
+        TableColumn(
+            str(each),
+            output.type if output.type is not None else NULL,
+            nullable=True,
+            attribute=output.column.attribute if isinstance(output, Column) and names is None else None,
+        )
         for each, output in zip(given, outputs)
     ]
 
@@ -69,7 +74,12 @@ class Columns:
         return self[name]
 
     def __getitem__(self, name: str) -> Column[Any]:
-        return Column(self._source, self._source.table.column(name))
+        table = self._source.table
+        if name not in table.by_name:
+            for column in table.columns:
+                if column.attribute == name:
+                    return Column(self._source, column)
+        return Column(self._source, table.column(name))
 
 
 class Derived:

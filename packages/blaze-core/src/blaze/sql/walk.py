@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.sql.columns import Column
+from blaze.sql.functions import Function
+from blaze.sql.windows import Windowed
 
 if TYPE_CHECKING:
     from blaze.sql.expressions import Expression
     from blaze.sql.source import Source
+
+
+def has_aggregate(expression: Expression[Any]) -> bool:
+    """Whether the expression holds an aggregate that makes one row of many; windows and subqueries do not."""
+    if isinstance(expression, Windowed):
+        return False
+    if isinstance(expression, Function) and expression.aggregate:
+        return True
+    return any(has_aggregate(child) for child in expression.children())
 
 
 def first_source(expression: Expression[Any]) -> Optional[Source]:
