@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from blaze.core.specs import UNSET
+from blaze.persistence.unit_of_work import put_back_singles, restore_loaded
 from blaze.persistence.updates import stale
 from blaze.plan import ExecuteMany, Plan
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
 
 
@@ -21,10 +25,38 @@ class Deleter:
         self.work = session.work
         self.codecs = session.compilation.codecs
 
-    def delete_all(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
+    def delete_all(self, order: list[Mapper], instances: dict[int, Any]) -> Plan[None]:
+        """Delete the rows of objects, those that refer to others first; `order` is that of inserts.
+
+        Nullable keys that go round in a circle are emptied before.
+        """
+        groups: dict[Mapper, list[Any]] = {}
+        for instance in instances.values():
+            groups.setdefault(type(instance).__mapper__, []).append(instance)
+        present = [mapper for mapper in reversed(order) if mapper in groups]
+        before: dict[Mapper, set[Any]] = {}  # the keys of rows that go earlier
+        emptied: dict[Relation, list[Any]] = {}
+        for mapper in present:
+            own = [r for r in mapper.key_relations if r.target is mapper]
+            if own:
+                groups[mapper] = leaves_first(mapper, own, groups[mapper])
+            relations = [r for r in mapper.key_relations if r.nullable and (r in own or r.target in before)]
+            earlier = before[mapper] = set()
+            for instance in groups[mapper] if relations or len(present) > 1 else ():
+                for relation in relations:
+                    if local_before(mapper, instance, relation) in before[relation.target]:
+                        emptied.setdefault(relation, []).append(instance)
+                earlier.add(key_before(mapper, instance))
+        for relation, holders in emptied.items():
+            codec = self.codecs[relation.owner]
+            empty = (None,) * len(relation.local)
+            params = [(*empty, *codec.key_params(key_before(relation.owner, o))) for o in holders]
+            yield from self.session.send(ExecuteMany(codec.update_sql(relation.local, False), params))
+        for mapper in present:
+            yield from self.delete_rows(mapper, groups[mapper])
+
+    def delete_rows(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
         """Delete the rows of objects of one model, and the rows of join tables that name them."""
-        if not instances:
-            return
         codec = self.codecs[mapper]
         for relation in mapper.relations.values():
             if relation.link is not None and relation.link.model is None:
@@ -38,6 +70,82 @@ class Deleter:
         count = yield from self.session.send(ExecuteMany(codec.delete_sql, params))
         if count >= 0 and count != len(instances):
             raise stale("DELETE", mapper, instances, count)
+
+    def replaced(
+        self, new: dict[Mapper, list[Any]], changed: list[Any], deleted: dict[int, Any]
+    ) -> dict[int, Any]:
+        """Return the deleted objects whose unique values new objects take over: they go before the inserts.
+
+        One that a changed object still refers to in the database stays: its rule on delete would hit that.
+        """
+        found: dict[int, Any] = {}
+        for mapper, instances in new.items():
+            gone = [o for o in deleted.values() if type(o).__mapper__ is mapper]
+            for names in mapper.unique_sets() if gone else ():
+                attributes = [mapper.attributes[name] for name in names]
+                taken = {tuple(coming(o, a) for a in attributes) for o in instances}
+                for o in gone:
+                    values = tuple(value_before(mapper, o, a) for a in attributes)
+                    if values in taken and None not in values:
+                        found[id(o)] = o
+        for instance in changed:
+            mapper = type(instance).__mapper__
+            for relation in mapper.key_relations:
+                key = local_before(mapper, instance, relation)
+                for identity, o in list(found.items()):
+                    if type(o).__mapper__ is relation.target and key_before(relation.target, o) == key:
+                        del found[identity]
+        waiting = list(found.values())
+        while waiting:  # what refers to them goes with them
+            target = waiting.pop()
+            kind = type(target).__mapper__
+            key = key_before(kind, target)
+            for identity, o in deleted.items():
+                mapper = type(o).__mapper__
+                if identity not in found and any(
+                    r.target is kind and local_before(mapper, o, r) == key for r in mapper.key_relations
+                ):
+                    found[identity] = o
+                    waiting.append(o)
+        return found
+
+    def forget(self, mapper: Mapper, instance: Any, key: Any) -> None:
+        """Take a deleted, clean object out of the session's memory: identity map and loaded lists."""
+        work = self.work
+        objects = work.identity[mapper.model]
+        if objects.get(key) is instance:
+            del objects[key]
+        for index in mapper.mutable_indexes:
+            getattr(instance, mapper.columns[index].name)  # the session decodes what nobody else can
+        work.undo.append(work.undo_delete(mapper, instance, key, instance._ctx_))
+        for relation in mapper.relations.values():
+            if relation.inverse is not None:
+                self.leave(relation, relation.inverse, instance)
+        mapper.make_new(instance)
+        work.changed.pop(id(instance), None)
+        work.mutables.pop(id(instance), None)
+
+    def leave(self, relation: Relation, inverse: Relation, instance: Any) -> None:
+        """Take a deleted object out of what the other side of a relation shows."""
+        work = self.work
+        if relation.owns_key:
+            others = [relation.known(instance)]
+        elif relation.link is not None:
+            others = list(work.identity[relation.target.model].values())
+        else:
+            return
+        for other in others:
+            extra = None if other is None or other is UNSET else other._extra_
+            shown = extra.get(inverse.name) if extra else None
+            if shown is None:
+                continue
+            if not inverse.many:
+                if shown is instance:
+                    work.undo.append(partial(put_back_singles, [(other, inverse, instance)]))
+                    extra[inverse.name] = None
+            elif shown.is_loaded and instance in shown:
+                work.undo.append(partial(shown.restore, shown.state()))
+                shown.keep([item for item in shown if item is not instance])
 
     def follow(self, deleted: list[Any]) -> None:
         """Cascade to the loaded objects whose rows the database deleted or unlinked."""
@@ -54,7 +162,7 @@ class Deleter:
                 if (
                     inverse is None
                     or not inverse.owns_key
-                    or inverse.on_delete not in ("CASCADE", "SET NULL")
+                    or inverse.on_delete not in ("CASCADE", "SET NULL", "SET DEFAULT")
                 ):
                     continue
                 child = inverse.owner
@@ -62,7 +170,7 @@ class Deleter:
                 if not objects:
                     continue
                 hit = [o for o in list(objects.values()) if inverse.key_of(o) in keys]
-                if inverse.on_delete == "SET NULL":
+                if inverse.on_delete != "CASCADE":
                     for instance in hit:
                         work.undo.append(work.undo_update(child, instance, child.snapshot(instance), {}))
                         inverse.take_key(instance, None)
@@ -71,11 +179,48 @@ class Deleter:
                 if hit:
                     queue.append((child, {child.key(o) for o in hit}))
                 for instance in hit:
-                    key = child.key(instance)
-                    work.undo.append(work.undo_delete(child, instance, key, instance._ctx_))
-                    objects.pop(key, None)
-                    work.changed.pop(id(instance), None)
-                    child.make_new(instance)
+                    if not child.is_clean(instance):
+                        restore_loaded(instance)
+                    self.forget(child, instance, child.key(instance))
+
+
+def leaves_first(mapper: Mapper, own: list[Relation], instances: list[Any]) -> list[Any]:
+    """Return objects of a model that refers to itself so that each comes before those it refers to."""
+    keys = {key_before(mapper, o): o for o in instances}
+    parents = {
+        id(o): [p for p in (keys.get(local_before(mapper, o, r)) for r in own) if p is not None and p is not o]
+        for o in instances
+    }
+    children = dict.fromkeys(parents, 0)
+    for found in parents.values():
+        for parent in found:
+            children[id(parent)] += 1
+    ready = [o for o in instances if not children[id(o)]]
+    order: list[Any] = []
+    while ready:
+        instance = ready.pop()
+        order.append(instance)
+        for parent in parents[id(instance)]:
+            children[id(parent)] -= 1
+            if not children[id(parent)]:
+                ready.append(parent)
+    done = {id(o) for o in order}
+    return order + [o for o in instances if id(o) not in done]
+
+
+def coming(instance: Any, attribute: Attribute) -> Any:
+    """Return the value that a new object is going to be inserted with, as far as it is known."""
+    relation = attribute.key_of
+    related = None if relation is None else relation.peek(instance)
+    if relation is None or related is None or related is UNSET:
+        return attribute.peek(instance)
+    return relation.remote[relation.local.index(attribute)].peek(related)
+
+
+def local_before(mapper: Mapper, instance: Any, relation: Relation) -> Any:
+    """Return the key of a foreign key as the database has it."""
+    values = tuple(value_before(mapper, instance, attribute) for attribute in relation.local)
+    return values if len(values) > 1 else values[0]
 
 
 def value_before(mapper: Mapper, instance: Any, attribute: Attribute) -> Any:

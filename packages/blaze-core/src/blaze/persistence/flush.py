@@ -11,13 +11,15 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.deletes import Deleter, key_before
 from blaze.persistence.flush_order import sort_mappers
-from blaze.persistence.inserts import InsertedGroup, Inserter
-from blaze.persistence.unit_of_work import restore_loaded, write_values
+from blaze.persistence.inserts import InsertedGroup, Inserter, take_off
+from blaze.persistence.pending import Pending
+from blaze.persistence.unit_of_work import UnitOfWork, put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import UpdatedGroup, Updater
-from blaze.plan import Execute, ExecuteMany, Plan, fire
+from blaze.plan import ExecuteMany, Plan, fire
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
     from blaze.hooks.table import ModelHooks
     from blaze.persistence.base import SessionBase
 
@@ -33,32 +35,54 @@ class Flush:
         self.updater = Updater(session, self.inserter)
         self.deleter = Deleter(session)
         self.model_hooks: dict[Any, ModelHooks] = {}
+        self.new: dict[Mapper, list[Any]] = {}
+        self.changed: list[Any] = []
+        self.lists: list[RelatedList[Any]] = []
 
     def run(self) -> Plan[None]:
         """Write everything that is pending."""
         work = self.work
         deleted = dict(work.deleted)
         try:
-            new = yield from self.prepare(deleted)
-            changed = [o for identity, o in work.changed.items() if identity not in deleted]
-            gone: dict[Mapper, list[Any]] = {}
-            for instance in deleted.values():
-                gone.setdefault(type(instance).__mapper__, []).append(instance)
-            order = sort_mappers([*new, *gone])
+            self.new = new = yield from self.prepare(deleted)
+            self.changed = [o for identity, o in work.changed.items() if identity not in deleted]
+            self.lists = list(work.collections.values())
+            order = sort_mappers([*new, *(type(o).__mapper__ for o in deleted.values())])
+            replaced = self.deleter.replaced(new, self.changed, deleted) if deleted and new else {}
+            if replaced:
+                yield from self.deleter.delete_all(order, replaced)
+            self.inserter.waiting.update(new)
             for mapper in order:
                 if mapper in new:
                     yield from self.inserter.insert_all(mapper, new[mapper])
-            yield from self.updater.update_all(changed)
+            yield from self.updater.update_all(self.changed)
             yield from self.write_links(deleted)
-            for mapper in reversed(order):
-                yield from self.deleter.delete_all(mapper, gone.get(mapper, []))
+            if len(replaced) < len(deleted):
+                rest = {identity: o for identity, o in deleted.items() if identity not in replaced}
+                yield from self.deleter.delete_all(order, rest)
         except BaseException:
-            self.inserter.take_back()
-            self.updater.take_back()
+            self.take_back()
             raise
         saved = self.saved()
+        gone = [o for o in deleted.values() if self.hooks_of(o).after_delete]
+        pending = Pending(self.session) if saved or gone else None
         self.finish(deleted)
-        yield from self.report(saved, list(deleted.values()))
+        if pending is not None:
+            try:
+                yield from self.report(saved, gone)
+            except BaseException:
+                pending.revive()
+                raise
+
+    def take_back(self) -> None:
+        """After a failure: take off the objects what the flush has put on them."""
+        self.inserter.take_back()
+        self.updater.take_back()
+        for instance in (*self.work.new.values(), *self.changed):
+            for relation in type(instance).__mapper__.key_relations:
+                related = relation.peek(instance)
+                if related is not None and related is not UNSET and relation.target.is_new(related):
+                    relation.take_key(instance, related)
 
     # --- what takes part --------------------------------------------------------------------------
 
@@ -88,10 +112,16 @@ class Flush:
                 if own.before_save:
                     yield from fire(own.before_save, **arguments)
             self.cascade()
-        for instance in list(deleted.values()):
+        queue = deque(deleted.values())
+        while queue:
+            instance = queue.popleft()
             own = self.hooks_of(instance)
             if own.before_delete:
                 yield from fire(own.before_delete, session=session, instance=instance)
+                for identity, more in work.deleted.items():
+                    if identity not in deleted:
+                        deleted[identity] = more
+                        queue.append(more)
         new: dict[Mapper, list[Any]] = {}
         for identity, instance in work.new.items():
             if identity not in deleted:
@@ -111,7 +141,7 @@ class Flush:
         work = self.work
         queue = deque(o for o in (*work.new.values(), *work.changed.values()) if type(o).__mapper__.relations)
         for changed_list in work.collections.values():
-            queue += changed_list.peek()
+            queue += self.belonging(changed_list)
         seen = set()
         while queue:
             instance = queue.popleft()
@@ -124,9 +154,14 @@ class Flush:
                 loaded = relation.peek(instance)
                 if loaded is None or loaded is UNSET:
                     continue
-                for related in loaded.peek() if relation.many else (loaded,):
+                for related in self.belonging(loaded) if relation.many else (loaded,):
                     if id(related) not in seen and type(related).__mapper__.is_new(related):
                         queue.append(related)
+
+    @staticmethod
+    def belonging(related: RelatedList[Any]) -> Any:
+        """Return the objects that a list brings in: all of a new owner, of another those that were added to it."""
+        return related.peek() if related.relation.owner.is_new(related.owner) else related.added.values()
 
     # --- many-to-many -----------------------------------------------------------------------------
 
@@ -135,20 +170,23 @@ class Flush:
         session = self.session
         removed: dict[Any, dict[Any, None]] = {}
         added: dict[Any, dict[Any, None]] = {}
-        for changed_list in self.work.collections.values():
+        cleared: dict[Any, list[Any]] = {}
+        for changed_list in self.lists:
             relation, owner = changed_list.relation, changed_list.owner
             link = relation.link
             if link is None or id(owner) in deleted:
                 continue
             own = self.codecs[relation.owner].key_params(relation.owner.key(owner))
             if changed_list.cleared:
-                yield from session.send(Execute(session.link_sql(link, "clear"), own, None, True))
+                cleared.setdefault(link, []).append(own)
             target = self.codecs[relation.target]
             for register, found in ((changed_list.removed, removed), (changed_list.added, added)):
                 for member in register.values():
                     key = relation.target.key(member)
                     if key is not None and id(member) not in deleted:
                         found.setdefault(link, {})[(*own, *target.key_params(key))] = None
+        for link, owners in cleared.items():
+            yield from session.send(ExecuteMany(session.link_sql(link, "clear"), owners))
         for link, pairs in removed.items():
             yield from session.send(ExecuteMany(session.link_sql(link, "remove"), list(pairs)))
         for link, pairs in added.items():
@@ -163,27 +201,29 @@ class Flush:
             self.finish_insert(group)
         for updated in self.updater.groups:
             self.finish_update(updated)
-        for identity, instance in work.changed.items():
-            if identity not in deleted:
-                mapper = type(instance).__mapper__
-                mapper.settle(instance, mapper.get_old(instance))
-        for changed_list in work.collections.values():
+        for instance in self.changed:
+            mapper = type(instance).__mapper__
+            mapper.settle(instance, mapper.get_old(instance))
+            work.changed.pop(id(instance), None)
+        for changed_list in self.lists:
             saved = changed_list.flushed(id(changed_list.owner) in work.new)
             work.undo.append(partial(changed_list.restore, saved))
+            work.collections.pop(id(changed_list), None)
+        if work.singles:
+            kept = [s for s in work.singles.values() if id(s[0]) not in work.new]
+            work.undo.append(partial(put_back_singles, kept))
+            work.singles.clear()
         for instance in deleted.values():
             mapper = type(instance).__mapper__
             if not mapper.is_clean(instance):
                 restore_loaded(instance)
             key = mapper.key(instance)
-            work.identity[mapper.model].pop(key, None)
-            work.undo.append(work.undo_delete(mapper, instance, key, instance._ctx_))
-            mapper.make_new(instance)
-            work.mutables.pop(id(instance), None)
+            self.deleter.forget(mapper, instance, key)
         if deleted:
             self.deleter.follow(list(deleted.values()))
-        work.new.clear()
-        work.changed.clear()
-        work.collections.clear()
+        for instances in self.new.values():
+            for instance in instances:
+                work.new.pop(id(instance), None)
         for identity in deleted:
             work.deleted.pop(identity, None)
 
@@ -216,7 +256,7 @@ class Flush:
         else:
             for instance in instances:
                 found[mapper.key(instance)] = instance
-        work.undo.append(partial(undo_inserts, work.identity, group))
+        work.undo.append(partial(undo_inserts, work, group))
 
     def finish_update(self, group: UpdatedGroup) -> None:
         """Note what the database holds now for updated objects."""
@@ -276,19 +316,21 @@ class Flush:
                 yield from fire(own.after_delete, session=session, instance=instance)
 
 
-def undo_inserts(identity: Any, group: InsertedGroup) -> None:
-    """Make inserted objects new again; generated keys go, decoded values come back."""
+def undo_inserts(work: UnitOfWork, group: InsertedGroup) -> None:
+    """Make inserted objects new again; what the database filled in goes, decoded values come back."""
     mapper = group.mapper
-    objects = identity[mapper.model]
+    objects = work.identity[mapper.model]
     for instance in group.instances:
         objects.pop(mapper.key(instance), None)
+        work.changed.pop(id(instance), None)
         for attribute in group.raws:
             if attribute.peek(instance) is UNSET:
                 attribute.set(instance, getattr(instance, attribute.name))
             clear_slot(mapper, instance, str(attribute.raw_slot))
+            work.mutables.pop(id(instance), None)
         mapper.make_new(instance)
-        if group.generated:
-            mapper.pk[0].set(instance, None)
+        take_off(group, instance)
+    work.renewed += group.instances
 
 
 def undo_updates(objects: dict[Any, Any], group: UpdatedGroup) -> None:

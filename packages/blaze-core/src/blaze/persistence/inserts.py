@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import SessionError
 from blaze.plan import Execute, Plan
@@ -22,16 +23,20 @@ CHUNK = 500
 class InsertedGroup:
     """Objects of one model that were inserted with the same columns.
 
-    `generated` says that the database made their keys, `complete` that no column waits to be read. `raws` holds
-    the encoded values of mutable columns, one list for each.
+    `missing` are the columns that were left to the database, the generated key among them when `generated`;
+    `complete` says that no column waits to be read. `raws` holds the encoded values of mutable columns, one
+    list for each.
     """
 
-    __slots__ = ("complete", "generated", "instances", "mapper", "raws")
+    __slots__ = ("complete", "generated", "instances", "mapper", "missing", "raws")
 
-    def __init__(self, mapper: Mapper, instances: list[Any], generated: bool, complete: bool) -> None:
+    def __init__(
+        self, mapper: Mapper, instances: list[Any], missing: tuple[Attribute, ...], complete: bool
+    ) -> None:
         self.mapper = mapper
         self.instances = instances
-        self.generated = generated
+        self.missing = missing
+        self.generated = mapper.identity is not None and mapper.identity in missing
         self.complete = complete
         self.raws: dict[Attribute, list[Any]] = {}
 
@@ -39,8 +44,8 @@ class InsertedGroup:
 class Inserter:
     """The inserting part of a flush.
 
-    `groups` is what was written; `postponed` are relations to objects that had no key yet, to be completed by
-    an update; `keys_given` are the generated keys, to be taken back should the flush fail.
+    `groups` is what was written; `postponed` are relations to objects that had no row yet, to be completed by
+    an update; `waiting` are the models whose new objects are not inserted yet.
     """
 
     def __init__(self, session: SessionBase) -> None:
@@ -49,18 +54,22 @@ class Inserter:
         self.features = session.dialect.features
         self.groups: list[InsertedGroup] = []
         self.postponed: list[tuple[Any, Relation]] = []
-        self.keys_given: list[tuple[Attribute, list[Any]]] = []
+        self.waiting: set[Mapper] = set()
+        self.versioned: list[tuple[Attribute, Any]] = []
 
     def take_back(self) -> None:
-        """Take generated keys off the objects again."""
-        for attribute, instances in self.keys_given:
-            for instance in instances:
-                attribute.set(instance, None)
+        """Take what the flush put on new objects off again: generated keys, server defaults, first versions."""
+        for group in self.groups:
+            for instance in group.instances:
+                take_off(group, instance)
+        for version, instance in self.versioned:
+            version.set(instance, None)
 
     def insert_all(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
         """Insert the new objects of one model: in one batch, or level by level along self-references."""
         own = [relation for relation in mapper.key_relations if relation.target is mapper]
         left = instances
+        self.waiting.discard(mapper)
         while left:
             ready = left
             if own:
@@ -68,7 +77,10 @@ class Inserter:
                 ready = [
                     o for o in left if not any(id(r.peek(o)) in waiting and r.peek(o) is not o for r in own)
                 ] or left
+            if ready is left and own:
+                self.waiting.add(mapper)  # what is left refers to itself in circles
             self.take_keys(mapper, ready)
+            self.waiting.discard(mapper)
             yield from self.insert(mapper, ready)
             if ready is left:
                 return
@@ -79,11 +91,13 @@ class Inserter:
         """Copy the keys of related objects; a key that is not known yet is completed by an update later."""
         for relation in mapper.key_relations:
             peek, target = relation.peek, relation.target
+            circular = relation.nullable and target in self.waiting
+            batch = {id(o) for o in instances} if circular and target is mapper else None
             for instance in instances:
                 related = peek(instance)
                 if related is None or related is UNSET:
                     continue
-                if target.key(related) is not None:
+                if target.key(related) is not None and not (circular and self.is_waiting(related, batch)):
                     relation.take_key(instance, related)
                     continue
                 if not relation.nullable:
@@ -94,6 +108,10 @@ class Inserter:
                 relation.take_key(instance, None)
                 self.postponed.append((instance, relation))
 
+    def is_waiting(self, related: Any, batch: Optional[set[int]]) -> bool:
+        """Whether a related object of a model in a circle of keys has no row yet; `batch` is being inserted."""
+        return id(related) in (self.session.work.new if batch is None else batch)
+
     def insert(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
         """Insert objects of one model, grouped by the columns that they leave to the database."""
         identity = mapper.identity
@@ -102,6 +120,7 @@ class Inserter:
             for instance in instances:
                 if version.peek(instance) in (None, UNSET):
                     version.set(instance, 1)
+                    self.versioned.append((version, instance))
         filled = mapper.filled
         groups: dict[tuple[Attribute, ...], list[Any]] = {}
         if filled:
@@ -136,7 +155,7 @@ class Inserter:
         """Insert objects that give the same columns and leave the same ones to the database."""
         codec, features = self.codecs[mapper], self.features
         generated = mapper.identity is not None and mapper.identity in missing
-        group = InsertedGroup(mapper, instances, generated, not missing or features.returning)
+        group = InsertedGroup(mapper, instances, missing, not missing or features.returning)
         self.groups.append(group)
         mutable = [(position, a) for position, a in enumerate(attributes) if a.mutable]
         group.raws = {attribute: [] for _, attribute in mutable}
@@ -173,7 +192,6 @@ class Inserter:
             raise SessionError(f"INSERT of {len(instances)} {mapper.name} objects returned {len(rows)} keys")
         identity = mapper.identity
         assert identity is not None
-        self.keys_given.append((identity, instances))
         set_key = identity.set
         for instance, row in zip(instances, rows):
             set_key(instance, row[0])
@@ -195,3 +213,15 @@ class Inserter:
                     attribute.raw_set(instance, value)
                 else:
                     attribute.set(instance, codec.decode(attribute, value))
+
+
+def take_off(group: InsertedGroup, instance: Any) -> None:
+    """Take off an object what the database filled in when it was inserted."""
+    mapper = group.mapper
+    for attribute in group.missing:
+        if attribute is mapper.identity:
+            attribute.set(instance, None)
+        else:
+            clear_slot(mapper, instance, attribute.slot)
+            if attribute.raw_slot is not None:
+                clear_slot(mapper, instance, attribute.raw_slot)

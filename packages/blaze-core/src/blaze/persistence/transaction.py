@@ -71,6 +71,7 @@ class TransactionManager:
             raise
         self._ended()
         session.work.undo.clear()
+        session.work.singles.clear()
         if hooks.after_commit:
             yield from fire_all(hooks.after_commit, session=session)
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
+from blaze.persistence.detached import ROLLED_BACK
 from blaze.persistence.sharing import is_shared
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
+    from blaze.core.relations import Relation
     from blaze.persistence.identity_map import IdentityMap
 
 Undo = Callable[[], None]
@@ -23,7 +25,18 @@ class UnitOfWork:
     holds one closure for each flushed change, in order; a savepoint remembers its length.
     """
 
-    __slots__ = ("changed", "collections", "deleted", "identity", "mutables", "new", "undo")
+    __slots__ = (
+        "changed",
+        "collections",
+        "deleted",
+        "identity",
+        "moved",
+        "mutables",
+        "new",
+        "renewed",
+        "singles",
+        "undo",
+    )
 
     def __init__(self, identity: IdentityMap) -> None:
         self.identity = identity
@@ -33,7 +46,12 @@ class UnitOfWork:
         self.collections: dict[int, RelatedList[Any]] = {}
         # Objects whose JSON or array values have been read: those may change in place.
         self.mutables: dict[int, Any] = {}
+        # What the reverse sides of one-to-one relations showed before the first change since the last flush.
+        self.singles: dict[tuple[int, str], tuple[Any, Relation, Any]] = {}
         self.undo: list[Undo] = []
+        # While changes are taken back: objects that are new again, and relations that point elsewhere again.
+        self.renewed: list[Any] = []
+        self.moved: list[tuple[Any, Relation]] = []
 
     @property
     def pending(self) -> bool:
@@ -64,25 +82,53 @@ class UnitOfWork:
     def forget_pending(self) -> None:
         """Undo everything that was not flushed."""
         for changed_list in self.collections.values():
-            if changed_list.saved is not None:
+            if changed_list.saved is not None and not changed_list.relation.owner.is_new(changed_list.owner):
                 changed_list.restore(changed_list.saved)
-        for instance in self.new.values():
-            type(instance).__mapper__.make_new(instance)
+        put_back_singles([s for s in self.singles.values() if not s[1].owner.is_new(s[0])])
+        self.renewed += self.new.values()
         for instance in self.changed.values():
             restore_loaded(instance)
         for instance in self.mutables.values():
-            refreeze(instance)
+            if not type(instance).__mapper__.is_new(instance):
+                refreeze(instance)
         self.new.clear()
         self.changed.clear()
         self.deleted.clear()
         self.collections.clear()
         self.mutables.clear()
+        self.singles.clear()
 
     def undo_to(self, mark: int) -> None:
         """Undo flushed changes in memory, the latest first, down to a length of the log."""
         undo = self.undo
         while len(undo) > mark:
             undo.pop()()
+        self._reconnect()
+
+    def _reconnect(self) -> None:
+        """After taking back: let keys, loaded objects and lists of the objects concerned agree again."""
+        for instance, relation in self.moved:
+            if relation.peek(instance) is UNSET:
+                known = self.identity[relation.target.model].get(relation.key_of(instance))
+                if known is not None:
+                    relation.set(instance, known)
+        self.moved.clear()
+        for instance in self.renewed:
+            type(instance).__mapper__.make_new(instance)
+            instance._ctx_ = ROLLED_BACK
+        for instance in self.renewed:
+            mapper = type(instance).__mapper__
+            for relation in mapper.relations.values():
+                related = relation.peek(instance)
+                if related is None or related is UNSET:
+                    continue
+                if relation.owns_key:
+                    if relation.target.is_new(related):
+                        relation.take_key(instance, related)
+                elif relation.many and relation.link is None and relation.inverse is not None:
+                    points_to = relation.inverse.peek
+                    related.keep([item for item in related.peek() if points_to(item) is instance])
+        self.renewed.clear()
 
     # --- entries of the undo log ------------------------------------------------------------------
 
@@ -129,7 +175,25 @@ def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: d
         else:
             attribute.raw_set(instance, raw)
     for relation in moved:
-        clear_slot(mapper, instance, relation.slot)
+        forget_related(mapper, instance, relation)
+
+
+def forget_related(mapper: Mapper, instance: Any, relation: Relation) -> None:
+    """Empty a to-one relation whose key was put back; the session fills it again if it knows the object."""
+    clear_slot(mapper, instance, relation.slot)
+    work = getattr(instance._ctx_.session, "work", None)
+    if work is not None:
+        work.moved.append((instance, relation))
+
+
+def put_back_singles(singles: list[tuple[Any, Relation, Any]]) -> None:
+    """Show on the reverse sides of one-to-one relations what they showed before."""
+    for owner, relation, previous in singles:
+        extra = relation.owner.extra(owner)
+        if previous is UNSET:
+            extra.pop(relation.name, None)
+        else:
+            extra[relation.name] = previous
 
 
 def restore_loaded(instance: Any) -> None:
@@ -143,10 +207,11 @@ def restore_loaded(instance: Any) -> None:
     for relation in mapper.relations.values():
         if relation.owns_key:
             loaded = relation.peek(instance)
-            if loaded not in (None, UNSET) and relation.target.key(loaded) != relation.key_of(instance):
-                clear_slot(mapper, instance, relation.slot)
-            elif loaded is None and relation.key_of(instance) is not None:
-                clear_slot(mapper, instance, relation.slot)
+            if loaded is UNSET:
+                continue
+            key = None if loaded is None else relation.target.key(loaded)
+            if key != relation.key_of(instance) or (key is None and loaded is not None):
+                forget_related(mapper, instance, relation)
     mapper.make_clean(instance, instance._ctx_)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from blaze.core.slots import clear_slot
+from blaze.core.specs import UNSET
 from blaze.errors import ModelError, StaleDataError
 from blaze.plan import ExecuteMany, Plan
 
@@ -42,6 +44,7 @@ class Updater:
         self.inserter = inserter
         self.codecs = session.compilation.codecs
         self.groups: list[UpdatedGroup] = []
+        self.automatic: list[tuple[Attribute, Any, Any]] = []
 
     def update_all(self, instances: list[Any]) -> Plan[None]:
         """Update what changed, then complete keys that were not known when their rows were inserted."""
@@ -66,6 +69,7 @@ class Updater:
             for index in automatic:
                 if index not in indexes:
                     attribute = mapper.columns[index]
+                    self.automatic.append((attribute, instance, attribute.peek(instance)))
                     attribute.set(instance, attribute.spec.on_update())
                     indexes.append(index)
             key = tuple(sorted(indexes)) if automatic else tuple(indexes)
@@ -111,7 +115,12 @@ class Updater:
         ]
 
     def take_back(self) -> None:
-        """Give objects their former version numbers."""
+        """Give objects their former version numbers, and what `on_update` functions replaced."""
+        for attribute, instance, value in reversed(self.automatic):
+            if value is UNSET:
+                clear_slot(type(instance).__mapper__, instance, attribute.slot)
+            else:
+                attribute.set(instance, value)
         for group in self.groups:
             version = group.mapper.version
             if version is not None:
