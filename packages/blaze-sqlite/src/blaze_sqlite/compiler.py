@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from blaze.dialects.types import Binary, Custom, Float, Numeric, SQLType
+from blaze.dialects.types import Binary, Custom, Float, Numeric, SQLType, String
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.rows import RowInList
-    from blaze.sql.statements import InsertStatement
+    from blaze.sql.statements import InsertStatement, Statement
     from blaze.sql.windows import Windowed
 
 _DECIMAL_OPERATORS = {
@@ -43,6 +43,7 @@ class SQLiteCompiler(Compiler):
     """Decimals are texts under the collation `decimal`, lists are JSON, texts match by GLOB and instr."""
 
     materialized_hint = True
+    in_returning = False
 
     # Decimals: exact texts. Columns carry the collation, everything computed gets it where it is compared.
 
@@ -112,6 +113,13 @@ class SQLiteCompiler(Compiler):
         # Without a WHERE, SQLite's parser takes the ON of ON CONFLICT for that of a join.
         return query if statement.conflict is None else f"SELECT * FROM ({query}) WHERE 1"
 
+    def returning(self, statement: Statement, base: int) -> str:
+        self.in_returning = True
+        try:
+            return super().returning(statement, base)
+        finally:
+            self.in_returning = False
+
     # Lists.
 
     def render_in_list(self, node: InList) -> str:
@@ -126,13 +134,17 @@ class SQLiteCompiler(Compiler):
             text = self.operand(item)
             binary = isinstance(_storage(kind), Binary)
             left.append(f"hex({text})" if binary else text)
-            right.append(f"json_extract(value, '$[{position}]')")
+            member = f"json_extract(value, '$[{position}]')"
+            if isinstance(_storage(kind), String):
+                member = _with_nul(f"json_type(value, '$[{position}]')", member)
+            right.append(member)
         encoders = [_item_encoder(self.encoder(kind), kind) for kind in node.types]
         rows = self.param(self.take(), _rows_encoder(encoders))
         return f"({', '.join(left)}) IN (SELECT {', '.join(right)} FROM json_each({rows}))"
 
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
-        return f"SELECT value FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
+        value = _with_nul("type", "value") if isinstance(_storage(item), String) else "value"
+        return f"SELECT {value} FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
 
     # Texts.
 
@@ -171,7 +183,9 @@ class SQLiteCompiler(Compiler):
         if kind == "startswith":
             # A range, because an index serves it whatever the value is.
             return f"({left} >= {value()} AND {left} < {value(_prefix_end)})"
-        return f"{left} GLOB {value(_GLOBS[kind])}"
+        if kind == "endswith":
+            return _tail(left, value(), value(), value())
+        return f"{left} GLOB {value(patterns.like_to_glob)}"
 
     # Time.
 
@@ -199,6 +213,9 @@ class SQLiteCompiler(Compiler):
         return f"json_extract({text}, {self.param(self.take(), _json_path)})"
 
     def selected(self, node: Expression[Any]) -> str:
+        if self.in_returning and isinstance(_storage(node.type), Float):
+            # RETURNING gives 3.0 as it is kept in the table: as the integer 3.
+            return f"CAST({super().selected(node)} AS REAL)"
         if not isinstance(node, JsonItem) or node.type is not node.expression.type:
             return super().selected(node)
         # json_extract gives plain SQL values; -> gives JSON, from which every value can be read back.
@@ -233,6 +250,15 @@ def _affinity(compiler: Compiler, type: SQLType) -> str:
     return declared.split("(")[0].split()[-1] if "COLLATE" not in declared else "TEXT"
 
 
+def _with_nul(kind: str, item: str) -> str:
+    """Read a text of a JSON list: SQLite ends JSON texts at a NUL character, so those come as `[hexadecimal]`."""
+    return f"CASE {kind} WHEN 'array' THEN blaze_text({item}) ELSE {item} END"
+
+
+def _json_text(value: str) -> Any:
+    return [value.encode().hex()] if "\0" in value else value
+
+
 def _list_encoder(encoder: Encoder, item: Optional[SQLType]) -> Encoder:
     storage = _storage(item)
     if isinstance(storage, Binary):
@@ -240,6 +266,8 @@ def _list_encoder(encoder: Encoder, item: Optional[SQLType]) -> Encoder:
     if isinstance(storage, Float):
         # 17 digits name each float exactly; 9e999 is read as infinity.
         return lambda values: f"[{','.join([_float_text(value) for value in values])}]"
+    if isinstance(storage, String):
+        return lambda values: json.dumps([_json_text(v if encoder is None else encoder(v)) for v in values])
     if encoder is None:
         return lambda values: json.dumps(list(values))
     return lambda values: json.dumps(list(map(encoder, values)))
@@ -251,6 +279,8 @@ def _item_encoder(encoder: Encoder, item: Optional[SQLType]) -> Callable[[Any], 
         return lambda value: f'"{bytes(value).hex().upper()}"'
     if isinstance(storage, Float):
         return _float_text
+    if isinstance(storage, String):
+        return lambda value: json.dumps(_json_text(value if encoder is None else encoder(value)))
     if encoder is None:
         return json.dumps
     return lambda value: json.dumps(encoder(value))
@@ -280,10 +310,15 @@ def _prefix_end(prefix: str) -> Any:
     return patterns.prefix_end(prefix) or b""
 
 
-_GLOBS: dict[str, Callable[[str], str]] = {
-    "like": patterns.like_to_glob,
-    "endswith": lambda text: f"*{patterns.escape_glob(text)}",
-}
+# Texts are cut as bytes: GLOB, length() and substr() of a text stop at a NUL character. One more character
+# keeps them from being empty, of which substr() would make NULL.
+
+
+def _tail(text: str, end: str, again: str, once_more: str) -> str:
+    """Test a text for its end, given three times (as three placeholders)."""
+    length = f"length(CAST({end} || '.' AS BLOB))"
+    again = f"length(CAST({again} || '.' AS BLOB))"
+    return f"substr(CAST({text} || '.' AS BLOB), -{length}, {again}) = CAST({once_more} || '.' AS BLOB)"
 
 
 def _computed_match(kind: str, left: str, right: str) -> str:
@@ -292,8 +327,9 @@ def _computed_match(kind: str, left: str, right: str) -> str:
     if kind == "contains":
         return f"instr({left}, {right}) > 0"
     if kind == "startswith":
-        return f"substr({left}, 1, length({right})) = {right}"
-    return f"({right} = '' OR substr({left}, -length({right})) = {right})"
+        prefix = f"CAST('.' || {right} AS BLOB)"
+        return f"substr(CAST('.' || {left} AS BLOB), 1, length({prefix})) = {prefix}"
+    return _tail(left, right, right, right)
 
 
 def _json_path(steps: tuple[Any, ...]) -> str:

@@ -128,6 +128,11 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+def _text(item: str) -> str:
+    """Read `["hexadecimal"]`, the form of a text with NUL characters in a JSON list."""
+    return bytes.fromhex(item[2:-2]).decode()
+
+
 @lru_cache(maxsize=256)
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text)
@@ -154,6 +159,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     # programs.
     ("blaze_lower", 1, _lower),
     ("blaze_upper", 1, _upper),
+    ("blaze_text", 1, _text),
     ("regexp", 2, _regexp),
 )
 _AGGREGATES: tuple[tuple[str, type[DecimalSum]], ...] = (
