@@ -244,6 +244,17 @@ class RelatedList(Sequence[M], Generic[M]):
         self.added, self.removed, self.cleared, self.saved = {}, {}, False, None
         return saved
 
+    def take_back(self) -> None:
+        """Undo what is pending here, and what the other side shows of it."""
+        inverse = self._relation.inverse
+        if self._relation.link is not None and inverse is not None:
+            for item in self.added.values():
+                inverse.forget_member(item, self._owner)
+            for item in self.removed.values():
+                inverse.note_member(item, self._owner)
+        if self.saved is not None:
+            self.restore(self.saved)
+
     def unload(self) -> None:
         """Forget the items, so that the next read loads them."""
         self._items = None

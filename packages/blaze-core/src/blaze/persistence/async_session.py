@@ -210,10 +210,9 @@ class AsyncSession(AsyncSessionCalls):
             await self._release()
 
     async def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> AsyncTransaction:
-        """Begin a transaction now; as an `async with` block it also ends it, like `transaction()`."""
-        transaction = AsyncTransaction(self, isolation, read_only)
-        await transaction.begin()
-        return transaction
+        """Begin a transaction now; `commit()` or `rollback()` ends it, or `async with await session.begin():` its block."""
+        await self._run(self.transactions.open(isolation, read_only))
+        return AsyncTransaction(self, None, False)
 
     def transaction(
         self, *, isolation: Optional[str] = None, read_only: bool = False, retries: int = 0
@@ -396,7 +395,7 @@ class _Registered:
         self._session = session
 
     def __await__(self) -> Generator[Any, None, None]:
-        if self._session.autocommit:
+        if self._session.autocommit and not self._session.transactions.levels:
             yield from self._session.commit().__await__()
 
 
@@ -409,15 +408,10 @@ class AsyncTransaction:
         self._read_only = read_only
         self._level: Any = None
 
-    async def begin(self) -> None:
-        """Open the block."""
+    async def __aenter__(self) -> AsyncSession:
         self._level = await self._session._run(
             self._session.transactions.enter(self._isolation, self._read_only)
         )
-
-    async def __aenter__(self) -> AsyncSession:
-        if self._level is None:
-            await self.begin()
         return self._session
 
     async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:

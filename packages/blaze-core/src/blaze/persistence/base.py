@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from blaze.core.context import LoadContext
@@ -17,6 +18,8 @@ from blaze.errors import (
     NotLoadedError,
     QueryError,
     SessionError,
+    StaleDataError,
+    UniqueError,
 )
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
@@ -31,6 +34,7 @@ from blaze.plan import Execute, Plan, Release, Rollback, RollbackTo, Savepoint, 
 from blaze.query.compilation import Compilation
 from blaze.query.lookups import resolve_path
 from blaze.query.root import Root, root_of
+from blaze.sql.values import INTEGER
 from blaze.utils.naming import suggest
 from blaze.utils.tracker import QueryTracker
 
@@ -80,13 +84,13 @@ class SessionBase:
     ) -> None:
         self.set_up()
         self._entered: list[Any] = []
-        if target.__class__ is Engine and connection_config is None and dsn is None:
+        if isinstance(target, Engine) and connection_config is None and dsn is None:
             self.engine: Engine = target
         else:
             self._make_engine(target, connection_config, dsn)
         self.dialect = self.engine.async_dialect if self.asynchronous else self.engine.dialect
         self.compilation = Compilation.of(self.dialect)
-        self.autocommit = autocommit
+        self.autocommit = autocommit or bool(self.engine.config.options.get("autocommit"))
         self.auto_commit = auto_commit
         self.auto_rollback = auto_rollback
         self.atomic = atomic
@@ -100,6 +104,7 @@ class SessionBase:
             self.cache = cache_backend
         self.identity = IdentityMap()
         self.work = UnitOfWork(self.identity)
+        self.pending_context = LoadContext(self)  # of all objects that are not inserted yet
         self.transactions = TransactionManager(self)
         self.hooks = hook_registry.table(hooks, self.asynchronous)
         self.tracker = QueryTracker(performance_threshold)
@@ -156,6 +161,10 @@ class SessionBase:
             self.check_usable()
         if not transactions.begun and (command.writes or self.dialect.features.begin_on_read):
             yield from transactions.begin()
+        if command.writes:
+            transactions.wrote = True
+            if not self.flushing:
+                transactions.note_bypass()
         return (yield command)
 
     def flush_plan(self) -> Plan[None]:
@@ -204,6 +213,8 @@ class SessionBase:
     @property
     def new(self) -> list[Any]:
         """The objects that the next flush inserts."""
+        if self.work.needs_flush and not self.flushing:
+            Flush(self).cascade()
         return list(self.work.new.values())
 
     @property
@@ -265,13 +276,16 @@ class SessionBase:
                 raise SessionError(
                     f"this {mapper.name} belongs to another session, {other!r}; merge() it, or expunge() it there"
                 )
+            if mapper.is_new(instance):
+                for index in mapper.mutable_indexes:
+                    getattr(instance, mapper.columns[index].name)  # only that session decodes it
             context = None
         if context is not None:
             if mapper.is_new(instance):
                 work.new[id(instance)] = instance
             return
         if mapper.is_new(instance):
-            instance._ctx_ = LoadContext(self)
+            instance._ctx_ = self.pending_context
             work.new[id(instance)] = instance
         else:
             self._attach(mapper, instance)
@@ -323,6 +337,9 @@ class SessionBase:
         if mapper is None:
             raise ModelError(f"cannot delete {type(instance).__name__}: it is not an instance of a model")
         work = self.work
+        if mapper.is_clean(instance) and instance._ctx_.session is self and not mapper.options.view:
+            work.deleted[id(instance)] = instance
+            return
         if mapper.is_new(instance):
             if work.new.pop(id(instance), None) is None:
                 raise SessionError(f"cannot delete this {mapper.name}: it was never saved")
@@ -338,6 +355,9 @@ class SessionBase:
         identity = id(instance)
         for register in (work.new, work.changed, work.deleted, work.mutables):
             register.pop(identity, None)
+        for changed_list in list(work.collections.values()):
+            if changed_list.owner is instance:
+                del work.collections[id(changed_list)]
         if not mapper.is_new(instance):
             for index in mapper.mutable_indexes:
                 getattr(instance, mapper.columns[index].name)  # the session decodes what nobody else can
@@ -385,6 +405,8 @@ class SessionBase:
     def checked_key(self, mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
         """Return a primary key given as a value, a tuple or keywords; raise `QueryError` when it cannot be one."""
         pk = mapper.pk
+        if not keys and key.__class__ is int and len(pk) == 1 and pk[0].type == INTEGER and 0 <= key < 2**63:
+            return key
         names = [attribute.name for attribute in pk]
         if keys:
             if key is not MISSING:
@@ -446,10 +468,15 @@ class SessionBase:
             raise SessionError(f"this {mapper.name} is not in the database yet; flush() first")
         if not mapper.is_clean(instance):
             restore_loaded(instance)
-        self.work.changed.pop(id(instance), None)
-        self.work.deleted.pop(id(instance), None)
-        self.work.mutables.pop(id(instance), None)
-        if self.work.pending and self.autoflush:
+        work = self.work
+        work.changed.pop(id(instance), None)
+        work.deleted.pop(id(instance), None)
+        work.mutables.pop(id(instance), None)
+        for changed_list in list(work.collections.values()):
+            if changed_list.owner is instance:
+                changed_list.take_back()
+                del work.collections[id(changed_list)]
+        if work.pending and self.autoflush:
             yield from self.flush_plan()
         key = mapper.key(instance)
         codec = self.compilation.codecs[mapper]
@@ -457,6 +484,9 @@ class SessionBase:
         rows = yield from self.send(Execute(sql, params(key), list))
         if not rows:
             raise NoResultError(f"the row of this {mapper.name} (key {key!r}) is gone")
+        if work.undo:
+            raws = {mapper.columns[i]: mapper.columns[i].peek_raw(instance) for i in mapper.mutable_indexes}
+            work.undo.append(work.undo_update(mapper, instance, mapper.snapshot(instance), raws))
         codec.overwrite(instance, rows[0])
 
     def merge_plan(self, instance: Any) -> Plan[Any]:
@@ -468,6 +498,14 @@ class SessionBase:
             target = yield from self.get_plan(mapper.model, key, {})
         if target is instance:
             return instance
+        version = mapper.version
+        if target is not None and version is not None:
+            mine, theirs = version.peek(instance), version.peek(target)
+            if mine not in (None, UNSET, theirs):
+                raise StaleDataError(
+                    f"merge() of a {mapper.name} (key {key!r}) with version {mine}: the row has version {theirs}; "
+                    "load it again and apply the change to that"
+                )
         if target is None:
             target = object.__new__(mapper.model)
             target._ctx_ = target._old_ = target._extra_ = None
@@ -480,9 +518,20 @@ class SessionBase:
     @staticmethod
     def copy_values(mapper: Mapper, source: Any, target: Any) -> None:
         """Copy every loaded column from one object to another."""
+        fresh = mapper.is_new(target)
         for name, value in source.to_dict().items():
-            if getattr(target, name) != value or mapper.is_new(target):
+            attribute = mapper.attributes[name]
+            if attribute in mapper.pk and not fresh:
+                continue
+            if attribute.mutable:
+                value = deepcopy(value)  # the two objects must not change together
+            if fresh or attribute.peek(target) is UNSET or getattr(target, name) != value:
                 setattr(target, name, value)
+        for relation in mapper.key_relations:
+            related = relation.peek(source)
+            if related is not None and related is not UNSET and related._ctx_ is not None:
+                if related._ctx_.session is getattr(target._ctx_, "session", None):
+                    setattr(target, relation.name, related)
 
     def get_or_create_plan(
         self, model: Any, defaults: Optional[dict[str, Any]], keys: dict[str, Any]
@@ -492,13 +541,20 @@ class SessionBase:
         from blaze.query.query import Query
 
         mapper = self.mapper_of(model)
-        query = Query.start(self.root_of(mapper)).filter(**keys)
+        query: Query[Any] = Query.start(self.root_of(mapper)).filter(**keys)
         found = yield from one_or_none(self, query)
         if found is not None:
             return found, False
         instance = mapper.model(**{**keys, **(defaults or {})})
         self.register(instance)
-        yield from self.flush_plan()
+        try:
+            yield from self.flush_plan()
+        except UniqueError:
+            self.expunge(instance)
+            found = yield from one_or_none(self, query)  # somebody else may have been faster
+            if found is None:
+                raise
+            return found, False
         return instance, True
 
     # --- loading ----------------------------------------------------------------------------------
@@ -628,16 +684,19 @@ class SessionBase:
     def pending_summary(self) -> Optional[str]:
         """Say what would be lost without a commit, None when nothing would."""
         work = self.work
+        if not work.pending and not work.undo:
+            return None
         parts = []
         for count, word in (
-            (len(work.new), "new"),
+            (len(self.new), "new"),
             (len(self.dirty), "changed"),
             (len(work.deleted), "deleted"),
+            (sum(1 for found in work.collections.values() if found.relation.link is not None), "relinked"),
         ):
             if count:
                 parts.append(f"{count} {word}")
-        if work.undo:
-            parts.append(f"{len(work.undo)} flushed")
+        if self.transactions.wrote:
+            parts.append("what was flushed or executed")
         return ", ".join(parts) or None
 
     def query_stats(self) -> Any:
@@ -651,11 +710,6 @@ class SessionBase:
     def reset_query_stats(self) -> None:
         """Start the statistics anew."""
         self.tracker.reset()
-
-    def query_sql(self, query: Any) -> tuple[str, tuple[Any, ...]]:
-        """Return text and parameters of a query for this session's dialect."""
-        sql, params = self.compilation.query(query).render(query.binds)
-        return sql, tuple(params)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

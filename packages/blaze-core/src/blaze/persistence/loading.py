@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
@@ -122,27 +123,17 @@ def _load_reverse(
     owners = _unloaded(parents, relation)
     if not owners:
         return
-    children = yield from fetch_by(session, relation, relation.remote, list(owners), lazy, identity)
     inverse = relation.inverse
     assert inverse is not None
-    set_parent, parent_of = inverse.set, inverse.peek
     buckets: dict[Any, list[Any]] = {key: [] for key in owners}
-    if len(relation.remote) == 1:
-        get_key = relation.remote[0].get
-        for child in children:
-            key = get_key(child)
-            if key in buckets:
-                buckets[key].append(child)
-                if parent_of(child) is UNSET:
-                    set_parent(child, owners[key])
-    else:
-        for child in children:
-            key = inverse.key_of(child)
-            if key in buckets:
-                buckets[key].append(child)
-                if parent_of(child) is UNSET:
-                    set_parent(child, owners[key])
+    load = session.compilation.codecs[relation.target].child_loader(inverse)
+
+    def collect(rows: Any, identity: Any, session: Any, lazy: Any) -> Any:
+        return load(rows, identity, session, lazy, owners, buckets)
+
+    yield from fetch_by(session, relation, relation.remote, list(owners), lazy, identity, collect)
     put = relation.put
+    note_loaded(session, relation, owners)
     if relation.many:
         for key, owner in owners.items():
             put(owner, buckets[key])
@@ -171,8 +162,24 @@ def _load_linked(
             )
         )
     put = relation.put
+    note_loaded(session, relation, owners)
     for key, owner in owners.items():
         put(owner, buckets.get(key, []))
+
+
+def note_loaded(session: SessionBase, relation: Relation, owners: dict[Any, Any]) -> None:
+    """After uncommitted writes: what is loaded now shows them, so a rollback unloads it again."""
+    if session.work.undo:
+        session.work.undo.append(partial(_unload, relation, list(owners.values())))
+
+
+def _unload(relation: Relation, owners: list[Any]) -> None:
+    for owner in owners:
+        found = (owner._extra_ or {}).get(relation.name)
+        if relation.many and found is not None:
+            found.unload()
+        elif not relation.many and owner._extra_:
+            owner._extra_.pop(relation.name, None)
 
 
 def _linked_statement(session: SessionBase, relation: Relation, keys: list[Any]) -> Any:
@@ -213,16 +220,17 @@ def fetch_by(
     keys: list[Any],
     lazy: Any,
     identity: IdentityMap,
+    collect: Any = None,
 ) -> Plan[list[Any]]:
-    """Return the target objects whose attributes hold one of the keys."""
+    """Return the target objects whose attributes hold one of the keys; `collect` may replace the loader."""
     target = relation.target
     columns = [Column(target.source, attribute.column) for attribute in attributes]
     found: list[Any] = []
     for chunk in chunks(session, keys, len(columns)):
-        query = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
+        query: Query[Any] = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
         compiled = session.compilation.query(query)
         sql, params = compiled.render(query.binds)
-        load = compiled.load
+        load: Callable[..., Any] = collect or compiled.load
         found += yield from session.send(
             Execute(sql, params, lambda rows, load=load: load(rows, identity, session, lazy))
         )

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from blaze.errors import QueryError
 from blaze.persistence.retry import call_with_session
@@ -42,7 +42,7 @@ def run_parallel(session: SessionBase, tasks: Any) -> Any:
     wanted = checked(tasks)
     if not wanted:
         return like(tasks, [])
-    kind: Callable[..., Any] = type(session)
+    kind = cast(Any, type(session))
 
     def one(task: Any) -> Any:
         with kind(session.engine) as own:
@@ -52,7 +52,7 @@ def run_parallel(session: SessionBase, tasks: Any) -> Any:
                 result = call_with_session(task, own)
             else:
                 result = own.exec(task).all()
-            if own.in_transaction:
+            if own.in_transaction or own.work.pending:
                 own.commit()
             return result
 
@@ -65,7 +65,7 @@ async def run_parallel_async(session: SessionBase, tasks: Any) -> Any:
     """Run tasks as asyncio tasks; an error cancels the others and is raised."""
     session.check_usable()
     wanted = checked(tasks)
-    kind: Callable[..., Any] = type(session)
+    kind = cast(Any, type(session))
 
     async def one(task: Any) -> Any:
         async with kind(session.engine) as own:
@@ -77,7 +77,7 @@ async def run_parallel_async(session: SessionBase, tasks: Any) -> Any:
                     result = await result
             else:
                 result = await own.exec(task).all()
-            if own.in_transaction:
+            if own.in_transaction or own.work.pending:
                 await own.commit()
             return result
 

@@ -64,7 +64,7 @@ class Session(SessionCalls):
 
     def _perform(self, command: Command) -> Any:
         if command.__class__ is Call:
-            command.refuse()  # type: ignore[attr-defined]
+            command.refuse()  # pyright: ignore[reportAttributeAccessIssue]
         connection = self.connection
         if connection is None:
             connection = self.connection = self.engine.acquire()
@@ -166,22 +166,23 @@ class Session(SessionCalls):
         """
         with self._lock:
             self.register(instance)
-        if self.autocommit:
-            self.commit()
+        self._autocommit()
 
     def add_all(self, instances: Iterable[Model]) -> None:
         """Register many objects."""
         with self._lock:
             for instance in instances:
                 self.register(instance)
-        if self.autocommit:
-            self.commit()
+        self._autocommit()
 
     def delete(self, instance: Model) -> None:
         """Register an object for deletion by the next flush."""
         with self._lock:
             self.register_delete(instance)
-        if self.autocommit:
+        self._autocommit()
+
+    def _autocommit(self) -> None:
+        if self.autocommit and not self.transactions.levels:  # a transaction() block commits at its end
             self.commit()
 
     def flush(self) -> None:
@@ -217,10 +218,9 @@ class Session(SessionCalls):
                 self._release()
 
     def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> Transaction:
-        """Begin a transaction now; as a `with` block it also ends it, like `transaction()`."""
-        transaction = Transaction(self, isolation, read_only)
-        transaction.begin()
-        return transaction
+        """Begin a transaction now; `commit()` or `rollback()` ends it, or `with session.begin():` its block."""
+        self._run(self.transactions.open(isolation, read_only))
+        return Transaction(self, None, False)
 
     def transaction(
         self, *, isolation: Optional[str] = None, read_only: bool = False, retries: int = 0
@@ -409,21 +409,17 @@ class Transaction:
         self._read_only = read_only
         self._level: Any = None
 
-    def begin(self) -> None:
-        """Open the block."""
-        self._level = self._session._run(self._session.transactions.enter(self._isolation, self._read_only))
-
     def __enter__(self) -> Session:
-        if self._level is None:
-            self.begin()
+        self._level = self._session._run(self._session.transactions.enter(self._isolation, self._read_only))
         return self._session
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         session, level, self._level = self._session, self._level, None
         transactions = session.transactions
         plan = transactions.leave(level) if error is None else transactions.abandon(level, error)
-        try:
-            session._run(plan)
-        finally:
-            if not session.transactions.begun:
-                session._release()
+        with session._lock:
+            try:
+                session._run(plan)
+            finally:
+                if not session.transactions.begun:
+                    session._release()

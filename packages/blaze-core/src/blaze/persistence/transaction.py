@@ -28,7 +28,17 @@ class TransactionManager:
     it behind the session's back, after which only `rollback()` goes on. `levels` are the open blocks.
     """
 
-    __slots__ = ("begun", "broken", "isolation", "levels", "read_only", "serial", "session")
+    __slots__ = (
+        "begun",
+        "broken",
+        "bypassed",
+        "isolation",
+        "levels",
+        "read_only",
+        "serial",
+        "session",
+        "wrote",
+    )
 
     def __init__(self, session: SessionBase) -> None:
         self.session = session
@@ -38,6 +48,21 @@ class TransactionManager:
         self.serial = 0
         self.isolation: Optional[str] = None
         self.read_only = False
+        self.wrote = False
+        self.bypassed = -1  # the place in the undo log that tells which objects were known before raw writes
+
+    def open(self, isolation: Optional[str] = None, read_only: bool = False) -> Plan[None]:
+        """Begin now instead of at the first write."""
+        self.session.check_usable()
+        yield from self.begin(isolation, read_only)
+
+    def note_bypass(self) -> None:
+        """Before a write past the unit of work: remember the objects known, since later ones may vanish again."""
+        work = self.session.work
+        mark = self.levels[-1].mark if self.levels else 0
+        if not mark <= self.bypassed < len(work.undo):
+            self.bypassed = len(work.undo)
+            work.undo.append(work.undo_bypass())
 
     def begin(self, isolation: Optional[str] = None, read_only: bool = False) -> Plan[None]:
         """Open the transaction in the database unless it is open."""
@@ -97,6 +122,8 @@ class TransactionManager:
         self.broken = None
         self.levels.clear()
         self.isolation, self.read_only = None, False
+        self.wrote = False
+        self.bypassed = -1
 
     # --- blocks -----------------------------------------------------------------------------------
 
@@ -153,6 +180,7 @@ class TransactionManager:
         work = self.session.work
         work.forget_pending()
         work.undo_to(level.mark)
+        self.bypassed = -1
         yield RollbackTo(level.savepoint)
         yield Release(level.savepoint)
 

@@ -146,6 +146,22 @@ class UnitOfWork:
 
         return undo
 
+    def undo_bypass(self) -> Undo:
+        """Return what forgets unchanged objects that were loaded after now, and knows the others again."""
+        before = {model: dict(objects) for model, objects in self.identity.items()}
+
+        def undo() -> None:
+            for model, objects in self.identity.items():
+                known = before.get(model, {})
+                is_clean = model.__mapper__.is_clean
+                for key, instance in list(objects.items()):
+                    if known.get(key) is not instance and is_clean(instance):
+                        del objects[key]
+                for key, instance in known.items():
+                    objects.setdefault(key, instance)
+
+        return undo
+
     def undo_delete(self, mapper: Mapper, instance: Any, key: Any, context: Any) -> Undo:
         """Return what brings a deleted object back."""
 
