@@ -45,6 +45,7 @@ from blaze.persistence.session import Session
 from blaze.query.aliases import alias
 from blaze.query.dml import Delete, Insert, Update
 from blaze.query.manager import Manager, Model
+from blaze.query.paging import Page
 from blaze.query.q import Q
 from blaze.query.query_set import AsyncQuerySet, QuerySet
 from blaze.query.row import Row
@@ -96,6 +97,7 @@ __all__ = [
     "NotNullError",
     "OneToMany",
     "OneToOne",
+    "Page",
     "PluginError",
     "PoolTimeoutError",
     "Q",

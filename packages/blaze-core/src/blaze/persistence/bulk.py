@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.specs import UNSET
 from blaze.errors import CapabilityError, ModelError, QueryError, SessionError
-from blaze.persistence.loading import keys_condition
+from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import write_values
 from blaze.plan import Execute, ExecuteMany, Plan
 from blaze.sql.builders import DeleteBuilder, InsertBuilder, SelectBuilder
@@ -86,16 +86,16 @@ def bulk_insert(
     keys: Optional[list[Any]] = [] if return_keys else None
     for batch in batches(objects):
         for mapper, instances in by_model(session, batch).items():
-            yield from _insert(session, mapper, instances, keys)
+            yield from _insert(session, mapper, instances, return_keys)
+        if keys is not None:
+            keys += [type(instance).__mapper__.key(instance) for instance in batch]
         total += len(batch)
         if progress is not None:
             progress(total)
     return BulkResult(total, keys)
 
 
-def _insert(
-    session: SessionBase, mapper: Mapper, instances: list[Any], keys: Optional[list[Any]]
-) -> Plan[None]:
+def _insert(session: SessionBase, mapper: Mapper, instances: list[Any], return_keys: bool) -> Plan[None]:
     codec = session.compilation.codecs[mapper]
     for relation in mapper.relations.values():
         if relation.owns_key:
@@ -114,11 +114,9 @@ def _insert(
         groups.setdefault(missing, []).append(instance)
     for missing, group in groups.items():
         attributes = tuple(a for a in mapper.columns if a not in missing)
-        if keys is None or mapper.identity not in missing:
+        if not return_keys or mapper.identity not in missing:
             rows = codec.taker(attributes, False)(group)
             yield from session.send(ExecuteMany(codec.insert_sql(attributes, (), 1), rows))
-            if keys is not None:
-                keys += [mapper.key(instance) for instance in group]
             continue
         if not session.dialect.features.returning:
             raise CapabilityError(
@@ -133,7 +131,6 @@ def _insert(
             rows = yield from session.send(Execute(sql, take(chunk), list, True))
             for instance, row in zip(chunk, sorted(rows)):
                 mapper.identity.set(instance, row[0])
-                keys.append(row[0])
 
 
 def bulk_update(session: SessionBase, objects: Iterable[Any], fields: Optional[Sequence[Any]]) -> Plan[int]:
@@ -224,14 +221,19 @@ def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[An
     """Return the attributes that a bulk operation writes; raise `QueryError` for key columns and unknown names."""
     if fields is None:
         return tuple(a for a in mapper.columns if a not in mapper.pk and a.spec.generated is None)
-    found = []
+    found: list[Any] = []
     for field in fields:
         if isinstance(field, Column):
+            if field.column.table is not mapper.table:
+                raise QueryError(f"{field.describe()} is no column of {mapper.name}")
             field = field.column.attribute
         name = field if isinstance(field, str) else getattr(field, "names", (field,))[-1]
         attribute, relation = mapper.resolve(name)
         if attribute is None:
-            found.extend(relation.local if relation.owns_key else ())
+            assert relation is not None
+            if not relation.owns_key:
+                raise QueryError(f"{mapper.name}.{name} has no column in this table")
+            found.extend(relation.local)
             continue
         if attribute in mapper.pk:
             raise QueryError(f"{mapper.name}.{name} is part of the key and cannot be updated in bulk")
@@ -247,11 +249,9 @@ def bulk_delete(session: SessionBase, model: Any, keys: Iterable[Any]) -> Plan[i
     wanted = [session.checked_key(mapper, key, {}) for key in keys]
     columns = [Column(mapper.source, a.column) for a in mapper.pk]
     total = 0
-    size = 10_000 if len(columns) == 1 else 100
-    for start in range(0, len(wanted), size):
-        chunk = wanted[start : start + size]
+    for chunk in chunks(session, wanted, len(columns)):
         statement = DeleteBuilder(mapper.source).where(keys_condition(columns, chunk)).build()
-        sql, params = session.compilation.statement(statement).render(statement.binds)
+        sql, params = session.compilation.kept(statement).render(statement.binds)
         outcome = yield from session.send(Execute(sql, params, None, True))
         total += max(outcome.rowcount, 0)
     held = session.identity[mapper.model]
@@ -270,7 +270,11 @@ def upsert(
     result = UpsertResult([], [])
     for batch in batches(objects):
         for mapper, instances in by_model(session, batch).items():
-            yield from _upsert(session, mapper, instances, conflict, update, result)
+            # Objects with and without a generated key fill different columns.
+            keyed = [o for o in instances if mapper.key(o) is not None]
+            keyless = [o for o in instances if mapper.key(o) is None]
+            for group in filter(None, (keyed, keyless)):
+                yield from _upsert(session, mapper, group, conflict, update, result)
     return result
 
 
@@ -284,8 +288,23 @@ def _upsert(
 ) -> Plan[None]:
     codec = session.compilation.codecs[mapper]
     target = conflict_attributes(mapper, conflict)
+    for relation in mapper.relations.values():
+        if relation.owns_key:
+            for instance in instances:
+                related = relation.peek(instance)
+                if related is not None and related is not UNSET:
+                    relation.take_key(instance, related)
+    # NULL conflicts with nothing: such rows are simply new.
+    fresh = [o for o in instances if any(a.peek(o) in (None, UNSET) for a in target)]
+    if fresh:
+        yield from _insert(session, mapper, fresh, True)
+        result.inserted += [mapper.key(o) for o in fresh]
+        known_ids = {id(o) for o in fresh}
+        instances = [o for o in instances if id(o) not in known_ids]
+        if not instances:
+            return
     # A generated key that the objects do not have yet is left to the database.
-    without_key = mapper.identity is not None and all(mapper.key(o) is None for o in instances)
+    without_key = mapper.identity is not None and mapper.key(instances[0]) is None
     attributes = tuple(
         a
         for a in mapper.columns
@@ -320,7 +339,10 @@ def _upsert(
     held = session.identity[mapper.model]
     for instance, key in zip(instances, keys):
         row_key = after[key]
-        (result.updated if key in before else result.inserted).append(row_key)
+        if key not in before:
+            result.inserted.append(row_key)
+        elif assignments:
+            result.updated.append(row_key)
         if without_key:
             assert mapper.identity is not None
             mapper.identity.set(instance, row_key)
@@ -351,13 +373,11 @@ def _existing(
     codec = session.compilation.codecs[mapper]
     attributes = [*(mapper.attributes[c.column.attribute] for c in columns), *mapper.pk]
     found: dict[Any, Any] = {}
-    size = len(keys) if len(columns) == 1 else 100
-    for start in range(0, len(keys), max(size, 1)):
-        chunk = keys[start : start + size]
+    for chunk in chunks(session, keys, len(columns)):
         statement = (
             SelectBuilder(mapper.source).columns(*columns, *pk).where(keys_condition(columns, chunk)).build()
         )
-        sql, params = session.compilation.statement(statement).render(statement.binds)
+        sql, params = session.compilation.kept(statement).render(statement.binds)
         rows = yield from session.send(Execute(sql, params, list))
         for row in rows:
             values = [codec.decode(attribute, value) for attribute, value in zip(attributes, row)]

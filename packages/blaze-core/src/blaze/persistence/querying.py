@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.errors import MultipleResultsError, NoResultError
 from blaze.persistence.loading import load_includes
 from blaze.plan import Execute, Plan
 from blaze.query.build import build_delete, build_update
+from blaze.query.paging import Page, Paging
 from blaze.query.query import Query
 
 if TYPE_CHECKING:
@@ -99,21 +100,29 @@ def exists(session: SessionBase, query: Query[Any]) -> Plan[bool]:
 
 def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> Plan[int]:
     """Update the selected rows; loaded, unchanged objects of the model are forgotten."""
-    return (yield from write(session, build_update(query, values), query.root.mapper.model))
+    return (yield from write(session, build_update(query, values), query.root.mapper))
 
 
 def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
     """Delete the selected rows; loaded, unchanged objects of the model are forgotten."""
-    return (yield from write(session, build_delete(query), query.root.mapper.model))
+    return (yield from write(session, build_delete(query), query.root.mapper))
 
 
-def write(session: SessionBase, statement: Any, model: Any) -> Plan[int]:
+def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional[str]) -> Plan[Page[Any]]:
+    """One page of the results."""
+    paging = Paging(query, size)
+    wanted, backwards = paging.query(after)
+    found = yield from fetch(session, wanted)
+    return paging.page(found, after, backwards)
+
+
+def write(session: SessionBase, statement: Any, mapper: Any) -> Plan[int]:
     """Run a writing statement over a model's table and return the number of rows."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     sql, params = session.compilation.kept(statement).render(statement.binds)
     outcome = yield from session.send(Execute(sql, params, None, True))
-    session.identity.evict(model)
+    session.identity.evict(mapper.model)
     rowcount: int = outcome.rowcount
     return rowcount
 
@@ -137,4 +146,5 @@ MODES: dict[str, Callable[..., Any]] = {
     "update": update,
     "delete": delete,
     "explain": explain,
+    "paginate": paginate,
 }

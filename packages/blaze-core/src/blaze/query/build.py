@@ -300,7 +300,7 @@ def build_delete(query: Query[Any]) -> Any:
 def _conditions(builder: Any, query: Query[Any], what: str) -> Any:
     clauses = query.clauses()
     ignored = ("order_by", "include", "select_related", "lazy", "only", "defer")
-    mapper = query.root.mapper
+    mapper: Any = query.root.mapper
     plain = query.root.source is mapper.source
     if plain and all(kind == "where" or kind in ignored for kind, _ in clauses):
         for kind, clause in clauses:

@@ -67,9 +67,10 @@ class Compilation:
     def of(cls, dialect: Dialect) -> Compilation:
         """Return the one compilation of a dialect."""
         found: Optional[Compilation] = dialect.memory.get(cls)
-        if found is None:
-            found = dialect.memory.setdefault(cls, cls(dialect))
-        return found
+        if found is not None:
+            return found
+        made: Compilation = dialect.memory.setdefault(cls, cls(dialect))
+        return made
 
     def query(self, query: Query[Any], variant: str = "rows") -> CompiledQuery:
         """Return the compiled form of a query."""
@@ -112,6 +113,12 @@ class Compilation:
 
     def _decoder(self, type_: Any) -> Any:
         return None if type_ is None else self.dialect.decoder(type_)
+
+
+def query_sql(query: Query[Any], dialect: Dialect) -> tuple[str, tuple[Any, ...]]:
+    """Return text and parameters of a query for a dialect."""
+    text, params = Compilation.of(dialect).query(query).render(query.binds)
+    return text, tuple(params)
 
 
 def any_row(rows: Any, identity: Any, session: Any, lazy: Any) -> bool:

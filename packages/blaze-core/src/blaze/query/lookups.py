@@ -143,8 +143,8 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
         if operation == "in" and isinstance(value, Iterable) and not isinstance(value, (Selectable, str, bytes)):
             value = list(value)
         condition = LOOKUPS[operation](left, value)
-    known = operation == "isnull" or value is None or (isinstance(value, list) and None in value)
-    if negated and not known and isinstance(left, Column) and left.nullable:
+    settled = operation == "isnull" or value is None or (isinstance(value, list) and None in value)
+    if negated and not settled and isinstance(left, Column) and left.nullable:
         condition = Logical("AND", IsNull(left, True), condition)
     return condition
 

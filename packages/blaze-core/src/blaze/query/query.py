@@ -44,6 +44,7 @@ class Query(Selectable, Generic[R]):
     kind: str
     clause: Any
     session: Any
+    made: Any  # the statement, once it was needed as a subquery
 
     @classmethod
     def start(cls, root: Root, session: Any = None) -> Self:
@@ -88,6 +89,20 @@ class Query(Selectable, Generic[R]):
                 return True
             query = query.parent
         return False
+
+    def without(self, kind: str) -> Self:
+        """Return the query without its clauses of one kind."""
+        links: list[Query[Any]] = []
+        query: Optional[Query[Any]] = self
+        while query is not None and query.parent is not None:
+            links.append(query)
+            query = query.parent
+        made = type(self).start(self.root, self.session)
+        for link in reversed(links):
+            if link.kind != kind:
+                assert link.parent is not None
+                made = made.extended(link.kind, link.clause, link.key[2], link.binds[len(link.parent.binds) :])
+        return made
 
     def statement(self) -> Any:
         """Return the SQL statement of the query, for use as a subquery."""
@@ -293,8 +308,9 @@ class Query(Selectable, Generic[R]):
             if on is None:
                 raise QueryError(f"join({source.path}) needs on=...")
         elif isinstance(target, type) and getattr(target, "__mapper__", None) is not None:
-            target.__mapper__.registry.configure(target.__mapper__)
-            source = target.__mapper__.source
+            mapper = target.__mapper__  # type: ignore[attr-defined]
+            mapper.registry.configure(mapper)
+            source = mapper.source
             if on is None:
                 raise QueryError(
                     f"join({target.__name__}) needs on=...; or join a relation such as Author.books"
@@ -397,6 +413,7 @@ class Query(Selectable, Generic[R]):
     def for_update(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Path] = ()) -> Self:
         """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row locks."""
         sources = []
+        item: Any
         for item in of:
             mapper = getattr(item, "__mapper__", None)
             sources.append(item.source if isinstance(item, RelationPath) or mapper is None else mapper.source)

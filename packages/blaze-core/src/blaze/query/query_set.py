@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, Union, overl
 from typing_extensions import Self
 
 from blaze.errors import NoResultError, QueryError
+from blaze.query.compilation import query_sql
 from blaze.query.entities import First, S
 from blaze.query.query import Query, R
 
 if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
+    from blaze.query.paging import Page
     from blaze.sql.expressions import Expression
 
 
@@ -76,6 +79,14 @@ class QuerySet(Query[R], Generic[R]):
         """Return the database's plan for the query as text."""
         return self.session.run_query(self, "explain")  # type: ignore[no-any-return]
 
+    def paginate(self, size: int, after: Optional[str] = None) -> Page[R]:
+        """Return the page of `size` results that begins after a cursor, or the first page.
+
+        The query's order is completed by the primary key. `page.next` and `page.previous` are the cursors of the
+        pages beside it. Raises `QueryError` for a cursor of another query or order.
+        """
+        return self.session.run_query(self, "paginate", size, after)  # type: ignore[no-any-return]
+
     def stream(self, size: int = 1000) -> Iterator[R]:
         """Yield results while they are read, `size` rows at a time, in constant memory.
 
@@ -83,9 +94,9 @@ class QuerySet(Query[R], Generic[R]):
         """
         return self.session.stream(self, size=size)  # type: ignore[no-any-return]
 
-    def to_sql(self) -> tuple[str, tuple[Any, ...]]:
-        """Return the SQL text for the session's engine and its parameters."""
-        return self.session.query_sql(self)  # type: ignore[no-any-return]
+    def to_sql(self, dialect: Optional[Dialect] = None) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL text and its parameters, for the session's engine or for another dialect."""
+        return query_sql(self, self.session.dialect if dialect is None else dialect)
 
     def __iter__(self) -> Iterator[R]:
         return iter(self.all())
@@ -166,6 +177,14 @@ class AsyncQuerySet(Query[R], Generic[R]):
         """Return the database's plan for the query as text."""
         return await self.session.run_query(self, "explain")  # type: ignore[no-any-return]
 
+    async def paginate(self, size: int, after: Optional[str] = None) -> Page[R]:
+        """Return the page of `size` results that begins after a cursor, or the first page.
+
+        The query's order is completed by the primary key. `page.next` and `page.previous` are the cursors of the
+        pages beside it. Raises `QueryError` for a cursor of another query or order.
+        """
+        return await self.session.run_query(self, "paginate", size, after)  # type: ignore[no-any-return]
+
     def stream(self, size: int = 1000) -> AsyncIterator[R]:
         """Yield results while they are read, `size` rows at a time, in constant memory.
 
@@ -173,9 +192,9 @@ class AsyncQuerySet(Query[R], Generic[R]):
         """
         return self.session.stream(self, size=size)  # type: ignore[no-any-return]
 
-    def to_sql(self) -> tuple[str, tuple[Any, ...]]:
-        """Return the SQL text for the session's engine and its parameters."""
-        return self.session.query_sql(self)  # type: ignore[no-any-return]
+    def to_sql(self, dialect: Optional[Dialect] = None) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL text and its parameters, for the session's engine or for another dialect."""
+        return query_sql(self, self.session.dialect if dialect is None else dialect)
 
     async def __aiter__(self) -> AsyncIterator[R]:
         for item in await self.all():

@@ -131,8 +131,9 @@ def root_of(entities: tuple[Any, ...]) -> Root:
         elif isinstance(entity, RelationPath):
             raise QueryError(f"{entity!r} is a relation; select its columns, or include() it")
         elif isinstance(entity, type) and getattr(entity, "__mapper__", None) is not None:
-            registry.configure(entity.__mapper__)
-            items.append(Entity(entity.__mapper__, entity.__mapper__.source, entity.__mapper__.name))
+            mapper = entity.__mapper__  # type: ignore[attr-defined]
+            registry.configure(mapper)
+            items.append(Entity(mapper, mapper.source, mapper.name))
         elif isinstance(entity, Alias):
             items.append(Entity(entity._mapper_, entity._source_, entity._name_))
         elif isinstance(entity, (CTE, Derived)):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, overload
 from typing_extensions import Self
 
 from blaze.errors import QueryError
+from blaze.query.compilation import query_sql
 from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, First, M, S
 from blaze.query.query import Query, R
 from blaze.query.root import root_of
@@ -15,6 +16,7 @@ from blaze.query.terminal import Plan
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
     from blaze.query.entities import AnyRow
+    from blaze.query.paging import Page
     from blaze.query.row import Row
     from blaze.sql.expressions import Expression
 
@@ -166,12 +168,15 @@ class Select(Query[R], Generic[R]):
             raise QueryError("an unbound query takes slices only; bind it to a session to read one result")
         return self.sliced(index)
 
-    def to_sql(self, dialect: Dialect) -> tuple[str, tuple[Any, ...]]:
-        """Return the SQL text for a dialect and its parameters."""
-        from blaze.query.compilation import Compilation
+    def paginate(self, size: int, after: Optional[str] = None) -> Plan[Page[R]]:
+        """Plan for one page; see `QuerySet.paginate`."""
+        return Plan(self, "paginate", (size, after))
 
-        text, params = Compilation.of(dialect).query(self).render(self.binds)
-        return text, tuple(params)
+    def to_sql(self, dialect: Optional[Dialect] = None) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL text for a dialect and its parameters."""
+        if dialect is None:
+            raise QueryError("an unbound query needs a dialect: to_sql(engine.dialect)")
+        return query_sql(self, dialect)
 
     if TYPE_CHECKING:
 
