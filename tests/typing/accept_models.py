@@ -72,7 +72,7 @@ class Profile(Model):
 class User(Model):
     code: Field[str] = field(primary_key=True, init=True, max_length=10)
     parent: ForeignKey[Optional["User"]] = foreign_key(default=None)
-    parent_code: Field[Optional[str]] = key_column()
+    parent_id: Field[Optional[str]] = key_column()
 
 
 class Review(Model):

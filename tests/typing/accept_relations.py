@@ -44,7 +44,7 @@ def to_one(book: Book, review: Review, profile: Profile, user: User) -> None:
     assert_type(review.book_id, int)
     assert_type(profile.user, User)
     assert_type(user.parent, Optional[User])
-    assert_type(user.parent_code, Optional[str])
+    assert_type(user.parent_id, Optional[str])
     assert_type(review.book.author.name, str)
     book.author = Author(name="x")
     book.author_id = 2

@@ -107,6 +107,9 @@ class SQLiteDialect(Dialect):
         t.Json: "JSON TEXT",
     }
 
+    def explain(self, sql: str) -> str:
+        return f"EXPLAIN QUERY PLAN {sql}"
+
     def type_ddl(self, type_: t.SQLType) -> str:
         if isinstance(type_, t.Numeric):
             size = "" if type_.precision is None else f"({type_.precision}, {type_.scale or 0})"

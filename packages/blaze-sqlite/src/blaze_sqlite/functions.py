@@ -17,14 +17,14 @@ from typing import Any, Optional
 
 __all__ = ["register"]
 
-# Sums, differences and products are exact as long as they have fewer digits than this.
+# Sums, differences and products are exact; one with more digits than this is an error.
 _EXACT = decimal.Context(
-    prec=10_000,
-    rounding=decimal.ROUND_HALF_EVEN,
-    Emin=-99_999,
-    Emax=99_999,
-    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
+    prec=400_000,
+    Emin=-999_999,
+    Emax=999_999,
+    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.Inexact],
 )
+_ROUNDING = decimal.Context(prec=400_000, Emin=-999_999, Emax=999_999)
 _QUOTIENT_DIGITS = 28
 
 
@@ -81,7 +81,7 @@ def _remainder(left: Decimal, right: Decimal) -> Optional[str]:
 
 
 def _round(value: Decimal, digits: Decimal = Decimal(0)) -> str:
-    return _write(value.quantize(Decimal(1).scaleb(-int(digits)), decimal.ROUND_HALF_UP, _EXACT))
+    return _write(value.quantize(Decimal(1).scaleb(-int(digits)), decimal.ROUND_HALF_UP, _ROUNDING))
 
 
 class DecimalSum:

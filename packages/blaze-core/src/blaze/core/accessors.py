@@ -79,14 +79,15 @@ def stored_property(slot: str) -> property:
 
 
 def to_one_property(name: str, slot: str) -> property:
-    """Return the property of a to-one relation that owns its key; reading an empty slot loads."""
+    """Return the property of a to-one relation that owns its key; reading an unset slot loads."""
     get = attrgetter(slot)
 
     def read(instance: Any) -> Any:
         try:
-            return get(instance)
+            found = get(instance)
         except AttributeError:
-            return answer_for(instance, slot)
+            found = UNSET
+        return found if found is not UNSET else answer_for(instance, slot)
 
     def write(instance: Any, value: Any) -> None:
         _relation(instance, name).assign(instance, value)

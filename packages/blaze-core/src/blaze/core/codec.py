@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from blaze.core.loaders import Shape, default_attributes, make_entity_loader, make_keyed_loader
+from blaze.core.loaders import (
+    Shape,
+    default_attributes,
+    make_child_loader,
+    make_entity_loader,
+    make_keyed_loader,
+)
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.takers import make_differ, make_row_taker, make_taker
@@ -16,6 +22,7 @@ from blaze.sql.keyed import delete_by_key, placeholder, update_by_key
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
     from blaze.dialects.dialect import Dialect
 
 Attributes = Sequence["Attribute"]
@@ -42,6 +49,7 @@ class ModelCodec:
         self._decoders = {a: dialect.decoder(a.type) for a in mapper.columns}
         self._encoders = {a: dialect.encoder(a.type) for a in mapper.columns}
         self._pk_encoders = tuple(dialect.encoder(a.type) for a in mapper.pk)
+        self._plain_key = self._pk_encoders == (None,)
         self.delete_sql = delete_by_key(
             dialect, mapper.table, mapper.table.primary_key, mapper.version_column
         )
@@ -61,6 +69,8 @@ class ModelCodec:
 
     def key_params(self, key: Any) -> tuple[Any, ...]:
         """Return a primary key as statement parameters."""
+        if self._plain_key:
+            return (key,)
         values = key if len(self._pk_encoders) > 1 else (key,)
         return tuple(
             value if encoder is None else encoder(value) for encoder, value in zip(self._pk_encoders, values)
@@ -74,6 +84,13 @@ class ModelCodec:
         if found is None:
             shape = Shape(self.mapper, wanted)
             found = self._keyed[cached] = make_keyed_loader(shape, self.dialect, key)
+        return found
+
+    def child_loader(self, inverse: Relation) -> Callable[..., Any]:
+        """Return the loader of rows on the many side of a relation."""
+        found = self._keyed.get(inverse)
+        if found is None:
+            found = self._keyed[inverse] = make_child_loader(self.shape, self.dialect, inverse)
         return found
 
     # --- writing ----------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from blaze.sql.columns import Column
 
 T = TypeVar("T")
-M = TypeVar("M", bound="Model")
 O = TypeVar("O", bound="Optional[Model]")  # noqa: E741 - an object or None
 
 Target = Union[type["Model"], str, None]
@@ -103,7 +102,7 @@ def field(
 @overload
 def field(
     *, primary_key: Literal[True], init: Literal[False] = False, **options: Unpack[FieldOptions]
-) -> Field[T]: ...
+) -> Field[Any]: ...
 @overload
 def field(
     *,
@@ -111,13 +110,13 @@ def field(
     primary_key: bool = False,
     init: Literal[False] = False,
     **options: Unpack[FieldOptions],
-) -> Field[T]: ...
+) -> Field[Any]: ...
 @overload
-def field(*, generated: str, init: Literal[False] = False, **options: Unpack[FieldOptions]) -> Field[T]: ...
+def field(*, generated: str, init: Literal[False] = False, **options: Unpack[FieldOptions]) -> Field[Any]: ...
 @overload
 def field(
     *, version: Literal[True], init: Literal[False] = False, **options: Unpack[FieldOptions]
-) -> Field[T]: ...
+) -> Field[Any]: ...
 @overload
 def field(
     *,
@@ -127,7 +126,7 @@ def field(
     version: bool = False,
     init: bool = True,
     **options: Unpack[FieldOptions],
-) -> Field[T]: ...
+) -> Field[Any]: ...
 def field(**options: Any) -> Any:
     """Give the options of a column; the annotation `Field[T]` gives its Python type, `Optional` makes it nullable.
 
@@ -190,7 +189,9 @@ def foreign_key(
     to: Target = None, *, default: O, init: bool = True, **options: Unpack[ToOneOptions]
 ) -> ForeignKey[O]: ...
 @overload
-def foreign_key(to: Target = None, *, init: bool = True, **options: Unpack[ToOneOptions]) -> ForeignKey[O]: ...
+def foreign_key(
+    to: Target = None, *, init: bool = True, **options: Unpack[ToOneOptions]
+) -> ForeignKey[Any]: ...
 def foreign_key(to: Any = None, **options: Any) -> Any:
     """Relate many objects to one: `author: ForeignKey[Author] = foreign_key(related_name="books")`.
 
@@ -222,7 +223,7 @@ def one_to_one(
     to: Target = None, *, default: O, init: bool = True, **options: Unpack[ToOneOptions]
 ) -> OneToOne[O]: ...
 @overload
-def one_to_one(to: Target = None, *, init: bool = True, **options: Unpack[ToOneOptions]) -> OneToOne[O]: ...
+def one_to_one(to: Target = None, *, init: bool = True, **options: Unpack[ToOneOptions]) -> OneToOne[Any]: ...
 def one_to_one(to: Any = None, **options: Any) -> Any:
     """Relate one object to one: `user: OneToOne[User] = one_to_one(related_name="profile")`.
 
@@ -232,7 +233,7 @@ def one_to_one(to: Any = None, **options: Any) -> Any:
     return RelationSpec("one_to_one", to=to, **options)
 
 
-def one_to_many(to: Target = None, *, init: Literal[False] = False) -> OneToMany[M]:
+def one_to_many(to: Target = None, *, init: Literal[False] = False) -> OneToMany[Any]:
     """Declare the reverse side of a foreign key to have it typed: `books: OneToMany["Book"] = one_to_many()`.
 
     It belongs to the foreign key of the target whose `related_name` it is, or to the only one that leads here.
@@ -251,7 +252,7 @@ def many_to_many(
     related_name: Optional[str] = None,
     through: Target = None,
     init: Literal[False] = False,
-) -> ManyToMany[M]:
+) -> ManyToMany[Any]:
     """Relate many objects to many through a join table: `tags: ManyToMany["Tag"] = many_to_many()`.
 
     - `to`: the target, a model or its name, when the annotation cannot say it.

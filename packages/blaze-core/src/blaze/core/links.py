@@ -79,7 +79,7 @@ class LinkBuilder:
             and declaration.spec.related_name in (None, self.name)
         ]
         exact = [n for n in names if self.target.declarations[n].spec.related_name == self.name]
-        return (exact or names or [None])[0]
+        return next(iter(exact or names), None)
 
     def declared_spec(self, name: Optional[str]) -> Optional[RelationSpec]:
         """Return the target's own declaration of the other side."""

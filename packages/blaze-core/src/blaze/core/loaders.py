@@ -67,8 +67,13 @@ class _Writer:
             converted = f"d{variable}({variable})"
         return f"None if {variable} is None else {converted}" if attribute.nullable else converted
 
-    def entity(self, shape: Shape, indent: str, nullable: bool) -> str:
-        """Write the block that finds or builds one entity; return the name of its variable."""
+    def entity(
+        self, shape: Shape, indent: str, nullable: bool, inverse: Optional[Relation] = None
+    ) -> str:
+        """Write the block that finds or builds one entity; return the name of its variable.
+
+        `inverse` is a relation of the first entity whose object `owner_of(key)` knows.
+        """
         number = self.entities
         self.entities += 1
         mapper, target = shape.mapper, f"o{number}"
@@ -96,15 +101,18 @@ class _Writer:
         for attribute, variable in zip(mapper.pk, keys):
             if self.dialect.decoder(attribute.type) is not None:
                 write(f"{indent}{variable} = {self.decoded(attribute, variable)}")
-        key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+        key = _key_source(keys)
         write(f"{indent}{target} = get{number}({key})")
         write(f"{indent}if {target} is None:")
         write(f"{indent}    {target} = new(M{number})")
         for attribute, variable in columns.items():
             self.store(mapper, target, attribute, variable, f"{indent}    ")
-        for relation, child in children:
-            if relation.owns_key:
-                write(f"{indent}    {target}.{relation.slot} = {child}")
+        known = {relation.slot: child for relation, child in children if relation.owns_key}
+        if inverse is not None and number == 0:
+            known[inverse.slot] = f"owner_of({_key_source([columns[a] for a in inverse.local])})"
+        for relation in mapper.key_relations:
+            # An explicit UNSET is found without an exception, unlike an empty slot.
+            write(f"{indent}    {target}.{relation.slot} = {known.get(relation.slot, 'UNSET')}")
         write(f"{indent}    {target}._extra_ = None")
         write(f"{indent}    {target}._ctx_ = context{number}")
         write(f"{indent}    {target}.__class__ = C{number}")
@@ -161,6 +169,25 @@ def make_entity_loader(shape: Shape, dialect: Dialect, extras: Sequence[tuple[st
     return _finish(writer, f"        append({root})")
 
 
+def _key_source(variables: Sequence[str]) -> str:
+    """Return the source of a key: one variable, or a tuple of several."""
+    return variables[0] if len(variables) == 1 else f"({', '.join(variables)})"
+
+
+def make_child_loader(shape: Shape, dialect: Dialect, inverse: Relation) -> Any:
+    """Generate `load(rows, identity, session, lazy, owners, buckets)` for the many side of a relation.
+
+    `owners` maps keys to the objects that `inverse` of a row points at, `buckets` to the lists that collect
+    their rows' entities. It returns the list of all entities.
+    """
+    writer = _Writer(dialect)
+    root = writer.entity(shape, "        ", False, inverse)
+    writer.head.append("    owner_of = owners.get")
+    key = _key_source([f"{root}.{attribute.slot}" for attribute in inverse.local])
+    last = [f"        append({root})", f"        if {key} in buckets:", f"            buckets[{key}].append({root})"]
+    return _finish(writer, "\n".join(last), signature=", owners, buckets")
+
+
 def make_keyed_loader(shape: Shape, dialect: Dialect, key: Sequence[Attribute]) -> Any:
     """Generate `load(rows, identity, session, lazy)` for rows that end in the key of an owner.
 
@@ -174,7 +201,7 @@ def make_keyed_loader(shape: Shape, dialect: Dialect, key: Sequence[Attribute]) 
         if dialect.decoder(attribute.type) is not None:
             writer.body.append(f"        {variable} = {writer.decoded(attribute, variable)}")
         variables.append(variable)
-    owner = variables[0] if len(variables) == 1 else f"({', '.join(variables)})"
+    owner = _key_source(variables)
     writer.head.append("    buckets = {}")
     body = [
         f"        append({root})",
@@ -211,11 +238,11 @@ def make_row_loader(parts: Sequence[Any], dialect: Dialect, row_class: Any) -> A
     return _finish(writer, f"        append(make(Row, ({', '.join(values)}{trailing})))")
 
 
-def _finish(writer: _Writer, last: str, result: Optional[str] = None) -> Any:
+def _finish(writer: _Writer, last: str, result: Optional[str] = None, signature: str = "") -> Any:
     unpacked = ", ".join(writer.variables) + ("," if len(writer.variables) == 1 else "")
     source = "\n".join(
         [
-            "def load(rows, identity, session, lazy):",
+            f"def load(rows, identity, session, lazy{signature}):",
             "    out = []",
             "    append = out.append",
             *writer.head,

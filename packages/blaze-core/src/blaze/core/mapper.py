@@ -212,8 +212,8 @@ class Mapper:
         """Return the column expression of an attribute at the root of a query."""
         return Column(self.source, self.attributes[name].column)
 
-    def resolve(self, name: str) -> tuple[Optional[Attribute], Optional[Relation]]:
-        """Return the attribute or relation of that name; raise `UnknownFieldError` with the nearest names."""
+    def resolve(self, name: str) -> tuple[Optional[Attribute], Any]:
+        """Return the attribute of that name, or None and the relation; raise `UnknownFieldError` with the nearest names."""
         attribute = self.attributes.get(name)
         if attribute is not None:
             return attribute, None

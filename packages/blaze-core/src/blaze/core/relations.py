@@ -123,7 +123,7 @@ class Relation:
             found = extra[self.name] = RelatedList(instance, self)
             if self.owner.is_new(instance):
                 found.loaded([])  # nothing can be in the database yet
-        return found  # type: ignore[no-any-return]
+        return found
 
     def key_of(self, instance: Any) -> Any:
         """Return the local key: one value, or a tuple for a composite key; None when a part is missing."""

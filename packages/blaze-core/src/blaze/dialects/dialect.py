@@ -91,6 +91,10 @@ class Dialect:
             limit = self.features.unlimited_limit
         return f" OFFSET {offset}" if limit is None else f" LIMIT {limit} OFFSET {offset}"
 
+    def explain(self, sql: str) -> str:
+        """Return the statement that gives the plan of a statement."""
+        return f"EXPLAIN {sql}"
+
     def require(self, feature: str, what: str) -> None:
         """Raise CapabilityError, before any SQL is sent, when ``features.<feature>`` is false; ``what`` is
         for people.

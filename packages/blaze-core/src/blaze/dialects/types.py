@@ -41,6 +41,9 @@ __all__ = [
 
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
+# What PostgreSQL's numeric holds: without a bound, 1E+1000000000 would be written out in a billion digits.
+MOST_WHOLE_DIGITS = 131_072
+MOST_DECIMAL_PLACES = 16_383
 _MICROSECOND = dt.timedelta(microseconds=1)
 _SHOWN = 40
 
@@ -139,10 +142,14 @@ class Numeric(SQLType):
         number = value if isinstance(value, decimal.Decimal) else decimal.Decimal(value)
         if not number.is_finite():
             return f"{number} is not a finite number"
-        if self.precision is None:
-            return None
         _, digits, exponent = number.as_tuple()
         assert isinstance(exponent, int)
+        if exponent < -MOST_DECIMAL_PLACES:
+            return f"{_show(number)} has more than {MOST_DECIMAL_PLACES} digits after the point"
+        if number.adjusted() >= MOST_WHOLE_DIGITS:
+            return f"{_show(number)} has more than {MOST_WHOLE_DIGITS} digits before the point"
+        if self.precision is None:
+            return None
         scale = self.scale or 0
         if exponent < -scale and any(digits[exponent + scale :]):
             return f"{number} has more than {scale} digits after the point"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from blaze.core.context import LoadContext
 from blaze.core.specs import UNSET
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded
 from blaze.persistence.updates import stale
@@ -17,6 +18,27 @@ if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
 
+class Gone:
+    """Stands for the session of deleted objects: it still decodes what they hold, and tracks nothing."""
+
+    closed = True
+
+    def __init__(self, session: SessionBase) -> None:
+        self.codecs = session.compilation.codecs
+
+    def thaw(self, instance: Any, attribute: Attribute, raw: Any) -> Any:
+        """Decode a value when it is first read."""
+        value = self.codecs[type(instance).__mapper__].decode(attribute, raw)
+        attribute.set(instance, value)
+        return value
+
+    def collection_changed(self, changed_list: Any) -> None:
+        """Nothing is tracked."""
+
+    def single_changed(self, owner: Any, relation: Any, previous: Any) -> None:
+        """Nothing is tracked."""
+
+
 class Deleter:
     """The deleting part of a flush."""
 
@@ -24,6 +46,7 @@ class Deleter:
         self.session = session
         self.work = session.work
         self.codecs = session.compilation.codecs
+        self.gone = LoadContext(Gone(session))
 
     def delete_all(self, order: list[Mapper], instances: dict[int, Any]) -> Plan[None]:
         """Delete the rows of objects, those that refer to others first; `order` is that of inserts.
@@ -115,13 +138,13 @@ class Deleter:
         objects = work.identity[mapper.model]
         if objects.get(key) is instance:
             del objects[key]
-        for index in mapper.mutable_indexes:
-            getattr(instance, mapper.columns[index].name)  # the session decodes what nobody else can
         work.undo.append(work.undo_delete(mapper, instance, key, instance._ctx_))
         for relation in mapper.relations.values():
             if relation.inverse is not None:
                 self.leave(relation, relation.inverse, instance)
         mapper.make_new(instance)
+        if mapper.mutable_indexes:
+            mapper.set_context(instance, self.gone)
         work.changed.pop(id(instance), None)
         work.mutables.pop(id(instance), None)
 
@@ -135,7 +158,7 @@ class Deleter:
         else:
             return
         for other in others:
-            extra = None if other is None or other is UNSET else other._extra_
+            extra: Any = None if other is None or other is UNSET else other._extra_
             shown = extra.get(inverse.name) if extra else None
             if shown is None:
                 continue

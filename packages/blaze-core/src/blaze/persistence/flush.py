@@ -184,7 +184,8 @@ class Flush:
                 for member in register.values():
                     key = relation.target.key(member)
                     if key is not None and id(member) not in deleted:
-                        found.setdefault(link, {})[(*own, *target.key_params(key))] = None
+                        pair = (*own, *target.key_params(key))
+                        found.setdefault(link, {})[pair] = None
         for link, owners in cleared.items():
             yield from session.send(ExecuteMany(session.link_sql(link, "clear"), owners))
         for link, pairs in removed.items():

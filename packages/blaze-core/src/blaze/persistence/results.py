@@ -86,7 +86,8 @@ class AsyncQueryResult(Generic[R]):
 
     async def _fetched(self) -> QueryResult[R]:
         if self._result is None:
-            self._result = await self._run()
+            result: QueryResult[R] = await self._run()
+            self._result = result
         return self._result
 
     async def _awaited(self) -> AsyncQueryResult[R]:

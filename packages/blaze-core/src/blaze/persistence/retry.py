@@ -22,7 +22,7 @@ def retryable(error: BaseException) -> bool:
 
 def pause_length(attempt: int) -> float:
     """Return how many seconds to wait before a retry, the first of which is attempt 1."""
-    longest = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
+    longest: float = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
     return longest * (0.5 + random.random() / 2)
 
 

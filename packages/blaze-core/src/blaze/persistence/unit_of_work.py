@@ -168,6 +168,8 @@ class UnitOfWork:
         def undo() -> None:
             mapper.make_clean(instance, context)
             self.identity[mapper.model][key] = instance
+            if mapper.mutable_indexes:
+                self.mutables[id(instance)] = instance
 
         return undo
 

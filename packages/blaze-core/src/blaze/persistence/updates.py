@@ -70,7 +70,9 @@ class Updater:
                 if index not in indexes:
                     attribute = mapper.columns[index]
                     self.automatic.append((attribute, instance, attribute.peek(instance)))
-                    attribute.set(instance, attribute.spec.on_update())
+                    make = attribute.spec.on_update
+                    assert make is not None
+                    attribute.set(instance, make())
                     indexes.append(index)
             key = tuple(sorted(indexes)) if automatic else tuple(indexes)
             if key in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sys import intern
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from blaze.sql.expressions import Bind, Expression, T, bind_for
 from blaze.sql.json_items import JsonItem
@@ -23,7 +23,7 @@ class Column(Expression[T]):
 
     bind: Bind[Any]
 
-    def __init__(self, source: Source, column: TableColumn) -> None:
+    def __init__(self: Column[Any], source: Source, column: TableColumn) -> None:
         self.source = source
         self.column = column
         self.key = intern(f"{source.key}.{column.name}")
@@ -40,8 +40,10 @@ class Column(Expression[T]):
     def describe(self) -> str:
         return f"{self.source.path}.{self.column.name}"
 
-    def __getitem__(self, step: Union[str, int]) -> JsonItem[Any]:
+    def __getitem__(
+        self: Column[Union[dict[Any, Any], list[Any], None]], step: Union[str, int]
+    ) -> JsonItem[Any]:
         """Reach into a JSON column by key or position."""
         return JsonItem(self, (step,))
 
-    __iter__ = None  # item access would otherwise make a column iterable, for ever
+    __iter__: ClassVar[None] = None  # item access would otherwise make a column iterable, for ever

@@ -211,10 +211,10 @@ def _generate(taken: Sequence[Piece]) -> Params:
         if not any(piece.encoders):
             return f"*b[{piece.start}:{stop}]"
         if piece.rows == 1:
-            each = [encoded(f"b[{piece.start + n}]", e, True) for n, e in enumerate(piece.encoders)]
-            return ",\n        ".join(each)
-        each = [encoded(f"b[i + {n}]", encoder, True) for n, encoder in enumerate(piece.encoders)]
-        return f"*[v for i in range({piece.start}, {stop}, {width}) for v in ({', '.join(each)},)]"
+            values = [encoded(f"b[{piece.start + n}]", e, True) for n, e in enumerate(piece.encoders)]
+            return ",\n        ".join(values)
+        values = [encoded(f"b[i + {n}]", encoder, True) for n, encoder in enumerate(piece.encoders)]
+        return f"*[v for i in range({piece.start}, {stop}, {width}) for v in ({', '.join(values)},)]"
 
     body = "".join([f"        {source_of(piece)},\n" for piece in taken])
     exec(_code(f"def params(b):\n    return (\n{body}    )\n"), names)

@@ -152,7 +152,15 @@ class Expression(Generic[T]):
         """Test for NOT NULL, or for being different."""
         return self != other
 
-    def between(self, low: Union[T, Expression[T]], high: Union[T, Expression[T]]) -> Expression[bool]:
+    @overload
+    def between(
+        self: Expression[Optional[Decimal]], low: DecimalOperand, high: DecimalOperand
+    ) -> Expression[bool]: ...
+    @overload
+    def between(
+        self, low: Union[T, Expression[Optional[T]]], high: Union[T, Expression[Optional[T]]]
+    ) -> Expression[bool]: ...
+    def between(self, low: Any, high: Any) -> Expression[bool]:
         """Test for lying between two values, both included."""
         return Between(self, operand(self, low), operand(self, high))
 
@@ -166,13 +174,13 @@ class Expression(Generic[T]):
 
     # Logic.
 
-    def __and__(self, other: Expression[bool]) -> Expression[bool]:
+    def __and__(self: Expression[Optional[bool]], other: Expression[Optional[bool]]) -> Expression[bool]:
         return Logical("AND", self, other)
 
-    def __or__(self, other: Expression[bool]) -> Expression[bool]:
+    def __or__(self: Expression[Optional[bool]], other: Expression[Optional[bool]]) -> Expression[bool]:
         return Logical("OR", self, other)
 
-    def __invert__(self) -> Expression[bool]:
+    def __invert__(self: Expression[Optional[bool]]) -> Expression[bool]:
         return Not(self)
 
     # Arithmetic and text.
@@ -518,7 +526,8 @@ def _membership(left: Expression[Any], values: Any, negated: bool) -> Expression
     leaf = left.bind
     if leaf.type is None:
         leaf = bind_for(type_of(listed[0])) if listed else bind_for(STRING)
-    if not classes <= leaf.fast:
+    small = leaf.integer and classes == {int} and SMALLEST <= min(listed) and max(listed) <= LARGEST
+    if not small and not classes <= leaf.fast:
         for value in listed:
             refused = leaf.refusal(value)
             if refused is not None:
