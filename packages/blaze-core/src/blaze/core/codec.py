@@ -15,6 +15,7 @@ from blaze.core.loaders import (
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.takers import make_differ, make_row_taker, make_taker
+from blaze.errors import DataError
 from blaze.sql.builders import InsertBuilder, SelectBuilder
 from blaze.sql.columns import Column
 from blaze.sql.keyed import delete_by_key, placeholder, update_by_key
@@ -152,7 +153,12 @@ class ModelCodec:
         raw = attribute.peek_raw(instance)
         if raw is UNSET or value is None:
             return (raw is UNSET) != (value is None)
-        return bool(self.decode(attribute, raw) != value)
+        # Texts are compared and not values, since True equals 1. Other programs may write the same differently.
+        try:
+            written = self.encode(attribute, value)
+        except (DataError, TypeError, ValueError, AttributeError):
+            return True  # it changed into what cannot be stored: the check before the write says why
+        return bool(written != raw and written != self.encode(attribute, self.decode(attribute, raw)))
 
     def decode(self, attribute: Attribute, raw: Any) -> Any:
         """Return the Python value of a column as the driver gave it."""

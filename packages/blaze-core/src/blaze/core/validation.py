@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.specs import UNSET
@@ -33,6 +34,16 @@ def field_messages(attribute: Attribute, value: Any) -> list[str]:
         except ValueError as error:
             messages.append(str(error) or f"is refused by {getattr(validator, '__name__', validator)!s}")
     return messages
+
+
+def explain(instances: Iterable[Any]) -> None:
+    """After a `DataError`: raise `ValidationError` for the first instance that does not fit its model.
+
+    The fast tests before a write leave rare misfits, such as numbers of more than 64 bits, to the driver, which
+    cannot name the field.
+    """
+    for instance in instances:
+        instance.full_clean()
 
 
 def full_clean(mapper: Mapper, instance: Any) -> None:

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.specs import UNSET
-from blaze.errors import CapabilityError, ModelError, QueryError, SessionError
+from blaze.core.validation import explain
+from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import write_values
 from blaze.plan import Execute, ExecuteMany, Plan
@@ -95,6 +96,15 @@ def bulk_insert(
     return BulkResult(total, keys)
 
 
+def send(session: SessionBase, command: Any, instances: Sequence[Any]) -> Plan[Any]:
+    """Send a statement made of instances; when a value does not fit, raise `ValidationError` naming its field."""
+    try:
+        return (yield from session.send(command))
+    except DataError:
+        explain(instances)
+        raise
+
+
 def _insert(session: SessionBase, mapper: Mapper, instances: list[Any], return_keys: bool) -> Plan[None]:
     codec = session.compilation.codecs[mapper]
     for relation in mapper.relations.values():
@@ -116,7 +126,7 @@ def _insert(session: SessionBase, mapper: Mapper, instances: list[Any], return_k
         attributes = tuple(a for a in mapper.columns if a not in missing)
         if not return_keys or mapper.identity not in missing:
             rows = codec.taker(attributes, False)(group)
-            yield from session.send(ExecuteMany(codec.insert_sql(attributes, (), 1), rows))
+            yield from send(session, ExecuteMany(codec.insert_sql(attributes, (), 1), rows), group)
             continue
         if not session.dialect.features.returning:
             raise CapabilityError(
@@ -128,7 +138,7 @@ def _insert(session: SessionBase, mapper: Mapper, instances: list[Any], return_k
         for start in range(0, len(group), size):
             chunk = group[start : start + size]
             sql = codec.insert_sql(attributes, (mapper.identity,), len(chunk))
-            rows = yield from session.send(Execute(sql, take(chunk), list, True))
+            rows = yield from send(session, Execute(sql, take(chunk), list, True), chunk)
             for instance, row in zip(chunk, sorted(rows)):
                 mapper.identity.set(instance, row[0])
 
@@ -165,7 +175,7 @@ def _update(
         if any(peek(instance) is None for instance in instances):
             raise SessionError(f"bulk_update() of a {mapper.name} without key; insert it first")
     rows = codec.taker((*attributes, *mapper.pk), False)(instances)
-    count: int = yield from session.send(ExecuteMany(codec.update_sql(attributes, False), rows))
+    count: int = yield from send(session, ExecuteMany(codec.update_sql(attributes, False), rows), instances)
     return max(count, 0)
 
 

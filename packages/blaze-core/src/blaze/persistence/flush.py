@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.context import LoadContext
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
+from blaze.core.validation import explain
+from blaze.errors import DataError
 from blaze.persistence.deletes import Deleter, key_before
 from blaze.persistence.flush_order import sort_mappers
 from blaze.persistence.inserts import InsertedGroup, Inserter, take_off
@@ -60,8 +62,10 @@ class Flush:
             if len(replaced) < len(deleted):
                 rest = {identity: o for identity, o in deleted.items() if identity not in replaced}
                 yield from self.deleter.delete_all(order, rest)
-        except BaseException:
+        except BaseException as error:
             self.take_back()
+            if isinstance(error, DataError):
+                explain([*work.new.values(), *work.changed.values()])
             raise
         saved = self.saved()
         gone = [o for o in deleted.values() if self.hooks_of(o).after_delete]
