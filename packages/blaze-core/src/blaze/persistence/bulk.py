@@ -192,6 +192,7 @@ def settle(
     get_key = mapper.pk[0].get if len(mapper.pk) == 1 else mapper.key
     written = [(index, a) for index, a in enumerate(mapper.columns) if a in attributes and not a.mutable]
     mutable = [a for a in attributes if a.mutable]
+    positions = {index for index, _ in written}
     olds = []
     for instance in instances:
         key = get_key(instance)
@@ -208,15 +209,14 @@ def settle(
         if old is None:
             continue
         olds.append((instance, old))
+        if positions.issuperset(codec.diff(instance, old)):
+            mapper.settle(instance, old)
+            del changed[id(instance)]
+            continue
         now = list(old)
         for index, attribute in written:
             now[index] = attribute.get(instance)
-        merged = old.__class__(now)
-        if codec.diff(instance, merged):
-            mapper.set_old(instance, merged)
-        else:
-            mapper.settle(instance, old)
-            del changed[id(instance)]
+        mapper.set_old(instance, old.__class__(now))
     if olds:
         work.undo.append(partial(undo_settled, mapper, olds))
 
@@ -392,5 +392,5 @@ def _existing(
         for row in rows:
             values = [codec.decode(attribute, value) for attribute, value in zip(attributes, row)]
             key, row_key = tuple(values[: len(columns)]), tuple(values[len(columns) :])
-            found[key if len(key) > 1 else key[0]] = row_key if len(row_key) > 1 else row_key[0]
+            found[key[0] if len(key) == 1 else key] = row_key[0] if len(row_key) == 1 else row_key
     return found
