@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
 
 from typing_extensions import dataclass_transform
 
-from blaze.core.accessors import ClassAttribute, key_property, stored_property, to_many_property, to_one_property
+from blaze.core.accessors import (
+    ClassAttribute,
+    key_property,
+    stored_property,
+    to_many_property,
+    to_one_property,
+)
 from blaze.core.declarations import Declaration, Options, fields_of_mixin, read_declarations
 from blaze.core.fields import field, foreign_key, key_column, many_to_many, one_to_many, one_to_one
 from blaze.core.instances import Slots, Twins, generate_initialize, generate_snapshot, set_class

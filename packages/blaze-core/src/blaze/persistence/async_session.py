@@ -13,7 +13,7 @@ from typing_extensions import Self
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
 from blaze.persistence import bulk
-from blaze.persistence.base import MISSING
+from blaze.persistence.base import MISSING, row_count
 from blaze.persistence.calls import AsyncSessionCalls, Parameters
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
@@ -81,11 +81,10 @@ class AsyncSession(AsyncSessionCalls):
                 await self._executed(command, perf_counter() - started, 0, error)
             raise
         elapsed = perf_counter() - started
-        rows = len(result) if result.__class__ is list or result.__class__ is dict else 0
         if command.counted:
-            self.tracker.record(command.sql, elapsed, rows, command.params)
+            self.observe(command, elapsed, result)  # type: ignore[arg-type]
         if hooks.after_execute:
-            await self._executed(command, elapsed, rows, None)
+            await self._executed(command, elapsed, row_count(result), None)
         return result
 
     async def _executed(
@@ -230,7 +229,7 @@ class AsyncSession(AsyncSessionCalls):
 
     async def run_in_transaction(
         self,
-        function: Callable[..., Awaitable[R]],
+        function: Union[Callable[[], Awaitable[R]], Callable[[AsyncSession], Awaitable[R]]],
         *,
         isolation: Optional[str] = None,
         read_only: bool = False,

@@ -243,7 +243,7 @@ def coming(instance: Any, attribute: Attribute) -> Any:
 def local_before(mapper: Mapper, instance: Any, relation: Relation) -> Any:
     """Return the key of a foreign key as the database has it."""
     values = tuple(value_before(mapper, instance, attribute) for attribute in relation.local)
-    return values if len(values) > 1 else values[0]
+    return values[0] if len(values) == 1 else values
 
 
 def value_before(mapper: Mapper, instance: Any, attribute: Attribute) -> Any:
@@ -257,4 +257,4 @@ def key_before(mapper: Mapper, instance: Any) -> Any:
     if mapper.is_clean(instance):
         return mapper.key(instance)
     values = tuple(value_before(mapper, instance, attribute) for attribute in mapper.pk)
-    return values if len(values) > 1 else values[0]
+    return values[0] if len(values) == 1 else values

@@ -200,7 +200,7 @@ class Inserter:
         """Return the primary key at the start of a returned row."""
         codec = self.codecs[mapper]
         values = tuple(codec.decode(attribute, value) for attribute, value in zip(mapper.pk, row))
-        return values if len(values) > 1 else values[0]
+        return values[0] if len(values) == 1 else values
 
     def fill(self, mapper: Mapper, returned: tuple[Attribute, ...], pairs: Any) -> None:
         """Store what the database filled in; key columns are known already."""

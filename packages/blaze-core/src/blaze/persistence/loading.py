@@ -230,10 +230,11 @@ def fetch_by(
         query: Query[Any] = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
         compiled = session.compilation.query(query)
         sql, params = compiled.render(query.binds)
-        load: Callable[..., Any] = collect or compiled.load
-        found += yield from session.send(
-            Execute(sql, params, lambda rows, load=load: load(rows, identity, session, lazy))
-        )
+
+        def consume(rows: Any, load: Callable[..., Any] = collect or compiled.load) -> Any:
+            return load(rows, identity, session, lazy)
+
+        found += yield from session.send(Execute(sql, params, consume))
     return found
 
 
@@ -250,7 +251,7 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
         rows = yield from session.send(Execute(sql, params, list))
         for row in rows:
             parts = tuple(codec.decode(a, value) for a, value in zip(mapper.pk, row))
-            instance = by_key[parts if len(parts) > 1 else parts[0]]
+            instance = by_key[parts[0] if len(parts) == 1 else parts]
             if attribute.peek(instance) is not UNSET:
                 continue
             if attribute.mutable and row[-1] is not None:

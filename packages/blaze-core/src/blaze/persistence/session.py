@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.persistence import bulk
-from blaze.persistence.base import MISSING
+from blaze.persistence.base import MISSING, row_count
 from blaze.persistence.calls import Parameters, SessionCalls
 from blaze.persistence.loading import load_deferred
 from blaze.persistence.querying import MODES
@@ -81,11 +81,10 @@ class Session(SessionCalls):
                 self._executed(command, perf_counter() - started, 0, error)
             raise
         elapsed = perf_counter() - started
-        rows = len(result) if result.__class__ is list or result.__class__ is dict else 0
         if command.counted:
-            self.tracker.record(command.sql, elapsed, rows, command.params)
+            self.observe(command, elapsed, result)  # type: ignore[arg-type]
         if hooks.after_execute:
-            self._executed(command, elapsed, rows, None)
+            self._executed(command, elapsed, row_count(result), None)
         return result
 
     def _executed(self, command: Command, elapsed: float, rows: int, error: Optional[BaseException]) -> None:
@@ -238,7 +237,7 @@ class Session(SessionCalls):
 
     def run_in_transaction(
         self,
-        function: Callable[..., R],
+        function: Union[Callable[[], R], Callable[[Session], R]],
         *,
         isolation: Optional[str] = None,
         read_only: bool = False,

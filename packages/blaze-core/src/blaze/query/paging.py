@@ -61,20 +61,20 @@ class SortKey:
     __slots__ = ("descending", "expression", "nullable", "nulls_first")
 
     def __init__(self, given: Expression[Any]) -> None:
-        ordered = isinstance(given, Ordering)
-        inner: Any = given.expression if ordered else given
+        ordering = given if isinstance(given, Ordering) else given.asc()
+        inner: Any = ordering.expression
         while isinstance(inner, Label):
             inner = inner.expression
         self.expression: Expression[Any] = inner
-        self.descending: bool = ordered and given.descending  # type: ignore[attr-defined]
-        nulls = given.nulls if ordered else None  # type: ignore[attr-defined]
+        self.descending = ordering.descending
+        nulls = ordering.nulls
         self.nullable = not isinstance(inner, Column) or inner.nullable
         # Where the query does not say, NULL counts as less than every value.
         self.nulls_first = nulls == "FIRST" if nulls is not None else not self.descending
 
     def order(self, backwards: bool) -> Expression[Any]:
         """Return the ORDER BY item."""
-        found = Ordering(self.expression, self.descending != backwards)
+        found: Ordering[Any] = Ordering(self.expression, self.descending != backwards)
         if not self.nullable:
             return found
         return found.nulls_first() if self.nulls_first != backwards else found.nulls_last()
