@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import partial
 from typing import Any, Callable, Optional
 
 
@@ -57,6 +59,8 @@ class FieldSpec:
         timezone: bool = True,
         init: Optional[bool] = None,
     ) -> None:
+        if isinstance(default, (dict, list, bytearray)):  # each object gets a copy of its own
+            default_factory, default = partial(deepcopy, default), UNSET
         self.default = default
         self.default_factory = default_factory
         self.server_default = server_default

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.loaders import Shape, make_row_loader
-from blaze.errors import QueryError, SessionError
+from blaze.core.takers import RowChecker
+from blaze.errors import DataError, QueryError, SessionError
 from blaze.persistence.querying import MODES, fetch
 from blaze.persistence.results import QueryResult, Result
 from blaze.plan import Execute, ExecuteMany, Plan
@@ -102,12 +103,14 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     attributes = statement.attributes()
     columns, load = returned(session, statement)
     take = session.compilation.codecs[statement.mapper].row_taker(attributes)
-    rows = take(statement.filled(attributes))
+    filled = statement.filled(attributes)
+    rows = take(filled)
+    check = RowChecker(statement.mapper, attributes)
     if load is None and len(rows) > 1:
         text, tail = _insert_text(session, statement.builder(attributes, 1), len(attributes))
         if tail:
             rows = [(*row, *tail) for row in rows]
-        count = yield from session.send(ExecuteMany(text, rows))
+        count = yield from _send(session, ExecuteMany(text, rows), filled, check)
         session.identity.evict(statement.mapper.model)
         return QueryResult([], count)
     found: list[Any] = []
@@ -120,16 +123,27 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
         text, tail = _insert_text(session, builder, len(flat))
         flat += tail
         if load is None:
-            outcome = yield from session.send(Execute(text, flat, None, True))
+            outcome = yield from _send(session, Execute(text, flat, None, True), filled, check)
             total += max(outcome.rowcount, 0)
         else:
-            found += yield from session.send(
-                Execute(text, flat, lambda r: load(r, session.identity, session, session.lazy_of(None)), True)
+            command = Execute(
+                text, flat, lambda r: load(r, session.identity, session, session.lazy_of(None)), True
             )
+            found += yield from _send(session, command, filled, check)
             total = len(found)
     if statement.conflict_update is not None:
         session.identity.evict(statement.mapper.model)
     return QueryResult(found, total)
+
+
+def _send(session: SessionBase, command: Any, rows: Sequence[Any], check: RowChecker) -> Plan[Any]:
+    """Send a statement made of rows; when a value does not fit, raise `ValidationError` naming its field."""
+    try:
+        return (yield from session.send(command))
+    except DataError:
+        for row in rows:
+            check(row)
+        raise
 
 
 def _insert_text(session: SessionBase, builder: Any, plain: int) -> tuple[str, list[Any]]:
