@@ -50,7 +50,11 @@ def key_property(slot: str, relation_slot: str, name: str) -> property:
         inverse = relation.inverse
         previous = relation.known(instance)
         setattr(instance, slot, value)
-        if previous is not None and previous is not UNSET and relation.target.key(previous) == relation.key_of(instance):
+        if (
+            previous is not None
+            and previous is not UNSET
+            and relation.target.key(previous) == relation.key_of(instance)
+        ):
             if value is not None:
                 return
         with contextlib.suppress(AttributeError):

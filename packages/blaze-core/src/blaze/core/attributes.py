@@ -16,7 +16,8 @@ class Attribute:
     """A column attribute of a model.
 
     `slot` is where instances store the value: the name itself, or a hidden slot behind a property for key
-    columns of relations. `raw_slot` holds the undecoded value of a mutable type (JSON, arrays) until it is read.
+    columns of relations. `raw_slot` holds the undecoded value of a mutable type (JSON, arrays) until it is
+    read.
     """
 
     __slots__ = (

@@ -153,7 +153,8 @@ class ModelCodec:
         raw = attribute.peek_raw(instance)
         if raw is UNSET or value is None:
             return (raw is UNSET) != (value is None)
-        # Texts are compared and not values, since True equals 1. Other programs may write the same differently.
+        # Texts are compared and not values, since True equals 1. Other programs may write the same
+        # differently.
         try:
             written = self.encode(attribute, value)
         except (DataError, TypeError, ValueError, AttributeError):

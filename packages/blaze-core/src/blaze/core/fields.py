@@ -78,8 +78,9 @@ class ToOneOptions(TypedDict, total=False):
     comment: Optional[str]
 
 
-# The order of the overloads matters: mypy's reading of dataclass_transform takes the first one whose keyword names
-# (and literal truth values) fit the call, and its `init` says whether the typed constructor takes the field.
+# The order of the overloads matters: mypy's reading of dataclass_transform takes the first one whose keyword
+# names (and literal truth values) fit the call, and its `init` says whether the typed constructor takes the
+# field.
 @overload
 def field(
     *,
@@ -128,7 +129,8 @@ def field(
     **options: Unpack[FieldOptions],
 ) -> Field[Any]: ...
 def field(**options: Any) -> Any:
-    """Give the options of a column; the annotation `Field[T]` gives its Python type, `Optional` makes it nullable.
+    """Give the options of a column; the annotation `Field[T]` gives its Python type, `Optional` makes it
+    nullable.
 
     Values:
 
@@ -137,16 +139,16 @@ def field(**options: Any) -> Any:
     - `server_default`: an SQL expression by which the database fills the column when no value was given.
     - `generated`: an SQL expression that the database computes the column from; it is never written.
     - `on_update`: a function without arguments whose result every UPDATE of a changed object stores.
-    - `version`: the column is the optimistic lock, an integer that starts at 1 and that every UPDATE raises and
-      compares; `StaleDataError` says that another transaction was first.
+    - `version`: the column is the optimistic lock, an integer that starts at 1 and that every UPDATE raises
+      and compares; `StaleDataError` says that another transaction was first.
 
     Checks, made before a save with all messages in one `ValidationError`:
 
     - `max_length`: the greatest number of characters of a `str`; without it any length fits.
-    - `precision`, `scale`: the number of digits of a `Decimal`, and of those behind the point. A value that does
-      not fit is refused, never rounded.
-    - `choices`: the values that are allowed. `validators`: functions of one argument that raise `ValueError` or
-      `ValidationError`.
+    - `precision`, `scale`: the number of digits of a `Decimal`, and of those behind the point. A value that
+      does not fit is refused, never rounded.
+    - `choices`: the values that are allowed. `validators`: functions of one argument that raise `ValueError`
+      or `ValidationError`.
     - `check`: an SQL condition that the database checks for every row (`CheckError`).
 
     Column:
@@ -158,12 +160,12 @@ def field(**options: Any) -> Any:
     - `type`: the column type, one of `blaze.dialects.types`, instead of what the Python type stands for.
     - `timezone`: False for naive `datetime` values; otherwise they are aware and stored in UTC.
     - `deferred`: the column is left out of queries and loaded when it is first read.
-    - `init`: whether the typed constructor takes the field. Keys, versions and columns that the database fills
-      are out unless `init=True`, everything else is in. `primary_key=True, init=True` is for keys that you give.
-      At run time the constructor takes every field.
+    - `init`: whether the typed constructor takes the field. Keys, versions and columns that the database
+      fills are out unless `init=True`, everything else is in. `primary_key=True, init=True` is for keys that
+      you give. At run time the constructor takes every field.
 
-    Raises `TypeError` for an unknown option; a model whose options do not go together raises `ModelError`, which
-    names model and field, when its class is made or first used.
+    Raises `TypeError` for an unknown option; a model whose options do not go together raises `ModelError`,
+    which names model and field, when its class is made or first used.
     """
     return FieldSpec(**options)
 
@@ -176,8 +178,8 @@ def key_column(*, init: bool = False) -> Any:
     """Declare the key column of a foreign key to have it typed: `author_id: Field[int] = key_column()`.
 
     It adds no column: the foreign key `author` has `author_id` anyway, and for a composite key one column
-    `author_<key>` for each part. `init=True`, beside `foreign_key(init=False)`, makes the typed constructor take
-    the key instead of the object.
+    `author_<key>` for each part. `init=True`, beside `foreign_key(init=False)`, makes the typed constructor
+    take the key instead of the object.
 
     Raises `ModelError` when no foreign key of the model has a key column of that name.
     """
@@ -195,25 +197,26 @@ def foreign_key(
 def foreign_key(to: Any = None, **options: Any) -> Any:
     """Relate many objects to one: `author: ForeignKey[Author] = foreign_key(related_name="books")`.
 
-    `ForeignKey[Optional[Author]]` allows NULL. The key is readable and settable as `book.author_id`; a target with
-    a composite key gives one column `<name>_<key>` for each part.
+    `ForeignKey[Optional[Author]]` allows NULL. The key is readable and settable as `book.author_id`; a target
+    with a composite key gives one column `<name>_<key>` for each part.
 
     - `to`: the target, a model or its name, when the annotation cannot say it.
     - `related_name`: the attribute of the target that lists these objects; the target may declare it as
-      `OneToMany[...] = one_to_many()` to have it typed. Without a name there is no reverse side, unless the target
-      declares one that can only mean this key.
-    - `on_delete`: what the database does with these rows when their target is deleted: `"CASCADE"`, `"RESTRICT"`,
-      `"SET NULL"` (needs `Optional`), `"SET DEFAULT"` or `"NO ACTION"`, which is the default and refuses the
-      deletion (`ForeignKeyError`).
+      `OneToMany[...] = one_to_many()` to have it typed. Without a name there is no reverse side, unless the
+      target declares one that can only mean this key.
+    - `on_delete`: what the database does with these rows when their target is deleted: `"CASCADE"`,
+      `"RESTRICT"`, `"SET NULL"` (needs `Optional`), `"SET DEFAULT"` or `"NO ACTION"`, which is the default
+      and refuses the deletion (`ForeignKeyError`).
     - `column`: the name of the key column, a sequence of names for a composite key.
     - `primary_key`: the key is (part of) the primary key. `unique`: at most one object for each target.
     - `index`: False for no index on the key column.
     - `deferrable`: the database checks the key at commit only, where it can.
-    - `default`: the object of a new row made without one, in practice None. `comment`: a text for the database.
+    - `default`: the object of a new row made without one, in practice None. `comment`: a text for the
+      database.
     - `init`: whether the typed constructor takes the object; see `key_column`.
 
-    Raises `TypeError` for an unknown option, `ModelError` for an unknown target, a taken reverse name or options
-    that do not go together, when the models are first used.
+    Raises `TypeError` for an unknown option, `ModelError` for an unknown target, a taken reverse name or
+    options that do not go together, when the models are first used.
     """
     return RelationSpec("foreign_key", to=to, **options)
 
@@ -236,7 +239,8 @@ def one_to_one(to: Any = None, **options: Any) -> Any:
 def one_to_many(to: Target = None, *, init: Literal[False] = False) -> OneToMany[Any]:
     """Declare the reverse side of a foreign key to have it typed: `books: OneToMany["Book"] = one_to_many()`.
 
-    It belongs to the foreign key of the target whose `related_name` it is, or to the only one that leads here.
+    It belongs to the foreign key of the target whose `related_name` it is, or to the only one that leads
+    here.
 
     - `to`: the target, a model or its name, when the annotation cannot say it.
     - `init`: the typed constructor never takes the list.
@@ -256,12 +260,13 @@ def many_to_many(
     """Relate many objects to many through a join table: `tags: ManyToMany["Tag"] = many_to_many()`.
 
     - `to`: the target, a model or its name, when the annotation cannot say it.
-    - `related_name`: the attribute of the target that is the other side. Declared on both sides it makes one table.
-    - `through`: the join table: its name, or a model with one foreign key to each side, which may have columns of
-      its own. Without it the table is `<table>_<name>`, its rows die with either side.
+    - `related_name`: the attribute of the target that is the other side. Declared on both sides it makes one
+      table.
+    - `through`: the join table: its name, or a model with one foreign key to each side, which may have
+      columns of its own. Without it the table is `<table>_<name>`, its rows die with either side.
     - `init`: the typed constructor never takes the list.
 
-    Raises `ModelError` for an unknown target, a taken reverse name or a `through` model that does not lead to both
-    sides, when the models are first used.
+    Raises `ModelError` for an unknown target, a taken reverse name or a `through` model that does not lead to
+    both sides, when the models are first used.
     """
     return RelationSpec("many_to_many", to=to, related_name=related_name, through=through, init=init)  # type: ignore[return-value]

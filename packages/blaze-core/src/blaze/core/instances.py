@@ -118,7 +118,9 @@ def generate_snapshot(mapper: Mapper, slots: Slots) -> tuple[Any, Any]:
         plain.append(f"self.{slot}")
         careful.append(f"peek_{name}(self)")
     complete = make_function("snapshot", f"def snapshot(self):\n    return ({', '.join(plain)},)\n", {})
-    partial = make_function("snapshot", f"def snapshot(self):\n    return PartialSnapshot(({', '.join(careful)},))\n", names)
+    partial = make_function(
+        "snapshot", f"def snapshot(self):\n    return PartialSnapshot(({', '.join(careful)},))\n", names
+    )
     return complete, partial
 
 
@@ -138,9 +140,9 @@ class Twins:
     """The subclasses that stand in for a model, told apart only by `type()`.
 
     `clean` is the class of loaded, unchanged instances and `partial` of those with columns left out or values
-    added (`annotate`): their first attribute write starts the tracking. After it an instance is of the model's
-    own class, or of `loose` where values may be missing. Only `partial` and `loose` have a `__getattr__`, since
-    that slows every attribute read (5 ns to 24 ns on Python 3.11).
+    added (`annotate`): their first attribute write starts the tracking. After it an instance is of the
+    model's own class, or of `loose` where values may be missing. Only `partial` and `loose` have a
+    `__getattr__`, since that slows every attribute read (5 ns to 24 ns on Python 3.11).
     """
 
     def __init__(self, model: Any, complete: Any, careful: Any, set_old: Any) -> None:

@@ -67,9 +67,7 @@ class _Writer:
             converted = f"d{variable}({variable})"
         return f"None if {variable} is None else {converted}" if attribute.nullable else converted
 
-    def entity(
-        self, shape: Shape, indent: str, nullable: bool, inverse: Optional[Relation] = None
-    ) -> str:
+    def entity(self, shape: Shape, indent: str, nullable: bool, inverse: Optional[Relation] = None) -> str:
         """Write the block that finds or builds one entity; return the name of its variable.
 
         `inverse` is a relation of the first entity whose object `owner_of(key)` knows.
@@ -184,7 +182,11 @@ def make_child_loader(shape: Shape, dialect: Dialect, inverse: Relation) -> Any:
     root = writer.entity(shape, "        ", False, inverse)
     writer.head.append("    owner_of = owners.get")
     key = _key_source([f"{root}.{attribute.slot}" for attribute in inverse.local])
-    last = [f"        append({root})", f"        if {key} in buckets:", f"            buckets[{key}].append({root})"]
+    last = [
+        f"        append({root})",
+        f"        if {key} in buckets:",
+        f"            buckets[{key}].append({root})",
+    ]
     return _finish(writer, "\n".join(last), signature=", owners, buckets")
 
 
@@ -216,7 +218,8 @@ def make_keyed_loader(shape: Shape, dialect: Dialect, key: Sequence[Attribute]) 
 def make_row_loader(parts: Sequence[Any], dialect: Dialect, row_class: Any) -> Any:
     """Generate `load(rows, identity, session, lazy)` for rows of columns and entities.
 
-    `parts` holds a `Shape` for an entity and a decoder (or None) for a column; each row becomes a `row_class`.
+    `parts` holds a `Shape` for an entity and a decoder (or None) for a column; each row becomes a
+    `row_class`.
     """
     writer = _Writer(dialect)
     values = []

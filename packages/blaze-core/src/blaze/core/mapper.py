@@ -213,7 +213,9 @@ class Mapper:
         return Column(self.source, self.attributes[name].column)
 
     def resolve(self, name: str) -> tuple[Optional[Attribute], Any]:
-        """Return the attribute of that name, or None and the relation; raise `UnknownFieldError` with the nearest names."""
+        """Return the attribute of that name, or None and the relation; raise `UnknownFieldError` with the
+        nearest names.
+        """
         attribute = self.attributes.get(name)
         if attribute is not None:
             return attribute, None

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound="ModelBase")
 
-# The load context and session, the snapshot of a changed object, and what is no field: annotations and the like.
+# The load context and session, the snapshot of a changed object, and what is no field: annotations and the
+# like.
 SYSTEM_SLOTS = ("_ctx_", "_old_", "_extra_", "__weakref__")
 
 
@@ -48,7 +49,8 @@ class ModelMeta(type):
     """
 
     if TYPE_CHECKING:
-        # To a checker a relation on the class (`Book.author`) is the target's class; this is what a path can do.
+        # To a checker a relation on the class (`Book.author`) is the target's class; this is what a path can
+        # do.
         def __eq__(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc, override]
         def __ne__(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc, override]
         def __hash__(cls) -> int: ...

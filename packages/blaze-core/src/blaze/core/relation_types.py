@@ -14,7 +14,9 @@ O = TypeVar("O", bound="Optional[Model]")  # noqa: E741 - an object or None
 
 
 class _ToOne(Generic[O]):
-    """What the relations to one object share: a path typed as the target on the class, the object on an instance."""
+    """What the relations to one object share: a path typed as the target on the class, the object on an
+    instance.
+    """
 
     if TYPE_CHECKING:
         # The overload for Optional comes first: otherwise the class would give type[Optional[...]].
@@ -29,7 +31,9 @@ class _ToOne(Generic[O]):
 
 
 class ForeignKey(_ToOne[O], Generic[O]):
-    """A many-to-one relation: `ForeignKey[Author]`, or `ForeignKey[Optional[Author]]` when the key may be NULL."""
+    """A many-to-one relation: `ForeignKey[Author]`, or `ForeignKey[Optional[Author]]` when the key may be
+    NULL.
+    """
 
 
 class OneToOne(_ToOne[O], Generic[O]):

@@ -140,11 +140,14 @@ def _encoded(names: dict[str, Any], variable: str, encoder: Any, optional: bool)
     if encoder is None:
         return variable
     names[f"e{variable}"] = encoder
-    return f"None if {variable} is None else e{variable}({variable})" if optional else f"e{variable}({variable})"
+    return (
+        f"None if {variable} is None else e{variable}({variable})" if optional else f"e{variable}({variable})"
+    )
 
 
 def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]) -> Any:
-    """Generate `take(rows)` for rows of plain values in the order of the attributes: checked and encoded tuples.
+    """Generate `take(rows)` for rows of plain values in the order of the attributes: checked and encoded
+    tuples.
 
     Raises `ValidationError` for the first row that does not fit, with all its messages.
     """

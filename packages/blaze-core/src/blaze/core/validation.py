@@ -39,8 +39,8 @@ def field_messages(attribute: Attribute, value: Any) -> list[str]:
 def explain(instances: Iterable[Any]) -> None:
     """After a `DataError`: raise `ValidationError` for the first instance that does not fit its model.
 
-    The fast tests before a write leave rare misfits, such as numbers of more than 64 bits, to the driver, which
-    cannot name the field.
+    The fast tests before a write leave rare misfits, such as numbers of more than 64 bits, to the driver,
+    which cannot name the field.
     """
     for instance in instances:
         instance.full_clean()

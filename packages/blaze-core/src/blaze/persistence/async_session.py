@@ -13,8 +13,9 @@ from typing_extensions import Self
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
 from blaze.persistence import bulk
-from blaze.persistence.base import MISSING, row_count
+from blaze.persistence.base import MISSING
 from blaze.persistence.calls import AsyncSessionCalls, Parameters
+from blaze.persistence.counts import row_count
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
 from blaze.persistence.retry import call_with_session, pause_length, retryable
@@ -39,8 +40,9 @@ class AsyncSession(AsyncSessionCalls):
     """The asynchronous session: the arguments and methods of `Session`, awaited.
 
     `add`, `add_all` and `delete` register at once and return something to await, which only matters with
-    `autocommit=True`. Nothing is loaded by attribute access: `include` what is needed, or `await session.load(...)`.
-    Tasks that share a session wait for each other; a cancelled one leaves no half transaction.
+    `autocommit=True`. Nothing is loaded by attribute access: `include` what is needed, or `await
+    session.load(...)`. Tasks that share a session wait for each other; a cancelled one leaves no half
+    transaction.
     """
 
     asynchronous = True
@@ -141,7 +143,9 @@ class AsyncSession(AsyncSessionCalls):
         return current_async_session.get()
 
     async def close(self) -> None:
-        """Roll back what was not committed, give the connection back, and end the session; closing twice is no error."""
+        """Roll back what was not committed, give the connection back, and end the session; closing twice is
+        no error.
+        """
         await self._end(None)
 
     async def _end(self, error: Optional[BaseException]) -> None:
@@ -209,17 +213,20 @@ class AsyncSession(AsyncSessionCalls):
             await self._release()
 
     async def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> AsyncTransaction:
-        """Begin a transaction now; `commit()` or `rollback()` ends it, or `async with await session.begin():` its block."""
+        """Begin a transaction now; `commit()` or `rollback()` ends it, or `async with await session.begin():`
+        its block.
+        """
         await self._run(self.transactions.open(isolation, read_only))
         return AsyncTransaction(self, None, False)
 
     def transaction(
         self, *, isolation: Optional[str] = None, read_only: bool = False, retries: int = 0
     ) -> AsyncTransaction:
-        """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks nest.
+        """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks
+        nest.
 
-        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is for
-        `run_in_transaction`.
+        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is
+        for `run_in_transaction`.
         """
         if retries:
             raise SessionError(
@@ -283,7 +290,9 @@ class AsyncSession(AsyncSessionCalls):
     async def get_or_create(
         self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
     ) -> tuple[M, bool]:
-        """Return the object with these values, created (with `defaults`) when there is none, and whether it was."""
+        """Return the object with these values, created (with `defaults`) when there is none, and whether it
+        was.
+        """
         return await self._run(self.get_or_create_plan(model, defaults, keys))  # type: ignore[no-any-return]
 
     async def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:

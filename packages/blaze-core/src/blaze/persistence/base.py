@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from logging import DEBUG
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -24,18 +25,21 @@ from blaze.errors import (
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
 from blaze.persistence.deletes import key_before
+from blaze.persistence.counts import row_count
 from blaze.persistence.detached import DETACHED, ROLLED_BACK
 from blaze.persistence.flush import Flush
 from blaze.persistence.identity_map import IdentityMap
 from blaze.persistence.loading import load_deferred, load_includes, load_relation
 from blaze.persistence.transaction import TransactionManager
 from blaze.persistence.unit_of_work import UnitOfWork, restore_loaded
-from blaze.plan import Execute, Plan, Release, Rollback, RollbackTo, Savepoint, fire
+from blaze.plan import Execute, ExecuteMany, Plan, Release, Rollback, RollbackTo, Savepoint, fire
 from blaze.query.compilation import Compilation
 from blaze.query.lookups import resolve_path
 from blaze.query.root import Root, root_of
+from blaze.security.redaction import Redactor
 from blaze.sql.values import INTEGER
 from blaze.utils.naming import suggest
+from blaze.utils.logging import StatementLog, sql_logger
 from blaze.utils.tracker import QueryTracker
 
 if TYPE_CHECKING:
@@ -108,6 +112,26 @@ class SessionBase:
         self.transactions = TransactionManager(self)
         self.hooks = hook_registry.table(hooks, self.asynchronous)
         self.tracker = QueryTracker(performance_threshold)
+        self.log = self._statement_log(slow_query_ms)
+
+    def _statement_log(self, slow_query_ms: Optional[float]) -> StatementLog:
+        """Return the log of slow statements; the default one is made once for each engine."""
+        if slow_query_ms is not None:
+            return StatementLog(slow_query_ms)
+        log: Optional[StatementLog] = self.dialect.memory.get(StatementLog)
+        if log is None:
+            log = self.dialect.memory.setdefault(StatementLog, StatementLog())
+        return log
+
+    def observe(self, command: Union[Execute, ExecuteMany], seconds: float, result: Any) -> None:
+        """Note an executed statement: statistics, the log, the slow-query log."""
+        rows = row_count(result)
+        self.tracker.record(command.sql, seconds, rows, command.first_params)
+        log = self.log
+        if seconds >= log.slow_seconds:
+            log.slow(command.sql, seconds, rows, command.first_params)
+        if sql_logger.isEnabledFor(DEBUG):
+            log.statement(command.sql, seconds, rows, command.first_params)
 
     def set_up(self) -> None:
         """Make what only one kind of session has."""
@@ -403,7 +427,9 @@ class SessionBase:
         return (mapper.options.lazy if mapper is not None else None) or "batch"
 
     def checked_key(self, mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
-        """Return a primary key given as a value, a tuple or keywords; raise `QueryError` when it cannot be one."""
+        """Return a primary key given as a value, a tuple or keywords; raise `QueryError` when it cannot be
+        one.
+        """
         pk = mapper.pk
         if not keys and key.__class__ is int and len(pk) == 1 and pk[0].type == INTEGER and 0 <= key < 2**63:
             return key
@@ -448,6 +474,7 @@ class SessionBase:
         sql, params = codec.get()
         load, identity, lazy = codec.load, self.identity, self.lazy_of(mapper)
         rows = yield from self.send(Execute(sql, params(key), lambda rows: load(rows, identity, self, lazy)))
+        self.tracker.lookup(sql, model)
         if rows and self.hooks.for_model(mapper.model).on_load:
             yield from self.loaded(rows)
         return rows[0] if rows else None
@@ -598,6 +625,8 @@ class SessionBase:
         if not any(o is instance for o in siblings):
             siblings.append(instance)
         yield from load_relation(self, siblings, relation, context.lazy)
+        owner = relation.owner
+        self.tracker.lookup(f"{owner.name}.{relation.name}", owner.model, relation.name)
 
     def resolve_known(self, instance: Any, relation: Relation) -> Any:
         """Return a to-one related object that the session knows already, else `UNSET`."""
@@ -705,7 +734,7 @@ class SessionBase:
 
     def export_query_stats(self, *, reset: bool = False, include_samples: bool = False) -> Any:
         """Return the statistics as plain data."""
-        return self.tracker.export(reset=reset, include_samples=include_samples)
+        return self.tracker.export(reset=reset, include_samples=include_samples, redactor=Redactor())
 
     def reset_query_stats(self) -> None:
         """Start the statistics anew."""

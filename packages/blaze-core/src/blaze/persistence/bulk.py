@@ -30,7 +30,9 @@ ROWS = 500
 
 
 class BulkResult(int):
-    """The number of rows of a bulk operation; `keys` holds their keys where `return_keys=True` asked for them."""
+    """The number of rows of a bulk operation; `keys` holds their keys where `return_keys=True` asked for
+    them.
+    """
 
     keys: Optional[list[Any]]
 
@@ -97,7 +99,9 @@ def bulk_insert(
 
 
 def send(session: SessionBase, command: Any, instances: Sequence[Any]) -> Plan[Any]:
-    """Send a statement made of instances; when a value does not fit, raise `ValidationError` naming its field."""
+    """Send a statement made of instances; when a value does not fit, raise `ValidationError` naming its
+    field.
+    """
     try:
         return (yield from session.send(command))
     except DataError:
@@ -228,7 +232,9 @@ def undo_settled(mapper: Mapper, olds: list[tuple[Any, tuple[Any, ...]]]) -> Non
 
 
 def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[Any, ...]:
-    """Return the attributes that a bulk operation writes; raise `QueryError` for key columns and unknown names."""
+    """Return the attributes that a bulk operation writes; raise `QueryError` for key columns and unknown
+    names.
+    """
     if fields is None:
         return tuple(a for a in mapper.columns if a not in mapper.pk and a.spec.generated is None)
     found: list[Any] = []

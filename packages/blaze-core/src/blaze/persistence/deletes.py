@@ -211,7 +211,9 @@ def leaves_first(mapper: Mapper, own: list[Relation], instances: list[Any]) -> l
     """Return objects of a model that refers to itself so that each comes before those it refers to."""
     keys = {key_before(mapper, o): o for o in instances}
     parents = {
-        id(o): [p for p in (keys.get(local_before(mapper, o, r)) for r in own) if p is not None and p is not o]
+        id(o): [
+            p for p in (keys.get(local_before(mapper, o, r)) for r in own) if p is not None and p is not o
+        ]
         for o in instances
     }
     children = dict.fromkeys(parents, 0)

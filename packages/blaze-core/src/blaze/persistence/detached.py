@@ -10,7 +10,9 @@ from blaze.errors import NotLoadedError
 
 
 class Detached:
-    """Stands for the session of an object that was expunged, deleted or rolled back: it tracks and loads nothing."""
+    """Stands for the session of an object that was expunged, deleted or rolled back: it tracks and loads
+    nothing.
+    """
 
     closed = True
     asynchronous = False

@@ -164,7 +164,9 @@ class Flush:
 
     @staticmethod
     def belonging(related: RelatedList[Any]) -> Any:
-        """Return the objects that a list brings in: all of a new owner, of another those that were added to it."""
+        """Return the objects that a list brings in: all of a new owner, of another those that were added to
+        it.
+        """
         return related.peek() if related.relation.owner.is_new(related.owner) else related.added.values()
 
     # --- many-to-many -----------------------------------------------------------------------------

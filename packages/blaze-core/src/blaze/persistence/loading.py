@@ -155,11 +155,7 @@ def _load_linked(
         compiled = session.compilation.kept(statement)
         sql, params = compiled.render(statement.binds)
         buckets.update(
-            (
-                yield from session.send(
-                    Execute(sql, params, lambda rows: load(rows, identity, session, lazy))
-                )
-            )
+            (yield from session.send(Execute(sql, params, lambda rows: load(rows, identity, session, lazy))))
         )
     put = relation.put
     note_loaded(session, relation, owners)

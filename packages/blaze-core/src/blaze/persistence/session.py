@@ -12,8 +12,9 @@ from typing_extensions import Self
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.persistence import bulk
-from blaze.persistence.base import MISSING, row_count
+from blaze.persistence.base import MISSING
 from blaze.persistence.calls import Parameters, SessionCalls
+from blaze.persistence.counts import row_count
 from blaze.persistence.loading import load_deferred
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
@@ -42,7 +43,8 @@ class Session(SessionCalls):
 
     - `autocommit`: commit right after each `add` and `delete`.
     - `auto_commit`: commit on a clean exit of the `with` block.
-    - `auto_rollback`: roll back when the block raises; with False the session stays open for the caller to decide.
+    - `auto_rollback`: roll back when the block raises; with False the session stays open for the caller to
+      decide.
     - `atomic`: `commit()` also closes the session.
     - `autoflush`: queries write pending changes first. `lazy="raise"` forbids loading by attribute access.
     - `performance_threshold`: executions of one statement from one line after which a warning says N+1.
@@ -139,7 +141,9 @@ class Session(SessionCalls):
         return current_session.get()
 
     def close(self) -> None:
-        """Roll back what was not committed, give the connection back, and end the session; closing twice is no error."""
+        """Roll back what was not committed, give the connection back, and end the session; closing twice is
+        no error.
+        """
         self._end(None)
 
     def _end(self, error: Optional[BaseException]) -> None:
@@ -224,10 +228,11 @@ class Session(SessionCalls):
     def transaction(
         self, *, isolation: Optional[str] = None, read_only: bool = False, retries: int = 0
     ) -> Transaction:
-        """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks nest.
+        """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks
+        nest.
 
-        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is for
-        `run_in_transaction`.
+        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is
+        for `run_in_transaction`.
         """
         if retries:
             raise SessionError(
@@ -291,7 +296,9 @@ class Session(SessionCalls):
     def get_or_create(
         self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
     ) -> tuple[M, bool]:
-        """Return the object with these values, created (with `defaults`) when there is none, and whether it was."""
+        """Return the object with these values, created (with `defaults`) when there is none, and whether it
+        was.
+        """
         return self._run(self.get_or_create_plan(model, defaults, keys))  # type: ignore[no-any-return]
 
     def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:

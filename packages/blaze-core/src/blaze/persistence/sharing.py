@@ -1,8 +1,9 @@
 """Tell whether a JSON or array value can still be changed by somebody who holds it.
 
-CPython counts references, so a value that only its instance holds is known to be safe to forget: the next read
-decodes it again. Without reference counts every value counts as shared, which costs memory and no correctness.
-The counts of an unshared value are measured here by the same calls, since they differ between versions.
+CPython counts references, so a value that only its instance holds is known to be safe to forget: the next
+read decodes it again. Without reference counts every value counts as shared, which costs memory and no
+correctness. The counts of an unshared value are measured here by the same calls, since they differ between
+versions.
 """
 
 from __future__ import annotations

@@ -57,7 +57,9 @@ class TransactionManager:
         yield from self.begin(isolation, read_only)
 
     def note_bypass(self) -> None:
-        """Before a write past the unit of work: remember the objects known, since later ones may vanish again."""
+        """Before a write past the unit of work: remember the objects known, since later ones may vanish
+        again.
+        """
         work = self.session.work
         mark = self.levels[-1].mark if self.levels else 0
         if not mark <= self.bypassed < len(work.undo):

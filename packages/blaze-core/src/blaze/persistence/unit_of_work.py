@@ -73,7 +73,9 @@ class UnitOfWork:
             if any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes):
                 mapper.make_changed(instance)
                 self.changed[identity] = instance
-            elif not any([is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]):
+            elif not any(
+                [is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]
+            ):
                 refreeze(instance)
                 del self.mutables[identity]
 

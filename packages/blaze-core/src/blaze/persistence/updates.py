@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class UpdatedGroup:
     """Objects of one model whose same columns were updated.
 
-    `olds` are their snapshots from before, `raws` the former undecoded values of mutable columns (empty without
-    any), and `moved` says that a primary key changed.
+    `olds` are their snapshots from before, `raws` the former undecoded values of mutable columns (empty
+    without any), and `moved` says that a primary key changed.
     """
 
     __slots__ = ("attributes", "instances", "mapper", "moved", "mutable", "olds", "raws")
@@ -113,7 +113,8 @@ class Updater:
             (only,) = positions
             return [(old[only],) for old in group.olds]
         return [
-            tuple(old[p] if e is None else e(old[p]) for p, e in zip(positions, encoders)) for old in group.olds
+            tuple(old[p] if e is None else e(old[p]) for p, e in zip(positions, encoders))
+            for old in group.olds
         ]
 
     def take_back(self) -> None:

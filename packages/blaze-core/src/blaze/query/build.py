@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class Built:
     """A statement and what its rows make.
 
-    For objects: `shape` and the annotated `extras`. For rows: `parts`, one for each column or entity. `includes`
-    are the paths to load afterwards, `lazy` what lazy access on the objects does.
+    For objects: `shape` and the annotated `extras`. For rows: `parts`, one for each column or entity.
+    `includes` are the paths to load afterwards, `lazy` what lazy access on the objects does.
     """
 
     __slots__ = ("extras", "includes", "labels", "lazy", "locks", "parts", "shape", "statement")
@@ -81,7 +81,8 @@ class JoinTree:
 def build(query: Query[Any], variant: str) -> Built:
     """Return the statement of a query.
 
-    `variant` is `rows`, `count` (one number), `exists` (a row or none), `keys` (primary keys only) or `delete`.
+    `variant` is `rows`, `count` (one number), `exists` (a row or none), `keys` (primary keys only) or
+    `delete`.
     """
     clauses = query.clauses()
     if any(kind == "compound" for kind, _ in clauses):

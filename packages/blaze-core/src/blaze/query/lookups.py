@@ -140,7 +140,11 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
         path, left = left, _own_key(left)
         condition = _path_lookup(path, operation, value)
     else:
-        if operation == "in" and isinstance(value, Iterable) and not isinstance(value, (Selectable, str, bytes)):
+        if (
+            operation == "in"
+            and isinstance(value, Iterable)
+            and not isinstance(value, (Selectable, str, bytes))
+        ):
             value = list(value)
         condition = LOOKUPS[operation](left, value)
     settled = operation == "isnull" or value is None or (isinstance(value, list) and None in value)

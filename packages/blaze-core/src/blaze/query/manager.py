@@ -36,8 +36,8 @@ class Manager(_Queries[M]):
     """The starting point of queries for one model; every query method works on it.
 
     It finds the session bound by `with session:` and raises `NoSessionError` without one. Derive from it for
-    queries of your own and put an instance on the model: `library: ClassVar[BookManager] = BookManager()`. It may
-    replace `objects`, which pyright takes for a change of type; a name of its own it takes as it is.
+    queries of your own and put an instance on the model: `library: ClassVar[BookManager] = BookManager()`. It
+    may replace `objects`, which pyright takes for a change of type; a name of its own it takes as it is.
     """
 
     def get_queryset(self) -> QuerySet[M]:

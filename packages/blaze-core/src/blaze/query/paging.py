@@ -1,7 +1,8 @@
 """Keyset paging: pages that begin after a row, told by the values it is ordered by.
 
 A page costs the same however far it is, and rows that come or go elsewhere do not shift it. The order of the
-query is completed by the primary key, so that it is total; the cursor holds the values of one row in that order.
+query is completed by the primary key, so that it is total; the cursor holds the values of one row in that
+order.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _UNPAGED = ("limit", "offset", "distinct", "group_by", "having", "compound")
 class Page(Generic[R]):
     """The `items` of one page, and the cursors of the pages beside it; None where there is no such page.
 
-    Give a cursor to `paginate(size, after=cursor)` of the same query in the same order. Cursors are opaque text.
+    Give a cursor to `paginate(size, after=cursor)` of the same query in the same order. Cursors are opaque
+    text.
     """
 
     __slots__ = ("items", "next", "previous")

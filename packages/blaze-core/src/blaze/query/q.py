@@ -10,8 +10,8 @@ from blaze.errors import QueryError
 class Q:
     """A condition on a model, told by `field__relation__lookup=value` keywords; combine with `& | ~`.
 
-    Keywords and positional conditions of one `Q` hold together. `~Q(...)` also matches rows where the compared
-    field is NULL, as one would say it in words: "not the one with this value".
+    Keywords and positional conditions of one `Q` hold together. `~Q(...)` also matches rows where the
+    compared field is NULL, as one would say it in words: "not the one with this value".
     """
 
     __slots__ = ("children", "connector", "negated")

@@ -101,7 +101,9 @@ class Query(Selectable, Generic[R]):
         for link in reversed(links):
             if link.kind != kind:
                 assert link.parent is not None
-                made = made.extended(link.kind, link.clause, link.key[2], link.binds[len(link.parent.binds) :])
+                made = made.extended(
+                    link.kind, link.clause, link.key[2], link.binds[len(link.parent.binds) :]
+                )
         return made
 
     def statement(self) -> Any:
@@ -281,7 +283,9 @@ class Query(Selectable, Generic[R]):
         return None
 
     def distinct(self, *on: Expression[Any]) -> Self:
-        """Drop duplicate rows; with columns, keep the first row of each of their values (where the backend can)."""
+        """Drop duplicate rows; with columns, keep the first row of each of their values (where the backend
+        can).
+        """
         if not on:
             return self.extended("distinct", (), None)
         return self._expressions("distinct", on)
@@ -289,7 +293,9 @@ class Query(Selectable, Generic[R]):
     # --- tables -----------------------------------------------------------------------------------
 
     def join(self, target: Path, on: Optional[Condition] = None) -> Self:
-        """Join a relation (`Author.books`), or a model `on` a condition; columns of the target can then be used."""
+        """Join a relation (`Author.books`), or a model `on` a condition; columns of the target can then be
+        used.
+        """
         return self._join("inner", target, on)
 
     def left_join(self, target: Path, on: Optional[Condition] = None) -> Self:
@@ -405,13 +411,17 @@ class Query(Selectable, Generic[R]):
         return tuple(names)
 
     def lazy(self, mode: Literal["batch", "raise"]) -> Self:
-        """Say what a lazy access on the loaded objects does: `"batch"` loads, `"raise"` raises `NotLoadedError`."""
+        """Say what a lazy access on the loaded objects does: `"batch"` loads, `"raise"` raises
+        `NotLoadedError`.
+        """
         if mode not in _LAZY:
             raise QueryError(f"lazy() takes 'batch' or 'raise', not {mode!r}")
         return self.extended("lazy", mode, mode)
 
     def for_update(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Path] = ()) -> Self:
-        """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row locks."""
+        """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row
+        locks.
+        """
         sources = []
         item: Any
         for item in of:

@@ -82,8 +82,8 @@ class QuerySet(Query[R], Generic[R]):
     def paginate(self, size: int, after: Optional[str] = None) -> Page[R]:
         """Return the page of `size` results that begins after a cursor, or the first page.
 
-        The query's order is completed by the primary key. `page.next` and `page.previous` are the cursors of the
-        pages beside it. Raises `QueryError` for a cursor of another query or order.
+        The query's order is completed by the primary key. `page.next` and `page.previous` are the cursors of
+        the pages beside it. Raises `QueryError` for a cursor of another query or order.
         """
         return self.session.run_query(self, "paginate", size, after)  # type: ignore[no-any-return]
 
@@ -180,8 +180,8 @@ class AsyncQuerySet(Query[R], Generic[R]):
     async def paginate(self, size: int, after: Optional[str] = None) -> Page[R]:
         """Return the page of `size` results that begins after a cursor, or the first page.
 
-        The query's order is completed by the primary key. `page.next` and `page.previous` are the cursors of the
-        pages beside it. Raises `QueryError` for a cursor of another query or order.
+        The query's order is completed by the primary key. `page.next` and `page.previous` are the cursors of
+        the pages beside it. Raises `QueryError` for a cursor of another query or order.
         """
         return await self.session.run_query(self, "paginate", size, after)  # type: ignore[no-any-return]
 

@@ -23,8 +23,8 @@ class Root:
     """The start of a query.
 
     `mapper` is set when whole objects of one model are selected; otherwise `items` holds the columns and
-    entities of a row. Roots of one model are made once, so its queries share their first key. `item_binds` are
-    the values of the items; `binds` has the values of a subquery in FROM before them.
+    entities of a row. Roots of one model are made once, so its queries share their first key. `item_binds`
+    are the values of the items; `binds` has the values of a subquery in FROM before them.
     """
 
     __slots__ = ("_entity", "binds", "item_binds", "items", "key", "mapper", "source")
