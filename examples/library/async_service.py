@@ -29,8 +29,8 @@ async def catalogue(
 async def lend(book: Book, member: Member, today: date) -> Loan:
     """Lend a book; raise `RefusedError` when no copy is free or the member has enough."""
     session = SessionManager.require_current_async()
-    lent = await session.exec_scalar(rules.lent_copies(book))
-    borrowed = await session.exec_scalar(rules.borrowed_by(member))
+    lent = await session.exec_scalar(rules.lent_copies(book)) or 0
+    borrowed = await session.exec_scalar(rules.borrowed_by(member)) or 0
     loan = rules.new_loan(book, member, today, lent=lent, borrowed=borrowed)
     session.add(loan)
     return loan

@@ -31,8 +31,8 @@ def catalogue(isbn: str, title: str, authors: list[str], subjects: list[str], *,
 def lend(book: Book, member: Member, today: date) -> Loan:
     """Lend a book; raise `RefusedError` when no copy is free or the member has enough."""
     session = SessionManager.require_current()
-    lent = session.exec_scalar(rules.lent_copies(book))
-    borrowed = session.exec_scalar(rules.borrowed_by(member))
+    lent = session.exec_scalar(rules.lent_copies(book)) or 0
+    borrowed = session.exec_scalar(rules.borrowed_by(member)) or 0
     loan = rules.new_loan(book, member, today, lent=lent, borrowed=borrowed)
     session.add(loan)
     return loan
