@@ -63,6 +63,11 @@ class Execute(Command):
     def apply(self, connection: Any) -> Any:
         return connection.execute(self.sql, self.params, self.consume)
 
+    @property
+    def first_params(self) -> Any:
+        """One set of parameters, for logs and samples."""
+        return self.params
+
 
 class ExecuteMany(Command):
     """One writing statement with many sets of parameters; the result is the total row count."""
@@ -78,6 +83,11 @@ class ExecuteMany(Command):
 
     def apply(self, connection: Any) -> Any:
         return connection.execute_many(self.sql, self.params)
+
+    @property
+    def first_params(self) -> Any:
+        """One set of parameters, for logs and samples."""
+        return self.params[0] if self.params else ()
 
 
 class Begin(Command):

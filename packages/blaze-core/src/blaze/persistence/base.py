@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from logging import DEBUG
 from copy import deepcopy
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from blaze.core.context import LoadContext
@@ -24,8 +24,8 @@ from blaze.errors import (
 )
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
-from blaze.persistence.deletes import key_before
 from blaze.persistence.counts import row_count
+from blaze.persistence.deletes import key_before
 from blaze.persistence.detached import DETACHED, ROLLED_BACK
 from blaze.persistence.flush import Flush
 from blaze.persistence.identity_map import IdentityMap
@@ -38,8 +38,8 @@ from blaze.query.lookups import resolve_path
 from blaze.query.root import Root, root_of
 from blaze.security.redaction import Redactor
 from blaze.sql.values import INTEGER
-from blaze.utils.naming import suggest
 from blaze.utils.logging import StatementLog, sql_logger
+from blaze.utils.naming import suggest
 from blaze.utils.tracker import QueryTracker
 
 if TYPE_CHECKING:
@@ -298,7 +298,8 @@ class SessionBase:
             other = context.session
             if not other.closed:
                 raise SessionError(
-                    f"this {mapper.name} belongs to another session, {other!r}; merge() it, or expunge() it there"
+                    f"this {mapper.name} belongs to another session, {other!r}; "
+                    "merge() it, or expunge() it there"
                 )
             if mapper.is_new(instance):
                 for index in mapper.mutable_indexes:
@@ -518,6 +519,8 @@ class SessionBase:
 
     def merge_plan(self, instance: Any) -> Plan[Any]:
         """Copy the state of an object into the session's own object of the same key, and return that."""
+        if getattr(type(instance), "__mapper__", None) is None:
+            raise ModelError(f"cannot merge {type(instance).__name__}: it is not an instance of a model")
         mapper = self.mapper_of(type(instance).__mapper__.model)
         key = mapper.key(instance)
         target = None
@@ -530,8 +533,8 @@ class SessionBase:
             mine, theirs = version.peek(instance), version.peek(target)
             if mine not in (None, UNSET, theirs):
                 raise StaleDataError(
-                    f"merge() of a {mapper.name} (key {key!r}) with version {mine}: the row has version {theirs}; "
-                    "load it again and apply the change to that"
+                    f"merge() of a {mapper.name} (key {key!r}) with version {mine}: the row has version "
+                    f"{theirs}; load it again and apply the change to that"
                 )
         if target is None:
             target = object.__new__(mapper.model)
@@ -556,9 +559,10 @@ class SessionBase:
                 setattr(target, name, value)
         for relation in mapper.key_relations:
             related = relation.peek(source)
-            if related is not None and related is not UNSET and related._ctx_ is not None:
-                if related._ctx_.session is getattr(target._ctx_, "session", None):
-                    setattr(target, relation.name, related)
+            if related is None or related is UNSET or related._ctx_ is None:
+                continue
+            if related._ctx_.session is getattr(target._ctx_, "session", None):
+                setattr(target, relation.name, related)
 
     def get_or_create_plan(
         self, model: Any, defaults: Optional[dict[str, Any]], keys: dict[str, Any]

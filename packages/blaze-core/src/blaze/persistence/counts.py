@@ -11,5 +11,6 @@ def row_count(result: Any) -> int:
     if kind is list or kind is dict:
         return len(result)
     if kind is int:
-        return max(result, 0)
-    return max(getattr(result, "rowcount", 0), 0)
+        return max(int(result), 0)
+    count: int = getattr(result, "rowcount", 0)
+    return max(count, 0)

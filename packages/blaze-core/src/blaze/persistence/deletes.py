@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blaze.core.context import LoadContext
 from blaze.core.specs import UNSET
+from blaze.persistence.detached import Gone
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded
 from blaze.persistence.updates import stale
 from blaze.plan import ExecuteMany, Plan
@@ -16,27 +17,7 @@ if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
-
-
-class Gone:
-    """Stands for the session of deleted objects: it still decodes what they hold, and tracks nothing."""
-
-    closed = True
-
-    def __init__(self, session: SessionBase) -> None:
-        self.codecs = session.compilation.codecs
-
-    def thaw(self, instance: Any, attribute: Attribute, raw: Any) -> Any:
-        """Decode a value when it is first read."""
-        value = self.codecs[type(instance).__mapper__].decode(attribute, raw)
-        attribute.set(instance, value)
-        return value
-
-    def collection_changed(self, changed_list: Any) -> None:
-        """Nothing is tracked."""
-
-    def single_changed(self, owner: Any, relation: Any, previous: Any) -> None:
-        """Nothing is tracked."""
+    from blaze.persistence.unit_of_work import UnitOfWork
 
 
 class Deleter:
@@ -46,7 +27,7 @@ class Deleter:
         self.session = session
         self.work = session.work
         self.codecs = session.compilation.codecs
-        self.gone = LoadContext(Gone(session))
+        self.gone = LoadContext(Gone(session.compilation.codecs))
 
     def delete_all(self, order: list[Mapper], instances: dict[int, Any]) -> Plan[None]:
         """Delete the rows of objects, those that refer to others first; `order` is that of inserts.
@@ -205,6 +186,21 @@ class Deleter:
                     if not child.is_clean(instance):
                         restore_loaded(instance)
                     self.forget(child, instance, child.key(instance))
+
+
+def bridge(work: UnitOfWork, mapper: Mapper, instance: Any, linked: bool) -> None:
+    """Show in loaded many-to-many lists that an object of their `through` model has come or gone."""
+    for relation, near, far in mapper.bridges:
+        owner, member = near.known(instance), far.known(instance)
+        extra = owner._extra_ if owner not in (None, UNSET) else None
+        shown = extra.get(relation.name) if extra else None
+        if shown is None or not shown.is_loaded or member in (None, UNSET):
+            continue
+        work.undo.append(partial(shown.restore, shown.state()))
+        if linked:
+            shown.show(member)
+        else:
+            shown.keep([item for item in shown if item is not member])
 
 
 def leaves_first(mapper: Mapper, own: list[Relation], instances: list[Any]) -> list[Any]:

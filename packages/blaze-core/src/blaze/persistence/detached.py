@@ -7,6 +7,7 @@ from typing import Any
 from blaze.core.context import LoadContext
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
+from blaze.persistence.identity_map import IdentityMap
 
 
 class Detached:
@@ -16,6 +17,11 @@ class Detached:
 
     closed = True
     asynchronous = False
+
+    @property
+    def identity(self) -> IdentityMap:
+        """No object is held here."""
+        return IdentityMap()
 
     def object_changed(self, instance: Any) -> None:
         """Nothing is tracked."""
@@ -43,6 +49,19 @@ class Detached:
             f"{type(instance).__name__}.{attribute.name} is not loaded and the object belongs to no session; "
             "add() it to one"
         )
+
+
+class Gone(Detached):
+    """Stands for the session of deleted objects: it still decodes what they hold."""
+
+    def __init__(self, codecs: Any) -> None:
+        self.codecs = codecs
+
+    def thaw(self, instance: Any, attribute: Any, raw: Any) -> Any:
+        """Decode a value when it is first read."""
+        value = self.codecs[type(instance).__mapper__].decode(attribute, raw)
+        attribute.set(instance, value)
+        return value
 
 
 DETACHED = Detached()

@@ -221,7 +221,7 @@ class Session(SessionCalls):
                 self._release()
 
     def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> Transaction:
-        """Begin a transaction now; `commit()` or `rollback()` ends it, or `with session.begin():` its block."""
+        """Begin a transaction now; `commit()`, `rollback()` or the end of its `with` block ends it."""
         self._run(self.transactions.open(isolation, read_only))
         return Transaction(self, None, False)
 

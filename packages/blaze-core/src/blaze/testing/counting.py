@@ -1,0 +1,42 @@
+"""Count the statements of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from blaze.persistence.async_session import AsyncSession
+    from blaze.persistence.session import Session
+
+
+class StatementCount:
+    """How many statements the session has executed since the block began; transaction control is not counted."""
+
+    def __init__(self, session: Union[Session, AsyncSession]) -> None:
+        self._session = session
+        self._start = session.query_stats().total
+
+    @property
+    def total(self) -> int:
+        """The number of statements so far."""
+        return self._session.query_stats().total - self._start
+
+    def __int__(self) -> int:
+        return self.total
+
+    def __eq__(self, other: object) -> bool:
+        return self.total == other
+
+    def __hash__(self) -> int:
+        raise TypeError("a statement count changes and cannot be a key; use its total")
+
+    def __repr__(self) -> str:
+        return f"<{self.total} statements>"
+
+
+@contextmanager
+def count_statements(session: Union[Session, AsyncSession]) -> Iterator[StatementCount]:
+    """Count the statements that a session executes inside the block: `with count_statements(s) as n: ...; n == 2`."""
+    yield StatementCount(session)
