@@ -15,7 +15,7 @@ from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.compiled import Compiled, Encoder, Expanding, Piece, Rows, Slot, assemble
 from blaze.sql.conditions import ConditionRenderer
-from blaze.sql.derived import output_name
+from blaze.sql.derived import QueryTable, output_name
 from blaze.sql.expressions import Label, Ordering
 from blaze.sql.raw import Raw
 from blaze.sql.scope import NeedsJoin, Scope
@@ -68,6 +68,7 @@ class Compiler(ConditionRenderer):
         self.alias_names: list[Optional[str]] = []  # a fixed name, or None for t0, t1, ...
         self.alias_tables: list[Table] = []
         self.members = 0
+        self.cte_names: set[str] = set()
 
     def compile(self, statement: Union[Selectable, Raw[Any]]) -> Compiled:
         """Return the compiled statement; raise `QueryError` or `CapabilityError` before anything is sent."""
@@ -328,6 +329,11 @@ class Compiler(ConditionRenderer):
         """Render one item of FROM."""
         table = source.table
         if query is None:
+            if isinstance(table, QueryTable) and table.name not in self.cte_names:
+                raise QueryError(
+                    f"the query uses the common table expression {table.name!r} without having it: "
+                    f"add with_cte({table.name})"
+                )
             return f"{self.table_name(table)}\0f{alias}\0"
         lateral = ""
         outer: Optional[Scope] = None
@@ -395,6 +401,7 @@ class Compiler(ConditionRenderer):
         """Render WITH and the blank after it."""
         if not ctes:
             return ""
+        self.cte_names.update(placed.cte.name for placed in ctes)
         recursive = any(placed.cte.step is not None for placed in ctes)
         if recursive:
             self.require("recursive_cte", "recursive common table expressions")
