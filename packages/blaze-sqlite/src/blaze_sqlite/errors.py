@@ -138,9 +138,11 @@ def code_of(error: BaseException) -> str:
     part in it.
     """
     name: Optional[str] = getattr(error, "sqlite_errorname", None)
+    text = str(error).lower()
+    if name == "SQLITE_CONSTRAINT_TRIGGER" and text.startswith("foreign key constraint failed"):
+        return "SQLITE_CONSTRAINT_FOREIGNKEY"  # what ON DELETE RESTRICT reports
     if name:
         return name
-    text = str(error).lower()
     for beginning, code in _TEXTS:
         if text.startswith(beginning):
             return code
@@ -209,6 +211,15 @@ def _driver_error(error: BaseException, detail: str, statement: Optional[str]) -
     if "one statement at a time" in text:
         return e.SQLSyntaxError(
             _with_statement("the text holds more than one statement; execute them one by one", statement),
+            statement=redacted,
+        )
+    if "number of bindings" in text:
+        return e.SQLSyntaxError(
+            _with_statement(
+                "the number of values is not that of the placeholders; what stands in quotes is text and no"
+                " placeholder",
+                statement,
+            ),
             statement=redacted,
         )
     if "query contains a null character" in text:

@@ -39,15 +39,24 @@ class Slots:
 
 
 def refuse_unknown(mapper: Mapper, unknown: dict[str, Any]) -> None:
-    """Raise for keyword arguments of a constructor that name no attribute."""
-    name = next(iter(unknown))
+    """Raise for keyword arguments of a constructor that name no attribute and no relation."""
+    mapper.registry.configure(mapper)
+    name = next((name for name in unknown if name not in mapper.relations), None)
+    if name is None:
+        return
     names = [*mapper.attributes, *mapper.relations] or list(mapper.declarations)
     raise UnknownFieldError(f"{mapper.name}() got an unknown field {name!r}{suggest(name, names)}")
 
 
+def relate(instance: Any, related: dict[str, Any]) -> None:
+    """Set the reverse sides of relations that a constructor was given."""
+    for name, value in related.items():
+        setattr(instance, name, value)
+
+
 def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
     """Generate `initialize(self, *, ...)`: plain stores in the order of the columns, defaults filled in."""
-    names: dict[str, Any] = {"UNSET": UNSET, "refuse": refuse_unknown, "mapper": mapper}
+    names: dict[str, Any] = {"UNSET": UNSET, "refuse": refuse_unknown, "relate": relate, "mapper": mapper}
     parameters: list[str] = []
     body = [
         "    if unknown:",
@@ -95,6 +104,7 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         else:
             late.append(f"    if {name} is not UNSET:")
             late.append(f"        self.{name}.add(*{name})")
+    late += ["    if unknown:", "        relate(self, unknown)"]
     signature = ", ".join(["self", "*", *parameters]) if parameters else "self"
     source = "\n".join([f"def initialize({signature}, **unknown):", *body, *late, ""])
     return make_function("initialize", source, names)

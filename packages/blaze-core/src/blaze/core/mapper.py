@@ -173,6 +173,22 @@ class Mapper:
         complete = type(instance) is self.model and self.is_complete(instance)
         self.set_class(instance, self.clean if complete else self.partial)
 
+    @cached_property
+    def bridges(self) -> tuple[tuple[Relation, Relation, Relation], ...]:
+        """For a `through` model: every many-to-many relation it makes, with its keys to both sides."""
+        found = []
+        for near in self.key_relations:
+            for relation in near.target.relations.values():
+                if relation.link is None or relation.link.model is not self.model:
+                    continue
+                own = tuple(attribute.column for attribute in near.local)
+                if own != relation.link.own:
+                    continue
+                for far in self.key_relations:
+                    if tuple(attribute.column for attribute in far.local) == relation.link.target:
+                        found.append((relation, near, far))
+        return tuple(found)
+
     def settle(self, instance: Any, old: tuple[Any, ...]) -> None:
         """Mark a changed instance, whose snapshot this was, as being what the database holds."""
         instance._old_ = None

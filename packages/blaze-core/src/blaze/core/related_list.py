@@ -70,7 +70,8 @@ class RelatedList(Sequence[M], Generic[M]):
             self._identities = {id(member) for member in self._items or ()}
         return id(item) in self._identities
 
-    def _append(self, item: Any) -> None:
+    def show(self, item: Any) -> None:
+        """Show an object that is linked already, where the list is loaded."""
         if self._items is not None and not self._holds(item):
             self._items.append(item)
             assert self._identities is not None
@@ -144,7 +145,7 @@ class RelatedList(Sequence[M], Generic[M]):
             self.removed.pop(id(item), None)
             if self._items is None or not self._holds(item):
                 self.added[id(item)] = item
-                self._append(item)
+                self.show(item)
 
     append = add
 
@@ -186,7 +187,7 @@ class RelatedList(Sequence[M], Generic[M]):
 
     def _shown_in(self, inverse: Relation) -> list[RelatedList[Any]]:
         """Return the lists of the other side that may show the owner."""
-        if self._items is not None or self._owner._ctx_ is None:
+        if self._items is not None or self._owner._ctx_ is None or self._owner._ctx_.session.closed:
             return [inverse.collection(item) for item in self.peek()]
         found = []
         for item in list(self._owner._ctx_.session.identity[inverse.owner.model].values()):
@@ -197,6 +198,9 @@ class RelatedList(Sequence[M], Generic[M]):
 
     def set(self, objects: Iterable[M]) -> None:
         """Make the list hold exactly these objects, adding and removing what differs."""
+        if not isinstance(objects, Iterable):
+            message = f"takes a list of {self._relation.target.name} objects, not {type(objects).__name__}"
+            raise ValidationError({self._relation.name: [message]}, model=self._relation.owner.model)
         wanted = list(objects)
         keep = {id(item) for item in wanted}
         self.remove(*[item for item in self if id(item) not in keep])
@@ -220,7 +224,7 @@ class RelatedList(Sequence[M], Generic[M]):
         """Show an object that the other side of the relation has just linked."""
         self.changing()
         self.removed.pop(id(item), None)
-        self._append(item)
+        self.show(item)
 
     def note_removed(self, item: Any) -> None:
         """Hide an object that the other side of the relation has just unlinked."""

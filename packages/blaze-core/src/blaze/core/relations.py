@@ -99,7 +99,7 @@ class Relation:
         return (instance._extra_ or {}).get(self.name, UNSET)
 
     def put(self, instance: Any, value: Any) -> None:
-        """Store a loaded value: an object or None for to-one relations, a list of objects for to-many ones."""
+        """Store a loaded value: an object or None for to-one relations, a list for to-many ones."""
         if self.owns_key:
             self.set(instance, value)
         elif self.many:
@@ -194,7 +194,11 @@ class Relation:
             if found is not None:
                 found.note_added(member)
         else:
+            previous = (owner._extra_ or {}).get(self.name)
             self.show(owner, member)
+            assert self.inverse is not None
+            if previous is not None and previous is not member and self.inverse.peek(previous) is owner:
+                setattr(previous, self.inverse.name, None)
 
     def forget_member(self, owner: Any, member: Any) -> None:
         """Drop `member` from the loaded reverse side of `owner`."""

@@ -123,6 +123,8 @@ class Deleter:
         for relation in mapper.relations.values():
             if relation.inverse is not None:
                 self.leave(relation, relation.inverse, instance)
+        if mapper.bridges:
+            bridge(work, mapper, instance, False)
         mapper.make_new(instance)
         if mapper.mutable_indexes:
             mapper.set_context(instance, self.gone)

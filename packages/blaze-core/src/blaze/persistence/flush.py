@@ -11,7 +11,7 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.validation import explain
 from blaze.errors import DataError
-from blaze.persistence.deletes import Deleter, key_before
+from blaze.persistence.deletes import Deleter, bridge, key_before
 from blaze.persistence.flush_order import sort_mappers
 from blaze.persistence.inserts import InsertedGroup, Inserter, take_off
 from blaze.persistence.pending import Pending
@@ -264,6 +264,9 @@ class Flush:
             for instance in instances:
                 found[mapper.key(instance)] = instance
         work.undo.append(partial(undo_inserts, work, group))
+        if mapper.bridges:
+            for instance in instances:
+                bridge(work, mapper, instance, True)
 
     def finish_update(self, group: UpdatedGroup) -> None:
         """Note what the database holds now for updated objects."""

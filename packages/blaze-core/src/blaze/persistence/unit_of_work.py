@@ -74,7 +74,7 @@ class UnitOfWork:
                 mapper.make_changed(instance)
                 self.changed[identity] = instance
             elif not any(
-                [is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]
+                [is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]  # noqa: C419
             ):
                 refreeze(instance)
                 del self.mutables[identity]
@@ -127,6 +127,8 @@ class UnitOfWork:
                 if relation.owns_key:
                     if relation.target.is_new(related):
                         relation.take_key(instance, related)
+                elif relation.many and not related.is_loaded:
+                    related.loaded([])
                 elif relation.many and relation.link is None and relation.inverse is not None:
                     points_to = relation.inverse.peek
                     related.keep([item for item in related.peek() if points_to(item) is instance])
