@@ -51,12 +51,12 @@ def key_property(slot: str, relation_slot: str, name: str) -> property:
         previous = relation.known(instance)
         setattr(instance, slot, value)
         if (
-            previous is not None
+            value is not None
+            and previous is not None
             and previous is not UNSET
             and relation.target.key(previous) == relation.key_of(instance)
         ):
-            if value is not None:
-                return
+            return
         with contextlib.suppress(AttributeError):
             delattr(instance, relation_slot)
         if inverse is not None:
@@ -67,7 +67,7 @@ def key_property(slot: str, relation_slot: str, name: str) -> property:
 
 
 def stored_property(slot: str) -> property:
-    """Return the property of a value that may have to be decoded, loaded or awaited from the database first."""
+    """Return the property of a value that may first have to be decoded or loaded from the database."""
     get = attrgetter(slot)
 
     def read(instance: Any) -> Any:

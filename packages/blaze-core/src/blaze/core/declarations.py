@@ -146,7 +146,7 @@ def _check_name(name: str, place: str) -> None:
 
 def fields_of_mixin(base: type) -> dict[str, Declaration]:
     """Return the declarations of a plain class used as a mixin."""
-    annotations = base.__dict__.get("__annotations__", {})
+    annotations = base.__dict__.get("__annotations__", {})  # noqa: RUF063 - its own only, unevaluated
     wanted = {
         name: value
         for name, value in annotations.items()

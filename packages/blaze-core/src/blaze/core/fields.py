@@ -129,8 +129,7 @@ def field(
     **options: Unpack[FieldOptions],
 ) -> Field[Any]: ...
 def field(**options: Any) -> Any:
-    """Give the options of a column; the annotation `Field[T]` gives its Python type, `Optional` makes it
-    nullable.
+    """Give the options of a column; the annotation gives its Python type, `Optional` makes it nullable.
 
     Values:
 

@@ -122,8 +122,8 @@ class LinkBuilder:
             fitting = [r for r in relations if r.target is side and r not in found]
             if not fitting or (len(fitting) > 1 and self.mapper is not self.target):
                 raise ModelError(
-                    f"{self.mapper.where}.{self.name}: the through model {through.name} needs exactly one foreign "
-                    f"key to {side.name}, it has {len(fitting)}"
+                    f"{self.mapper.where}.{self.name}: the through model {through.name} needs exactly one "
+                    f"foreign key to {side.name}, it has {len(fitting)}"
                 )
             found.append(fitting[0])
         own, target = (tuple(a.column for a in relation.local) for relation in found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
 from typing_extensions import dataclass_transform
 
@@ -27,8 +27,12 @@ from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
     from blaze.sql.expressions import Expression
+    from blaze.sql.selectable import Selectable
 
 B = TypeVar("B", bound="ModelBase")
+
+if TYPE_CHECKING:
+    _Members = Union[Iterable[Optional[B]], Selectable]
 
 # The load context and session, the snapshot of a changed object, and what is no field: annotations and the
 # like.
@@ -56,8 +60,8 @@ class ModelMeta(type):
         def __hash__(cls) -> int: ...
         def is_(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc]
         def is_not(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc]
-        def in_(cls: type[B], objects: Iterable[B]) -> Expression[bool]: ...  # type: ignore[misc]
-        def not_in(cls: type[B], objects: Iterable[B]) -> Expression[bool]: ...  # type: ignore[misc]
+        def in_(cls: type[B], objects: _Members[B]) -> Expression[bool]: ...  # type: ignore[misc]
+        def not_in(cls: type[B], objects: _Members[B]) -> Expression[bool]: ...  # type: ignore[misc]
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
         if not any(isinstance(base, ModelMeta) for base in bases):
@@ -193,7 +197,8 @@ def _plan_slots(qualname: str, module: str, declarations: dict[str, Declaration]
             for key in keys:
                 if key in declarations and key not in declared_keys:
                     raise ModelError(
-                        f"{where}.{key}: is the key column of the relation {name!r}; declare it with key_column()"
+                        f"{where}.{key}: is the key column of the relation {name!r}; "
+                        "declare it with key_column()"
                     )
                 slots.columns.append((key, f"_k_{key}"))
                 slots.keys[key] = f"_k_{key}"

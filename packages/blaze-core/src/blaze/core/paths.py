@@ -97,7 +97,7 @@ class RelationPath:
         return Not(self._compare(other))
 
     def in_(self, objects: Union[Iterable[object], Selectable]) -> Expression[bool]:
-        """Test for being related to one of the objects, or of those that a query selects; None means to none."""
+        """Test for being related to one of the objects, or of a query's; None means to none."""
         columns = self._key_columns()
         if isinstance(objects, Selectable):
             left = columns[0] if len(columns) == 1 else RowValue(columns)

@@ -118,10 +118,10 @@ class SessionBase:
         """Return the log of slow statements; the default one is made once for each engine."""
         if slow_query_ms is not None:
             return StatementLog(slow_query_ms)
-        log: Optional[StatementLog] = self.dialect.memory.get(StatementLog)
+        log = self.dialect.memory.get(StatementLog)
         if log is None:
             log = self.dialect.memory.setdefault(StatementLog, StatementLog())
-        return log
+        return log  # type: ignore[no-any-return]
 
     def observe(self, command: Union[Execute, ExecuteMany], seconds: float, result: Any) -> None:
         """Note an executed statement: statistics, the log, the slow-query log."""

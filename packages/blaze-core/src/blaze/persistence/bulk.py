@@ -82,7 +82,7 @@ def by_model(session: SessionBase, objects: Sequence[Any]) -> dict[Mapper, list[
 def bulk_insert(
     session: SessionBase, objects: Iterable[Any], progress: Progress, return_keys: bool
 ) -> Plan[BulkResult]:
-    """Insert objects in batches; with `return_keys` the generated keys come back and are set on the objects."""
+    """Insert objects in batches; with `return_keys` the generated keys come back and are set on them."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     total = 0
@@ -190,7 +190,7 @@ def settle(
     attributes: tuple[Attribute, ...],
     changed: dict[int, Any],
 ) -> None:
-    """Make memory agree with a bulk update: written changes are no longer pending, other copies are evicted."""
+    """Make memory agree with a bulk update: written changes are not pending any more, others evicted."""
     work, codec = session.work, session.compilation.codecs[mapper]
     held = session.identity[mapper.model]
     get_key = mapper.pk[0].get if len(mapper.pk) == 1 else mapper.key

@@ -272,7 +272,7 @@ class AsyncSessionCalls(SessionBase):
         self, statement: Union[str, Raw[Any], Plan[Any]], params: Optional[Parameters] = None, /
     ) -> AsyncQueryResult[Any]: ...
     def exec(self, statement: Any, params: Any = None, /) -> Any:
-        """Run a Select, Insert, Update, Delete, or SQL text: await the result, or its `all()` and the like."""
+        """Run a Select, Insert, Update, Delete, or SQL text: await the result, or its `all()` and such."""
         return AsyncQueryResult(lambda: self._run(run_statement(self, statement, params)))
 
     @overload

@@ -58,7 +58,7 @@ class Inserter:
         self.versioned: list[tuple[Attribute, Any]] = []
 
     def take_back(self) -> None:
-        """Take what the flush put on new objects off again: generated keys, server defaults, first versions."""
+        """Take what the flush put on new objects off again: keys, server defaults, first versions."""
         for group in self.groups:
             for instance in group.instances:
                 take_off(group, instance)
@@ -102,14 +102,15 @@ class Inserter:
                     continue
                 if not relation.nullable:
                     raise SessionError(
-                        f"{mapper.name}.{relation.name}: the {target.name} it needs is inserted after it; the "
-                        "objects need each other in a circle and the key is NOT NULL. Make one of the keys Optional"
+                        f"{mapper.name}.{relation.name}: the {target.name} it needs is inserted after it; "
+                        "the objects need each other in a circle and the key is NOT NULL. Make one of the "
+                        "keys Optional"
                     )
                 relation.take_key(instance, None)
                 self.postponed.append((instance, relation))
 
     def is_waiting(self, related: Any, batch: Optional[set[int]]) -> bool:
-        """Whether a related object of a model in a circle of keys has no row yet; `batch` is being inserted."""
+        """Whether a related object of a circle of keys has no row yet; `batch` is being inserted."""
         return id(related) in (self.session.work.new if batch is None else batch)
 
     def insert(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:

@@ -26,7 +26,8 @@ def checked(tasks: Any) -> list[Any]:
     for task in found:
         if not isinstance(task, (Plan, Query, str)) and not callable(task) and not hasattr(task, "mapper"):
             raise QueryError(
-                f"parallel_exec() takes plans such as Select(Book).all(), statements or callables, not {task!r}"
+                "parallel_exec() takes plans such as Select(Book).all(), statements or callables, "
+                f"not {task!r}"
             )
     return found
 

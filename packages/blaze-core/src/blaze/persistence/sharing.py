@@ -57,4 +57,4 @@ def is_shared(value: Any) -> bool:
 
 def _has_shared_part(container: Any) -> bool:
     nested = _nested(container)
-    return any([_references(part) > _LONE_PART or _has_shared_part(part) for part in nested])
+    return any([_references(part) > _LONE_PART or _has_shared_part(part) for part in nested])  # noqa: C419

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.loaders import Shape, make_row_loader
@@ -18,8 +18,10 @@ from blaze.query.row import row_class
 from blaze.query.terminal import Plan as Terminal
 from blaze.sql.placeholders import convert
 from blaze.sql.raw import Raw
+from blaze.sql.values import type_of
 
 if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
     from blaze.persistence.base import SessionBase
 
 # The most rows of one INSERT.
@@ -27,6 +29,7 @@ ROWS = 500
 _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
 _READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
 _TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+_PLAIN = frozenset({str, int, bool, bytes, type(None)})  # classes that no type stores in another form
 _WRITING_WORD = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
 
 
@@ -62,6 +65,24 @@ def run_statement(session: SessionBase, statement: Any, params: Any = None) -> P
     raise QueryError(f"cannot execute {statement!r}: give a Select, Insert, Update, Delete, or SQL text")
 
 
+def encoded(values: tuple[Any, ...], dialect: Dialect) -> tuple[Any, ...]:
+    """Return the parameters of raw SQL as the columns of their types store them.
+
+    Raises `QueryError` for a value that no type holds, `DataError` for one that cannot be stored.
+    """
+    if all(value.__class__ in _PLAIN for value in values):
+        return values
+    found = []
+    for value in values:
+        if value.__class__ not in _PLAIN and not (
+            isinstance(value, (list, tuple)) and dialect.features.array_param != "json_each"
+        ):
+            encoder = dialect.encoder(type_of(value))
+            value = value if encoder is None else encoder(value)
+        found.append(value)
+    return tuple(found)
+
+
 def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result]:
     """Run raw SQL: text with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
     if session.work.pending and session.autoflush:
@@ -72,6 +93,7 @@ def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result
         text, values = session.compilation.statement(statement).render(statement.binds)
     elif isinstance(statement, str):
         text, values = convert(statement, params, session.dialect)
+        values = encoded(values, session.dialect)
     else:
         raise QueryError(f"execute() takes SQL text or sql(...), not {statement!r}")
     outcome = yield from session.send(Execute(text, values, None, writes(text)))
@@ -136,7 +158,7 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     return QueryResult(found, total)
 
 
-def _send(session: SessionBase, command: Any, rows: Sequence[Any], check: RowChecker) -> Plan[Any]:
+def _send(session: SessionBase, command: Any, rows: Iterable[Any], check: RowChecker) -> Plan[Any]:
     """Send a statement made of rows; when a value does not fit, raise `ValidationError` naming its field."""
     try:
         return (yield from session.send(command))

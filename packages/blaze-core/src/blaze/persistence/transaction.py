@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """One open `transaction()` block: the savepoint it stands for (None for the outermost) and its undo mark."""
+    """One open `transaction()` block: its savepoint (None for the outermost) and its undo mark."""
 
     __slots__ = ("mark", "savepoint")
 

@@ -154,6 +154,7 @@ def stale(what: str, mapper: Mapper, instances: list[Any], count: int) -> StaleD
     keys = [mapper.key(instance) for instance in instances[:5]]
     more = ", ..." if len(instances) > 5 else ""
     return StaleDataError(
-        f"{what} of {len(instances)} {mapper.name} (key {', '.join(map(repr, keys))}{more}) met {count} rows: "
+        f"{what} of {len(instances)} {mapper.name} (key {', '.join(map(repr, keys))}{more}) "
+        f"met {count} rows: "
         "somebody else changed or deleted them; rollback(), refresh() and try again"
     )

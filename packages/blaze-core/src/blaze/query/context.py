@@ -29,6 +29,7 @@ def require_async_session() -> Any:
     session = current_async_session.get()
     if session is None:
         raise NoSessionError(
-            "there is no current asynchronous session; open one: async with AsyncSession(engine) as session: ..."
+            "there is no current asynchronous session; open one: "
+            "async with AsyncSession(engine) as session: ..."
         )
     return session

@@ -175,7 +175,7 @@ class Insert(_Writing):
         do: Optional[Literal["nothing"]] = None,
         update: Optional[Mapping[Any, Any]] = None,
     ) -> Self:
-        """Leave the existing row alone (`do="nothing"`), or update it; `excluded(name)` is the refused value."""
+        """Leave the existing row alone (`do="nothing"`), or update it; `excluded(name)` is the new value."""
         if (do is None) == (update is None) or do not in (None, "nothing"):
             raise QueryError('on_conflict() takes do="nothing" or update={...}')
         made = self._copy()
@@ -241,7 +241,7 @@ class Insert(_Writing):
                 if isinstance(name, Column):
                     columns.append(name.column)
                 else:
-                    columns += [c for c in assigned(self.mapper, {name: None})]
+                    columns += assigned(self.mapper, {name: None})
             update = None if self.conflict_update is None else assigned(self.mapper, self.conflict_update)
             builder.on_conflict(columns, update)
         return builder

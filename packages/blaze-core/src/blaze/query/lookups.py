@@ -49,7 +49,8 @@ LOOKUPS: dict[str, Callable[[Any, Any], Any]] = {
     **{
         name: _pattern(name)
         for name in (
-            "like", "ilike", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "iexact",
+            "like", "ilike", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith",
+            "iexact",
         )
     },
 }  # fmt: skip

@@ -168,7 +168,10 @@ class Query(Selectable, Generic[R]):
     @staticmethod
     def _refusal(kind: str, given: Any) -> str:
         if isinstance(given, bool):
-            return f"{kind}() got {given}: a comparison was made in Python; compare a column, as in Book.price < 20"
+            return (
+                f"{kind}() got {given}: a comparison was made in Python; "
+                "compare a column, as in Book.price < 20"
+            )
         if isinstance(given, Q):
             return f"{kind}() takes expressions; give a Q to filter()"
         return f"{kind}() takes expressions such as Book.price < 20, not {given!r}"
@@ -344,6 +347,10 @@ class Query(Selectable, Generic[R]):
                 raise QueryError(
                     f"annotate({name}=...): {mapper.name} has a field of that name; choose another"
                 )
+            if mapper is not None and (name.startswith("_") or hasattr(mapper.model, name)):
+                raise QueryError(
+                    f"annotate({name}=...): {mapper.name} keeps that name for itself; choose another"
+                )
             labels.append(expression.label(name))
         binds: tuple[Any, ...] = ()
         for label in labels:
@@ -426,6 +433,8 @@ class Query(Selectable, Generic[R]):
         item: Any
         for item in of:
             mapper = getattr(item, "__mapper__", None)
+            if mapper is None and not isinstance(item, (RelationPath, Column)):
+                raise QueryError(f"for_update(of=...) takes models and relations, not {item!r}")
             sources.append(item.source if isinstance(item, RelationPath) or mapper is None else mapper.source)
         clause = (nowait, skip_locked, tuple(sources))
         return self.extended("for_update", clause, (nowait, skip_locked, tuple(s.key for s in sources)))
