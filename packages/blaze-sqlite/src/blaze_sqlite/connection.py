@@ -12,8 +12,9 @@ from typing import Any, Optional, Union, overload
 
 from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
-from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
+from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError, UniqueError
 from blaze.security import redact_statement
+from blaze_sqlite.constraints import unique_name
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import DRIVER_ERRORS, code_of, translate
 
@@ -268,6 +269,8 @@ class SQLiteConnection:
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         translated = translate(error, sql)
+        if isinstance(translated, UniqueError) and translated.constraint is None:
+            translated.constraint = unique_name(self._raw, str(error))
         if isinstance(translated, ConnectionLostError) or (translated.code or "").startswith(_FATAL_CODES):
             self.usable = False
         return translated

@@ -46,6 +46,10 @@ class Limits(NamedTuple):
 
     def checked(self) -> Limits:
         """Give the limits themselves, or raise ConfigurationError when no pool can live with them."""
+        if self.size.__class__ is not int or self.max_overflow.__class__ is not int:
+            raise ConfigurationError(
+                f"pool_size and max_overflow are whole numbers, not {self.size!r} and {self.max_overflow!r}"
+            )
         if self.size < 0 or self.max_overflow < 0 or self.total < 1:
             raise ConfigurationError(
                 f"a pool of pool_size {self.size} and max_overflow {self.max_overflow} holds no connection"

@@ -60,9 +60,14 @@ def convert(
     where the number or the names do not agree.
     """
     if not parameters:
-        marks = [token for token in _tokens(sql, backslash) if token.kind == "?"]
-        if marks and not isinstance(parameters, Mapping) and dialect.paramstyle == "qmark":
-            raise QueryError(f"the SQL has {len(marks)} placeholders, but no parameters were given")
+        if dialect.paramstyle == "qmark":
+            tokens = _tokens(sql, backslash)
+            named = next((token.name for token in tokens if token.kind == "name"), None)
+            if named is not None:
+                raise QueryError(f"the SQL has no value for :{named}; give a dict of parameters")
+            marks = sum(token.kind == "?" for token in tokens)
+            if marks:
+                raise QueryError(f"the SQL has {marks} placeholders, but no parameters were given")
         return sql, ()
     if isinstance(parameters, Mapping):
         text, names = _named(sql, dialect.paramstyle, dialect.placeholder, backslash)
