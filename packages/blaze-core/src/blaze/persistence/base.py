@@ -67,7 +67,6 @@ class SessionBase:
     flushing = False
     autoflush = True
     lazy: Optional[str] = None
-    cache: Any = None
 
     def __init__(
         self,
@@ -105,7 +104,9 @@ class SessionBase:
                 raise ConfigurationError(f"lazy must be 'batch' or 'raise', not {lazy!r}")
             self.lazy = lazy
         if cache_backend is not None:
-            self.cache = cache_backend
+            raise ConfigurationError(
+                "cache_backend= is not connected to sessions in this version; leave it out"
+            )
         self.identity = IdentityMap()
         self.work = UnitOfWork(self.identity)
         self.pending_context = LoadContext(self)  # of all objects that are not inserted yet
