@@ -69,8 +69,10 @@ class Expression(Generic[T]):
             "of and/or/not, and use in_() or between() instead of `in` or chained comparisons"
         )
 
-    def __contains__(self, item: Any) -> NoReturn:
-        raise QueryError(f"{self!r} holds nothing in Python: use contains() or in_() instead of `in`")
+    if not TYPE_CHECKING:  # without it a checker refuses `in` by itself
+
+        def __contains__(self, item):
+            raise QueryError(f"{self!r} holds nothing in Python: use contains() or in_() instead of `in`")
 
     def __repr__(self) -> str:
         return f"<expression {self.describe()}>"
