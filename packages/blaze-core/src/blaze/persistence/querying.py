@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.errors import MultipleResultsError, NoResultError
+from blaze.persistence.following import follow
 from blaze.persistence.loading import load_includes
 from blaze.plan import Execute, Plan
 from blaze.query.build import build_delete, build_update
@@ -12,6 +13,8 @@ from blaze.query.paging import Page, Paging
 from blaze.query.query import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from blaze.persistence.base import SessionBase
 
 
@@ -99,13 +102,14 @@ def exists(session: SessionBase, query: Query[Any]) -> Plan[bool]:
 
 
 def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> Plan[int]:
-    """Update the selected rows; loaded, unchanged objects of the model are forgotten."""
-    return (yield from write(session, build_update(query, values), query.root.mapper))
+    """Update the selected rows; loaded, unchanged objects show the new values."""
+    statement = build_update(query, values)
+    return (yield from write(session, statement, query.root.mapper, [c for c, _ in statement.assignments]))
 
 
 def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
-    """Delete the selected rows; loaded, unchanged objects of the model are forgotten."""
-    return (yield from write(session, build_delete(query), query.root.mapper))
+    """Delete the selected rows; loaded, unchanged objects of them are forgotten."""
+    return (yield from write(session, build_delete(query), query.root.mapper, ()))
 
 
 def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional[str]) -> Plan[Page[Any]]:
@@ -116,14 +120,15 @@ def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional
     return paging.page(found, after, backwards)
 
 
-def write(session: SessionBase, statement: Any, mapper: Any) -> Plan[int]:
+def write(session: SessionBase, statement: Any, mapper: Any, columns: Iterable[Any]) -> Plan[int]:
     """Run a writing statement over a model's table and return the number of rows."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     sql, params = session.compilation.kept(statement).render(statement.binds)
     outcome = yield from session.send(Execute(sql, params, None, True))
-    session.identity.evict(mapper.model)
     rowcount: int = outcome.rowcount
+    if rowcount:
+        yield from follow(session, mapper, columns)
     return rowcount
 
 

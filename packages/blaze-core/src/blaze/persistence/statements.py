@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.loaders import Shape, make_row_loader
 from blaze.core.takers import RowChecker
 from blaze.errors import DataError, QueryError, SessionError
+from blaze.persistence.following import follow
 from blaze.persistence.querying import MODES, fetch
 from blaze.persistence.results import QueryResult, Result
 from blaze.plan import Execute, ExecuteMany, Plan
+from blaze.query.build import assigned
 from blaze.query.dml import Delete, Insert, Update
 from blaze.query.query import Query
 from blaze.query.row import row_class
@@ -133,7 +135,8 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
         if tail:
             rows = [(*row, *tail) for row in rows]
         count = yield from _send(session, ExecuteMany(text, rows), filled, check)
-        session.identity.evict(statement.mapper.model)
+        if statement.conflict_update:
+            yield from follow(session, statement.mapper, assigned(statement.mapper, statement.conflict_update))
         return QueryResult([], count)
     found: list[Any] = []
     total = 0
@@ -153,8 +156,8 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
             )
             found += yield from _send(session, command, filled, check)
             total = len(found)
-    if statement.conflict_update is not None:
-        session.identity.evict(statement.mapper.model)
+    if statement.conflict_update:
+        yield from follow(session, statement.mapper, assigned(statement.mapper, statement.conflict_update))
     return QueryResult(found, total)
 
 
@@ -187,11 +190,15 @@ def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     columns, load = returned(session, statement)
     built = statement.build(columns)
     text, params = session.compilation.kept(built).render(built.binds)
-    session.identity.evict(statement.mapper.model)
+    written = statement.changes if isinstance(statement, Update) else ()
     if load is None:
         outcome = yield from session.send(Execute(text, params, None, True))
+        if outcome.rowcount:
+            yield from follow(session, statement.mapper, written)
         return QueryResult([], outcome.rowcount)
     found: Sequence[Any] = yield from session.send(
         Execute(text, params, lambda rows: load(rows, session.identity, session, session.lazy_of(None)), True)
     )
+    if found:
+        yield from follow(session, statement.mapper, written)
     return QueryResult(found)

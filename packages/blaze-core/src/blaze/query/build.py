@@ -309,7 +309,9 @@ def _conditions(builder: Any, query: Query[Any], what: str) -> Any:
                 builder.where(*clause)
         return builder.build()
     if any(kind in ("group_by", "having", "compound") for kind, _ in clauses):
-        raise QueryError(f"{what}() works with where(), filter(), join(), order_by() and limit()")
+        raise QueryError(
+            f"{what}() works with where(), filter(), join(), order_by() and limit(), not with group_by() or union()"
+        )
     own = [Column(mapper.source, attribute.column) for attribute in mapper.pk]
     left: Expression[Any] = own[0] if len(own) == 1 else RowValue(own)
     builder.where(InQuery(left, KeysQuery(query), False))
