@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class StatementCount:
-    """How many statements the session has executed since the block began; transaction control is not counted."""
+    """How many statements the session has executed since the block began, transaction control apart."""
 
     def __init__(self, session: Union[Session, AsyncSession]) -> None:
         self._session = session
@@ -21,7 +21,8 @@ class StatementCount:
     @property
     def total(self) -> int:
         """The number of statements so far."""
-        return self._session.query_stats().total - self._start
+        total: int = self._session.query_stats().total
+        return total - self._start
 
     def __int__(self) -> int:
         return self.total
@@ -38,5 +39,5 @@ class StatementCount:
 
 @contextmanager
 def count_statements(session: Union[Session, AsyncSession]) -> Iterator[StatementCount]:
-    """Count the statements that a session executes inside the block: `with count_statements(s) as n: ...; n == 2`."""
+    """Count the statements of a session in a block: `with count_statements(session) as n: ...; n == 2`."""
     yield StatementCount(session)
