@@ -1,11 +1,28 @@
 """`Model.objects`."""
 
-from typing import Optional
+from typing import ClassVar, Optional
 
 from typing_extensions import assert_type
 
-from blaze import Manager, Q
+from blaze import Field, Manager, Model, Q, field
 from tests.typing.accept_models import Author, Book, Everything
+
+
+class ShelfManager(Manager["Shelf"]):
+    def full(self) -> "list[Shelf]":
+        return self.where(Shelf.free == 0).all()
+
+
+class Shelf(Model):
+    free: Field[int] = field(default=0)
+    library: ClassVar[ShelfManager] = ShelfManager()
+
+
+def own_manager() -> None:
+    assert_type(Shelf.library, ShelfManager)
+    assert_type(Shelf.library.full(), list[Shelf])
+    assert_type(Shelf.library.order_by(Shelf.free).first(), Optional[Shelf])
+    assert_type(Shelf.objects, Manager[Shelf])
 
 
 def managers() -> None:

@@ -84,6 +84,7 @@ def lookups(session: Session, book: Book) -> None:
     assert_type(session.get_or_create(Author, defaults={"email": None}, name="x"), tuple[Author, bool])
     assert_type(session.merge(book), Book)
     assert_type(session.run_in_transaction(lambda: 1), int)
+    assert_type(session.run_in_transaction(lambda own: own.query(Book).count()), int)
     session.add(book)
     session.add_all([book, Author(name="x")])
     session.delete(book)
@@ -101,7 +102,7 @@ def raw(session: Session) -> None:
 
 
 def blocks() -> None:
-    with Session("sqlite://", auto_commit=True) as session:
+    with Session("sqlite://", auto_commit=True, lazy="raise", performance_threshold=3) as session:
         assert_type(session, Session)
         with session.transaction():
             session.add(Tag(name="x"))

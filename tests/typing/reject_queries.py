@@ -59,3 +59,9 @@ def unbound(session: Session) -> None:
     authors: list[Author] = session.exec(Select(Book)).all()  # error
     count: Optional[str] = session.parallel_exec((Select(Book).count(),))[0]  # error
     print(books, authors, count)
+
+
+def options() -> None:
+    Session("sqlite://", autocomit=True)  # error
+    Session("sqlite://", lazy="sometimes")  # error
+    Session()  # error

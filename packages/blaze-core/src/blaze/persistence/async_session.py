@@ -234,14 +234,32 @@ class AsyncSession(AsyncSessionCalls):
             )
         return AsyncTransaction(self, isolation, read_only)
 
+    @overload
     async def run_in_transaction(
         self,
-        function: Union[Callable[[], Awaitable[R]], Callable[[AsyncSession], Awaitable[R]]],
+        function: Callable[[], Awaitable[R]],
         *,
         isolation: Optional[str] = None,
         read_only: bool = False,
         retries: int = 3,
-    ) -> R:
+    ) -> R: ...
+    @overload
+    async def run_in_transaction(
+        self,
+        function: Callable[[AsyncSession], Awaitable[R]],
+        *,
+        isolation: Optional[str] = None,
+        read_only: bool = False,
+        retries: int = 3,
+    ) -> R: ...
+    async def run_in_transaction(
+        self,
+        function: Any,
+        *,
+        isolation: Optional[str] = None,
+        read_only: bool = False,
+        retries: int = 3,
+    ) -> Any:
         """Call a function inside a transaction block, and again when the database reports a conflict.
 
         The function may take the session as its argument. Deadlocks and serialisation failures are retried
@@ -251,7 +269,7 @@ class AsyncSession(AsyncSessionCalls):
         while True:
             try:
                 async with self.transaction(isolation=isolation, read_only=read_only):
-                    return await call_with_session(function, self)  # type: ignore[no-any-return]
+                    return await call_with_session(function, self)
             except Exception as error:
                 attempt += 1
                 if attempt > retries or self.transactions.levels or not retryable(error):

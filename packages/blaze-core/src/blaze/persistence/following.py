@@ -22,7 +22,7 @@ Values = list[tuple["Attribute", Any, Any]]
 
 
 def follow(session: SessionBase, mapper: Mapper, columns: Iterable[Any]) -> Plan[None]:
-    """Read the written columns again for the unchanged objects that the session holds; forget those that are gone.
+    """Read the written columns again for the unchanged objects of the session; forget what is gone.
 
     It costs one statement, and none when the session holds no object of the model. A rollback undoes it.
     """
@@ -45,12 +45,13 @@ def follow(session: SessionBase, mapper: Mapper, columns: Iterable[Any]) -> Plan
         rows = yield from session.send(Execute(sql, params, list))
         for row in rows:
             parts = tuple(codec.decode(a, value) for a, value in zip(mapper.pk, row))
-            instance = gone.pop(parts if len(parts) > 1 else parts[0], None)
+            instance = gone.pop(parts[0] if len(parts) == 1 else parts, None)
             if instance is None:
                 continue
             values: Values = []
             for attribute, raw in zip(attributes, row[len(pk) :]):
-                old, old_raw = attribute.peek(instance), attribute.peek_raw(instance) if attribute.mutable else UNSET
+                old = attribute.peek(instance)
+                old_raw = attribute.peek_raw(instance) if attribute.mutable else UNSET
                 if old is UNSET and old_raw is UNSET:
                     continue  # deferred: it is read when it is wanted
                 values.append((attribute, old, old_raw))

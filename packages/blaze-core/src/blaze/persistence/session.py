@@ -240,14 +240,32 @@ class Session(SessionCalls):
             )
         return Transaction(self, isolation, read_only)
 
+    @overload
     def run_in_transaction(
         self,
-        function: Union[Callable[[], R], Callable[[Session], R]],
+        function: Callable[[], R],
         *,
         isolation: Optional[str] = None,
         read_only: bool = False,
         retries: int = 3,
-    ) -> R:
+    ) -> R: ...
+    @overload
+    def run_in_transaction(
+        self,
+        function: Callable[[Session], R],
+        *,
+        isolation: Optional[str] = None,
+        read_only: bool = False,
+        retries: int = 3,
+    ) -> R: ...
+    def run_in_transaction(
+        self,
+        function: Any,
+        *,
+        isolation: Optional[str] = None,
+        read_only: bool = False,
+        retries: int = 3,
+    ) -> Any:
         """Call a function inside a transaction block, and again when the database reports a conflict.
 
         The function may take the session as its argument. Deadlocks and serialisation failures are retried
@@ -257,7 +275,7 @@ class Session(SessionCalls):
         while True:
             try:
                 with self.transaction(isolation=isolation, read_only=read_only):
-                    return call_with_session(function, self)  # type: ignore[no-any-return]
+                    return call_with_session(function, self)
             except Exception as error:
                 attempt += 1
                 if attempt > retries or self.transactions.levels or not retryable(error):

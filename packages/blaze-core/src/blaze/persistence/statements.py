@@ -136,7 +136,8 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
             rows = [(*row, *tail) for row in rows]
         count = yield from _send(session, ExecuteMany(text, rows), filled, check)
         if statement.conflict_update:
-            yield from follow(session, statement.mapper, assigned(statement.mapper, statement.conflict_update))
+            changed = assigned(statement.mapper, statement.conflict_update)
+            yield from follow(session, statement.mapper, changed)
         return QueryResult([], count)
     found: list[Any] = []
     total = 0

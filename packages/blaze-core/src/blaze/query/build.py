@@ -310,7 +310,8 @@ def _conditions(builder: Any, query: Query[Any], what: str) -> Any:
         return builder.build()
     if any(kind in ("group_by", "having", "compound") for kind, _ in clauses):
         raise QueryError(
-            f"{what}() works with where(), filter(), join(), order_by() and limit(), not with group_by() or union()"
+            f"{what}() works with where(), filter(), join(), order_by() and limit(), "
+            "not with group_by() or union()"
         )
     own = [Column(mapper.source, attribute.column) for attribute in mapper.pk]
     left: Expression[Any] = own[0] if len(own) == 1 else RowValue(own)

@@ -531,7 +531,7 @@ def _membership(left: Expression[Any], values: Any, negated: bool) -> Expression
     leaf = left.bind
     if leaf.type is None:
         leaf = bind_for(type_of(listed[0])) if listed else bind_for(STRING)
-    small = leaf.integer and classes == {int} and SMALLEST <= min(listed) and max(listed) <= LARGEST
+    small = leaf.integer and classes == {int} and min(listed) >= SMALLEST and max(listed) <= LARGEST
     if not small and not classes <= leaf.fast:
         for value in listed:
             refused = leaf.refusal(value)

@@ -16,7 +16,7 @@ class StatementCount:
 
     def __init__(self, session: Union[Session, AsyncSession]) -> None:
         self._session = session
-        self._start = session.query_stats().total
+        self._start: int = session.query_stats().total
 
     @property
     def total(self) -> int:
