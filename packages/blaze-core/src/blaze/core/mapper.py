@@ -243,7 +243,7 @@ class Mapper:
     def unknown(self, name: str) -> str:
         """Say that the model has no such field or relation, with the nearest names."""
         names = [*self.attributes, *self.relations]
-        return f"{self.name} has no field or relation {name!r}{suggest(name, names)}"
+        return f"{self.name} has no field or relation {name!r}{suggest(str(name), names)}"
 
     def columns_of(self, names: tuple[str, ...], what: str) -> list[Any]:
         """Return the table columns that names of attributes and relations stand for.

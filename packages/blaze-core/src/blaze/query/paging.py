@@ -121,8 +121,8 @@ class Paging:
             backwards, values = self._read(after)
             query = query.where(self._beyond(values, backwards))
         query = query.order_by(*[key.order(backwards) for key in self.keys])
-        labels = {f"{_PREFIX}{n}": key.expression for n, key in enumerate(self.keys)}
-        return query.annotate(**labels).limit(self.size + 1), backwards
+        labels = [key.expression.label(f"{_PREFIX}{n}") for n, key in enumerate(self.keys)]
+        return query.computed(labels).limit(self.size + 1), backwards
 
     def page(self, found: list[Any], after: Optional[str], backwards: bool) -> Page[Any]:
         """Return the page that rows of `query()` make."""

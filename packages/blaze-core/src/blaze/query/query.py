@@ -352,6 +352,10 @@ class Query(Selectable, Generic[R]):
                     f"annotate({name}=...): {mapper.name} keeps that name for itself; choose another"
                 )
             labels.append(expression.label(name))
+        return self.computed(labels)
+
+    def computed(self, labels: Sequence[Label[Any]]) -> Self:
+        """Return the query with labelled expressions added to what it selects."""
         binds: tuple[Any, ...] = ()
         for label in labels:
             binds += label.binds
