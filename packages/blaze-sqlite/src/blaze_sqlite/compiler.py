@@ -251,7 +251,7 @@ def _affinity(compiler: Compiler, type: SQLType) -> str:
 
 
 def _with_nul(kind: str, item: str) -> str:
-    """Read a text of a JSON list: SQLite ends those at a NUL character, so such texts come as `[hexadecimal]`."""
+    """Read a text of a JSON list: SQLite ends it at a NUL, so such texts come as `[hexadecimal]`."""
     return f"CASE {kind} WHEN 'array' THEN blaze_text({item}) ELSE {item} END"
 
 

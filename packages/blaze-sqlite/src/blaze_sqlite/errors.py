@@ -214,23 +214,7 @@ def _driver_error(error: BaseException, detail: str, statement: Optional[str]) -
             statement=redacted,
         )
     if "number of bindings" in text:
-        return e.SQLSyntaxError(
-            _with_statement(
-                "the number of values is not that of the placeholders; what stands in quotes is text and no"
-                " placeholder",
-                statement,
-            ),
-            statement=redacted,
-        )
-    if "number of bindings" in text:
-        return e.SQLSyntaxError(
-            _with_statement(
-                "the number of values is not that of the placeholders; what stands in quotes is text and no"
-                " placeholder",
-                statement,
-            ),
-            statement=redacted,
-        )
+        detail += " What stands in quotes or comments is no placeholder."
     if "query contains a null character" in text:
         return e.SQLSyntaxError(
             _with_statement("the SQL text holds a NUL character", statement), statement=redacted

@@ -36,6 +36,7 @@ from blaze.plan import Execute, ExecuteMany, Plan, Release, Rollback, RollbackTo
 from blaze.query.compilation import Compilation
 from blaze.query.lookups import resolve_path
 from blaze.query.root import Root, root_of
+from blaze.security import Secret
 from blaze.security.redaction import Redactor
 from blaze.sql.values import INTEGER
 from blaze.utils.logging import StatementLog, sql_logger
@@ -90,7 +91,12 @@ class SessionBase:
         if isinstance(target, Engine) and connection_config is None and dsn is None:
             self.engine: Engine = target
         else:
-            self._make_engine(target, connection_config, dsn)
+            # DSNs are wrapped before anything can fail, so that no traceback shows their password.
+            if isinstance(target, str):
+                target = Secret(target)
+            secret = None if dsn is None else Secret(dsn)
+            del dsn
+            self._make_engine(target, connection_config, secret)
         self.dialect = self.engine.async_dialect if self.asynchronous else self.engine.dialect
         self.compilation = Compilation.of(self.dialect)
         self.autocommit = autocommit or bool(self.engine.config.options.get("autocommit"))
@@ -137,7 +143,7 @@ class SessionBase:
     def set_up(self) -> None:
         """Make what only one kind of session has."""
 
-    def _make_engine(self, target: Any, connection_config: Any, dsn: Optional[str]) -> None:
+    def _make_engine(self, target: Any, connection_config: Any, dsn: Any) -> None:
         if connection_config is not None and dsn is not None:
             raise ConfigurationError("give connection_config= or dsn=, not both")
         config = connection_config if connection_config is not None else dsn
@@ -148,7 +154,7 @@ class SessionBase:
                 )
             self.engine = target
             return
-        if isinstance(target, str) and config is not None:
+        if isinstance(target, Secret) and config is not None:
             raise ConfigurationError("the target is a DSN already; leave out connection_config= and dsn=")
         if config is not None:
             self.engine = Engine(target, config=config)
@@ -747,4 +753,5 @@ class SessionBase:
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
-        return f"<{type(self).__name__} {state} at {id(self):#x} on {self.engine!r}>"
+        engine = getattr(self, "engine", None)  # a traceback may show a session that could not be made
+        return f"<{type(self).__name__} {state} at {id(self):#x} on {engine!r}>"
