@@ -77,7 +77,8 @@ def test_a_row_of_a_known_key_gives_the_known_object_untouched() -> None:
     identity = IdentityMap()
     (first,) = codec.load([(1, "hall")], identity, None, "batch")
     (again,) = codec.load([(1, "attic")], identity, None, "batch")
-    assert again is first and first.room == "hall"
+    assert again is first
+    assert first.room == "hall"
 
 
 def test_a_joined_row_without_counterpart_gives_none() -> None:
@@ -96,14 +97,17 @@ def test_a_joined_row_without_counterpart_gives_none() -> None:
         (3, "c", None, None, 0, None, None, None, None),
     ]
     one, two, three = load(rows, IdentityMap(), None, "batch")
-    assert one.shelf.room == "hall" and two.shelf is one.shelf and three.shelf is None
+    assert one.shelf.room == "hall"
+    assert two.shelf is one.shelf
+    assert three.shelf is None
 
 
 def test_a_traceback_shows_the_generated_source() -> None:
     codec = codec_of(Shelf)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="unpack") as caught:
         codec.load([(1, "hall", "one too many")], IdentityMap(), None, "batch")
     shown = "".join(traceback.format_tb(caught.value.__traceback__))
     assert "for v0, v1 in rows:" in shown
     name = codec.load.__code__.co_filename
-    assert name.startswith("<blaze load") and "".join(linecache.getlines(name)).startswith("def load(")
+    assert name.startswith("<blaze load")
+    assert "".join(linecache.getlines(name)).startswith("def load(")

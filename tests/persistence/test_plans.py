@@ -34,7 +34,9 @@ def test_a_get_is_one_statement_and_none_when_the_object_is_known() -> None:
     leaf = Leaf(id=1, name="a")
     (command,) = commands(session.get_plan(Leaf, 1, {}), [[leaf]])
     assert isinstance(command, Execute)
-    assert command.sql.endswith('WHERE "leaf"."id" = ?') and command.params == (1,) and not command.writes
+    assert command.sql.endswith('WHERE "leaf"."id" = ?')
+    assert command.params == (1,)
+    assert not command.writes
     session.identity[Leaf][1] = leaf
     assert commands(session.get_plan(Leaf, 1, {}), []) == []
 
@@ -60,7 +62,9 @@ def test_a_failed_batch_ends_the_transaction_it_began_and_keeps_the_objects_new(
     assert isinstance(plan.throw(RuntimeError("no")), Rollback)
     with pytest.raises(RuntimeError, match="no"):
         plan.send(None)
-    assert session.new == [leaf] and leaf.id is None and not session.in_transaction
+    assert session.new == [leaf]
+    assert leaf.id is None
+    assert not session.in_transaction
 
 
 def test_an_update_that_meets_fewer_rows_is_stale() -> None:
@@ -71,8 +75,10 @@ def test_an_update_that_meets_fewer_rows_is_stale() -> None:
     plan = session.flush_plan()
     assert isinstance(plan.send(None), Begin)
     command = plan.send(None)
-    assert isinstance(command, ExecuteMany) and command.params == [("b", 1)]
+    assert isinstance(command, ExecuteMany)
+    assert command.params == [("b", 1)]
     assert isinstance(plan.send(0), Rollback)
     with pytest.raises(StaleDataError, match="Leaf"):
         plan.send(None)
-    assert session.dirty == [leaf] and leaf.name == "b"
+    assert session.dirty == [leaf]
+    assert leaf.name == "b"
