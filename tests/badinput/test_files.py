@@ -30,7 +30,7 @@ def test_a_locked_file_times_out_and_can_be_tried_again(play: Play, path: Path) 
             label = Label(name="new")
             await m(session.add(label))
             work.title = "Persuasion"
-            with pytest.raises(TimeoutError, match="locked by another connection.*lock_timeout") as caught:
+            with pytest.raises(TimeoutError, match=r"locked by another connection.*lock_timeout") as caught:
                 await m(session.flush())
             assert caught.value.retryable
             assert (label.name, work.title) == ("new", "Persuasion")
@@ -101,7 +101,7 @@ def test_a_missing_file_is_not_made_where_that_is_forbidden(play: Play, tmp_path
 
     async def scenario(open_session: Opener) -> None:
         async with open_session() as session:
-            with pytest.raises(DatabaseError, match="missing.db.*cannot be opened"):
+            with pytest.raises(DatabaseError, match=r"missing.db.*cannot be opened"):
                 await m(session.execute("SELECT 1"))
         assert not file.exists()
 
@@ -143,8 +143,7 @@ def test_a_damaged_file_is_named_and_another_session_can_follow(play: Play, path
     async def scenario(open_session: Opener) -> None:
         async with open_session() as session:
             with pytest.raises(DatabaseError, match=r"damaged; restore a backup.*recover"):
-                for table in ("writer", "work", "label"):
-                    (await m(session.execute(f"SELECT * FROM {table} ORDER BY rowid"))).all()
+                await m(session.execute("SELECT count(*), max(name), max(title) FROM writer, work"))
         path.write_bytes(whole)
         async with open_session() as session:
             assert await m(session.query(Writer).count()) == 2001
@@ -161,7 +160,7 @@ def test_a_full_disk_costs_the_transaction_and_nothing_else(play: Play, path: Pa
             work.title = "Persuasion"
             labels = [Label(name=f"{number}" * 2000) for number in range(50)]
             await m(session.add_all(labels))
-            with pytest.raises(DatabaseError, match="disk is full.*free some space"):
+            with pytest.raises(DatabaseError, match=r"disk is full.*free some space"):
                 await m(session.commit())
             assert labels[3].name == "3" * 2000
             await m(session.rollback())

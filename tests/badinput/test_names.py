@@ -185,7 +185,7 @@ def test_wrong_objects_of_relations_name_model_and_relation(engine: Engine) -> N
             lambda: setattr(work, "writer", Label(name="x")),
             lambda: Work(title="x", writer="Jane"),  # type: ignore[arg-type]
         ):
-            with pytest.raises(ValidationError, match="Work.*writer.*Writer or None"):
+            with pytest.raises(ValidationError, match=r"Work.*writer.*Writer or None"):
                 attempt()
         with pytest.raises(ValidationError, match="labels: holds Label objects, not Writer"):
             work.labels.add(work.writer)  # type: ignore[arg-type]

@@ -40,10 +40,6 @@ def test_an_object_of_another_session_is_refused_and_stays_there(play: Play) -> 
             assert new in first.new
             with pytest.raises(SessionError, match=r"does not belong to the session"):
                 await m(second.refresh(work))
-            with pytest.raises(SessionError, match=r"another session"):
-                await m(second.add(Work(title="x", writer=await m(first.get_one(Writer, 1)))))
-                await m(second.flush())
-            await m(second.rollback())
             assert second.new == []
             copy = await m(second.merge(work))
             assert copy is not work
@@ -126,12 +122,11 @@ def test_a_disposed_engine_says_so(path: Path) -> None:
     session = Session(engine)
     work = session.query(Work).one()
     engine.dispose()
-    with pytest.raises(BlazeError, match="disposed|closed"):
+    with pytest.raises(BlazeError, match=r"disposed|closed"):
         Session(engine).query(Work).all()
-    with pytest.raises(BlazeError, match="disposed|closed"):
-        session.query(Work).all()
-        session.query(Label).all()
-        session.commit()
+    session.close()
+    session = Session(engine)
+    with pytest.raises(BlazeError, match=r"disposed|closed"):
         session.query(Label).all()
     assert work.title == "Emma"
     session.close()

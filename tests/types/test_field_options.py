@@ -150,14 +150,15 @@ def test_on_update_runs_at_each_change_and_only_then(engine: Engine) -> None:
 def test_choices_and_validators_give_all_messages_at_once(engine: Engine, write: str) -> None:
     values: dict[str, Any] = {"word": "lower", "pick": "c"}
     with Session(engine) as session:
+        if write == "add":
+            session.add(Strict(**values))
+        writes: dict[str, Callable[[], Any]] = {
+            "add": session.flush,
+            "bulk": lambda: session.bulk_insert([Strict(), Strict(**values)]),
+            "statement": lambda: session.exec(Insert(Strict).values(**values)),
+        }
         with pytest.raises(ValidationError) as caught:
-            if write == "add":
-                session.add(Strict(**values))
-                session.flush()
-            elif write == "bulk":
-                session.bulk_insert([Strict(), Strict(**values)])
-            else:
-                session.exec(Insert(Strict).values(**values))
+            writes[write]()
         session.rollback()
     assert caught.value.errors["word"] == ["must be in capitals", "must have 3 letters at most"]
     assert caught.value.errors["pick"] == ["must be one of 'a', 'b'"]

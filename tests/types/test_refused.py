@@ -125,13 +125,13 @@ def test_add_and_bulk_insert_name_the_field_and_keep_the_object(
                 assert model.__name__ in str(caught.value)
                 assert getattr(wrong, name) is value
                 await m(session.rollback())
-                for write in (session.bulk_insert, session.add_all):
-                    with pytest.raises(ValidationError, match=words):
-                        await m(
-                            write([model(value=VALID[model]), model(**{"value": VALID[model], name: value})])
-                        )
-                        await m(session.commit())
-                    await m(session.rollback())
+                rows = [model(value=VALID[model]), model(**{"value": VALID[model], name: value})]
+                with pytest.raises(ValidationError, match=words):
+                    await m(session.bulk_insert(rows))
+                await m(session.rollback())
+                await m(session.add_all(rows))
+                with pytest.raises(ValidationError, match=words):
+                    await m(session.commit())
             await m(session.add(model(value=VALID[model])))
             await m(session.commit())
             assert await m(session.query(model).count()) == count + 1

@@ -17,7 +17,7 @@ from tests.types.values import KEYS, UTC, VALUES, same
 
 Play = Callable[[Any], None]
 quick = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     database=None,
     derandomize=True,
