@@ -21,11 +21,30 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture(params=["sync", "async"])
-async def db(request: Any, engine: Engine) -> AsyncIterator[Database]:
-    """Give a database with sessions of either kind; no connection may be lost in a test."""
-    database = Database(engine, request.param)
-    yield database
+async def database(engine: Engine, kind: str) -> AsyncIterator[Database]:
+    """Give a database; no connection may be lost in a test."""
+    yield Database(engine, kind)
     stats = engine.pool_stats()
     await engine.adispose()
     assert stats.in_use == 0, stats
+
+
+@pytest.fixture(params=["sync", "async"])
+async def db(request: Any, engine: Engine) -> AsyncIterator[Database]:
+    """Give a database with sessions of either kind."""
+    async for found in database(engine, request.param):
+        yield found
+
+
+@pytest.fixture
+async def blocking(engine: Engine) -> AsyncIterator[Database]:
+    """Give a database with blocking sessions."""
+    async for found in database(engine, "sync"):
+        yield found
+
+
+@pytest.fixture
+async def awaiting(engine: Engine) -> AsyncIterator[Database]:
+    """Give a database with asynchronous sessions."""
+    async for found in database(engine, "async"):
+        yield found

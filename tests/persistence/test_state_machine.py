@@ -85,7 +85,11 @@ class Machine(RuleBasedStateMachine):
         return self.loop.run_until_complete(settle())
 
     def open(self) -> None:
-        self.session: Any = AsyncSession(self.engine) if self.asynchronous else Session(self.engine)
+        self.session: Any = (
+            AsyncSession(self.engine, performance_threshold=0)
+            if self.asynchronous
+            else Session(self.engine, performance_threshold=0)
+        )
 
     def teardown(self) -> None:
         self.wait(self.session.close())

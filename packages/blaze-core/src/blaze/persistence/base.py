@@ -192,11 +192,13 @@ class SessionBase:
             self.check_usable()
         if not transactions.begun and (command.writes or self.dialect.features.begin_on_read):
             yield from transactions.begin()
-        if command.writes:
-            transactions.wrote = True
-            if not self.flushing:
-                transactions.note_bypass()
-        return (yield command)
+        if not command.writes:
+            return (yield command)
+        if not self.flushing:
+            transactions.note_bypass()
+        result = yield command
+        transactions.wrote = True
+        return result
 
     def flush_plan(self) -> Plan[None]:
         """Write what is pending; a failure leaves session and objects as they were."""
@@ -211,12 +213,14 @@ class SessionBase:
         self.flushing = True
         transactions = self.transactions
         guarded = transactions.begun and self.dialect.features.savepoints
+        wrote = transactions.wrote
         try:
             if guarded:
                 yield Savepoint("blaze_flush")
             try:
                 yield from Flush(self).run()
             except BaseException:
+                transactions.wrote = wrote
                 if transactions.begun and transactions.broken is None:
                     if guarded:
                         yield RollbackTo("blaze_flush")

@@ -34,6 +34,7 @@ class Flush:
         self.work = session.work
         self.codecs = session.compilation.codecs
         self.inserter = Inserter(session)
+        self.meanwhile = self.inserter.meanwhile
         self.updater = Updater(session, self.inserter)
         self.deleter = Deleter(session)
         self.model_hooks: dict[Any, ModelHooks] = {}
@@ -183,6 +184,8 @@ class Flush:
             if link is None or id(owner) in deleted:
                 continue
             own = self.codecs[relation.owner].key_params(relation.owner.key(owner))
+            if self.meanwhile.active:
+                self.meanwhile.note_links(changed_list)
             if changed_list.cleared:
                 cleared.setdefault(link, []).append(own)
             target = self.codecs[relation.target]
@@ -212,10 +215,15 @@ class Flush:
             mapper = type(instance).__mapper__
             mapper.settle(instance, mapper.get_old(instance))
             work.changed.pop(id(instance), None)
+        late_links = self.meanwhile.keep_links()
         for changed_list in self.lists:
             saved = changed_list.flushed(id(changed_list.owner) in work.new)
             work.undo.append(partial(changed_list.restore, saved))
             work.collections.pop(id(changed_list), None)
+        for changed_list, added, removed in late_links:
+            changed_list.changing()
+            changed_list.added.update(added)
+            changed_list.removed.update(removed)
         if work.singles:
             kept = [s for s in work.singles.values() if id(s[0]) not in work.new]
             work.undo.append(partial(put_back_singles, kept))
@@ -233,6 +241,7 @@ class Flush:
                 work.new.pop(id(instance), None)
         for identity in deleted:
             work.deleted.pop(identity, None)
+        self.meanwhile.track(work)
 
     def finish_insert(self, group: InsertedGroup) -> None:
         """Make inserted objects clean members of the identity map.
@@ -240,10 +249,15 @@ class Flush:
         A value that changes in place is from now on what was written: reading it decodes a copy of its own.
         """
         work, mapper, instances = self.work, group.mapper, group.instances
+        meanwhile = self.meanwhile.active
         for attribute, raws in group.raws.items():
             for instance, raw in zip(instances, raws):
-                if raw is not None:
-                    attribute.raw_set(instance, raw)
+                if raw is None:
+                    continue
+                attribute.raw_set(instance, raw)
+                if meanwhile and self.codecs[mapper].encode(attribute, attribute.peek(instance)) != raw:
+                    work.mutables[id(instance)] = instance
+                else:
                     clear_slot(mapper, instance, attribute.slot)
         context = LoadContext(self.session, instances, self.session.lazy_of(mapper))
         found = work.identity[mapper.model]
@@ -273,8 +287,8 @@ class Flush:
         work, mapper = self.work, group.mapper
         objects = work.identity[mapper.model]
         for attribute in group.mutable:
-            for instance in group.instances:
-                self.freeze(mapper, instance, attribute)
+            for instance, raw in zip(group.instances, group.sent[attribute]):
+                self.freeze(mapper, instance, attribute, raw)
         if group.moved:
             for instance in group.instances:
                 objects.pop(key_before(mapper, instance), None)
@@ -287,14 +301,13 @@ class Flush:
                 objects[mapper.key(instance)] = instance
         work.undo.append(partial(undo_updates, objects, group))
 
-    def freeze(self, mapper: Mapper, instance: Any, attribute: Any) -> None:
+    def freeze(self, mapper: Mapper, instance: Any, attribute: Any, raw: Any) -> None:
         """Remember what the database now holds for a value that may change in place."""
-        value = attribute.peek(instance)
-        if value is None:
+        if raw is None:
             clear_slot(mapper, instance, str(attribute.raw_slot))
-        elif value is not UNSET:
-            attribute.raw_set(instance, self.codecs[mapper].encode(attribute, value))
-            self.work.mutables[id(instance)] = instance
+        else:
+            attribute.raw_set(instance, raw)
+        self.work.mutables[id(instance)] = instance
 
     # --- hooks after ------------------------------------------------------------------------------
 

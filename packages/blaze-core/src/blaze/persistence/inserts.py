@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import SessionError
+from blaze.persistence.meanwhile import Meanwhile
 from blaze.plan import Execute, Plan
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Inserter:
         self.groups: list[InsertedGroup] = []
         self.postponed: list[tuple[Any, Relation]] = []
         self.waiting: set[Mapper] = set()
+        self.meanwhile = Meanwhile(session.asynchronous)
         self.versioned: list[tuple[Attribute, Any]] = []
 
     def take_back(self) -> None:
@@ -172,6 +174,8 @@ class Inserter:
             params = take(chunk)
             for position, attribute in mutable:
                 group.raws[attribute] += params[position::width]
+            if self.meanwhile.active:
+                self.meanwhile.note(mapper, chunk, missing)
             sql = codec.insert_sql(attributes, () if singly else returned, len(chunk))
             command = Execute(sql, params, list if returned and not singly else None, True)
             result = yield from self.session.send(command)

@@ -23,7 +23,7 @@ class UpdatedGroup:
     without any), and `moved` says that a primary key changed.
     """
 
-    __slots__ = ("attributes", "instances", "mapper", "moved", "mutable", "olds", "raws")
+    __slots__ = ("attributes", "instances", "mapper", "moved", "mutable", "olds", "raws", "sent")
 
     def __init__(self, mapper: Mapper, attributes: tuple[Attribute, ...], instances: list[Any]) -> None:
         get_old = mapper.get_old
@@ -33,6 +33,7 @@ class UpdatedGroup:
         self.olds: list[Any] = [get_old(instance) for instance in instances]
         self.mutable = [a for a in attributes if a.mutable]
         self.raws = [{a: a.peek_raw(o) for a in self.mutable} for o in instances] if self.mutable else []
+        self.sent: dict[Attribute, list[Any]] = {}
         self.moved = any(attribute in mapper.pk for attribute in attributes)
 
 
@@ -65,6 +66,8 @@ class Updater:
         for instance in instances:
             indexes = diff(instance, get_old(instance))
             if not indexes:
+                if self.inserter.meanwhile.active:
+                    self.inserter.meanwhile.note(mapper, [instance])
                 continue
             for index in automatic:
                 if index not in indexes:
@@ -98,7 +101,10 @@ class Updater:
             for instance, old in zip(instances, group.olds):
                 version.set(instance, old[position] + 1)
         rows = codec.taker(attributes, False)(instances)
+        group.sent = {a: [row[attributes.index(a)] for row in rows] for a in group.mutable}
         params = [row + place for row, place in zip(rows, self.places(group))]
+        if self.inserter.meanwhile.active:
+            self.inserter.meanwhile.note(mapper, instances)
         count = yield from self.session.send(ExecuteMany(codec.update_sql(attributes), params))
         if count >= 0 and count != len(instances):
             raise stale("UPDATE", mapper, instances, count)
@@ -136,6 +142,7 @@ class Updater:
         groups: dict[Any, list[Any]] = {}
         for instance, relation in self.inserter.postponed:
             relation.take_key(instance, relation.peek(instance))
+            self.inserter.meanwhile.completed(instance, relation)
             groups.setdefault(relation, []).append(instance)
         for relation, instances in groups.items():
             codec = self.codecs[relation.owner]

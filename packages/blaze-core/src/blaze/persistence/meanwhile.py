@@ -1,0 +1,76 @@
+"""What other tasks change while the flush of an asynchronous session waits for the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
+    from blaze.core.relations import Relation
+    from blaze.persistence.unit_of_work import UnitOfWork
+
+
+class Meanwhile:
+    """Remembers what was sent; `track` makes pending again whatever differs from it when the flush is done.
+
+    A blocking session holds its lock for the whole flush and needs none of this: `active` is False then.
+    """
+
+    def __init__(self, active: bool) -> None:
+        self.active = active
+        self.sent: dict[int, tuple[Any, list[Any]]] = {}
+        self.links: list[tuple[RelatedList[Any], set[int], set[int]]] = []
+
+    def note(self, mapper: Mapper, instances: Sequence[Any], missing: Sequence[Attribute] = ()) -> None:
+        """Remember the values of objects; `missing` are columns that the database fills in."""
+        for instance in instances:
+            values = [UNSET if a in missing else a.peek(instance) for a in mapper.columns]
+            self.sent[id(instance)] = (instance, values)
+
+    def completed(self, instance: Any, relation: Relation) -> None:
+        """Remember the key of a relation that is written by an update of its own."""
+        found = self.sent.get(id(instance))
+        if found is not None:
+            for attribute in relation.local:
+                found[1][relation.owner.columns.index(attribute)] = attribute.peek(instance)
+
+    def note_links(self, changed_list: RelatedList[Any]) -> None:
+        """Remember the pending links of a list that are written now."""
+        self.links.append((changed_list, set(changed_list.added), set(changed_list.removed)))
+
+    def keep_links(self) -> list[tuple[RelatedList[Any], dict[int, Any], dict[int, Any]]]:
+        """Return the links that came after those that were written, to be pending again."""
+        found = []
+        for changed_list, added, removed in self.links:
+            late = {k: v for k, v in changed_list.added.items() if k not in added}
+            gone = {k: v for k, v in changed_list.removed.items() if k not in removed}
+            if late or gone:
+                found.append((changed_list, late, gone))
+        return found
+
+    def track(self, work: UnitOfWork) -> None:
+        """Mark the objects as changed whose values are not what was sent."""
+        for instance, values in self.sent.values():
+            mapper = type(instance).__mapper__
+            if not mapper.is_clean(instance):
+                continue
+            late = [
+                (position, value)
+                for position, (attribute, value) in enumerate(zip(mapper.columns, values))
+                if not attribute.mutable and value is not UNSET and attribute.peek(instance) != value
+            ]
+            if not late:
+                continue
+            mapper.make_changed(instance)
+            old = mapper.get_old(instance)
+            assert old is not None
+            before = list(old)
+            for position, value in late:
+                before[position] = value
+            mapper.set_old(instance, type(old)(before))
+            work.changed[id(instance)] = instance
