@@ -24,9 +24,8 @@ class RelationPath:
 
     Its attributes are the target's columns and relations (`Book.author.name` joins by itself). Comparing the
     path with an object compares keys; `is_(None)` and `is_not(None)` ask whether there is a related row.
+    Columns and further paths are made at the first access and kept as attributes.
     """
-
-    __slots__ = ("_cache", "mapper", "root", "source", "steps", "target")
 
     def __init__(self, root: Mapper, steps: tuple[Relation, ...], source: Source) -> None:
         self.root = root
@@ -34,7 +33,6 @@ class RelationPath:
         self.source = source
         self.mapper = steps[-1].owner
         self.target = steps[-1].target
-        self._cache: dict[str, Any] = {}
 
     @property
     def relation(self) -> Relation:
@@ -50,11 +48,9 @@ class RelationPath:
         return f"<path {self.root.name}.{'.'.join(self.names)}>"
 
     def __getattr__(self, name: str) -> Any:
-        found = self._cache.get(name)
-        if found is None:
-            if name.startswith("__"):
-                raise AttributeError(name)
-            found = self._cache[name] = self._make(name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = self.__dict__[name] = self._make(name)
         return found
 
     def _make(self, name: str) -> Any:

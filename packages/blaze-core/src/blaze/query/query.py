@@ -216,13 +216,15 @@ class Query(Selectable, Generic[R]):
 
     def order_by(self, *keys: Union[Expression[Any], str]) -> Self:
         """Order by columns, expressions (`Book.price.desc()`) or names (`"-price"`); later calls add keys."""
-        return self._expressions("order_by", tuple(self._named(key) for key in keys))
+        return self._expressions("order_by", tuple([self._named(key) for key in keys]))
 
     def group_by(self, *keys: Union[Expression[Any], str]) -> Self:
         """Group by columns, expressions or names."""
-        return self._expressions("group_by", tuple(self._named(key) for key in keys))
+        return self._expressions("group_by", tuple([self._named(key) for key in keys]))
 
     def _named(self, key: Any) -> Any:
+        if isinstance(key, Expression):
+            return key
         if isinstance(key, RelationPath):
             raise QueryError(f"{key!r} is a relation; order and group by its columns")
         if not isinstance(key, str):
@@ -306,6 +308,9 @@ class Query(Selectable, Generic[R]):
         return self._join("left", target, on)
 
     def _join(self, kind: str, target: Any, on: Optional[Any]) -> Self:
+        if target.__class__ is RelationPath and on is None:
+            source = target.source
+            return self.extended("join", (kind, source, None), (kind, source.key))
         if isinstance(target, str):
             target = self._names.path(target.replace(".", "__").split("__"))
         query: Any = None
