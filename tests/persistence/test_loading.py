@@ -36,6 +36,7 @@ async def test_one_row_is_one_object(db: Database) -> None:
         before = s.statements
         assert await s.get(Author, 1) is author
         assert await s.get_one(Author, id=1) is author
+        assert await s.get_one(type(author), 1) is author
         assert s.statements == before
         assert (await s.all(Author, Author.name == "a0"))[0] is author
         (book, other) = await s.all(Book, Book.author_id == 1)

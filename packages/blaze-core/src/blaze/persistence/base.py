@@ -473,6 +473,7 @@ class SessionBase:
     def get_plan(self, model: Any, key: Any, keys: dict[str, Any]) -> Plan[Any]:
         """Return the object of a key: from the identity map, or from the database."""
         mapper = self.mapper_of(model)
+        model = mapper.model  # not the class of tracked instances, which `type(instance)` gives
         key = self.checked_key(mapper, key, keys)
         found = self.identity[model].get(key)
         if found is not None:
