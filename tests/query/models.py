@@ -138,7 +138,22 @@ def fill(session: Session) -> None:
     session.bulk_insert([Tag(id=i, name=n) for i, n in TAGS])
     session.bulk_insert([Profile(id=9, author_id=1, bio="born in Berkeley"), Profile(id=8, author_id=2)])
     for row in BOOKS:
-        number, title, pages, price, rating, genre, in_print, day, meta, author, editor, publisher, tags, stars = row
+        (
+            number,
+            title,
+            pages,
+            price,
+            rating,
+            genre,
+            in_print,
+            day,
+            meta,
+            author,
+            editor,
+            publisher,
+            tags,
+            stars,
+        ) = row
         book = Book(
             id=number,
             title=title,

@@ -60,7 +60,10 @@ async def test_alternating_nulls_and_defaults_stay_few_statements(both: Both) ->
     before = both.statements
     await both(both.session.bulk_insert(authors))
     assert both.statements - before <= 2
-    assert await both(both.query(Author).where(Author.email.is_(None), Author.name.startswith("a")).count()) == 1_000
+    assert (
+        await both(both.query(Author).where(Author.email.is_(None), Author.name.startswith("a")).count())
+        == 1_000
+    )
 
 
 def test_bulk_insert_takes_keys_from_related_objects(writer: Session) -> None:
@@ -96,7 +99,10 @@ async def test_bulk_update(both: Both) -> None:
 async def test_bulk_update_of_objects_of_elsewhere(both: Both) -> None:
     mine = await both(both.session.get(Tag, 1))
     assert mine.name == "sf"
-    assert await both(both.session.bulk_update([Tag(id=1, name="science fiction"), Tag(id=99, name="none")])) == 1
+    assert (
+        await both(both.session.bulk_update([Tag(id=1, name="science fiction"), Tag(id=99, name="none")]))
+        == 1
+    )
     assert await both(both.query(Tag.name).where(Tag.id == 1).scalar()) == "science fiction"
 
 
@@ -116,7 +122,10 @@ def test_bulk_update_of_relations(writer: Session) -> None:
         book.editor = None
     assert writer.bulk_update(books, fields=[Book.author, "editor"]) == 2
     writer.commit()
-    assert writer.execute("SELECT author_id, editor_id FROM book WHERE id < 3").all() == [(4, None), (4, None)]
+    assert writer.execute("SELECT author_id, editor_id FROM book WHERE id < 3").all() == [
+        (4, None),
+        (4, None),
+    ]
 
 
 async def test_bulk_delete(both: Both) -> None:
@@ -158,10 +167,14 @@ async def test_upsert_of_everything_and_of_nothing(both: Both) -> None:
 
 
 async def test_upsert_by_the_primary_key(both: Both) -> None:
-    result = await both(both.session.upsert([Tag(id=1, name="one"), Tag(id=77, name="new")], conflict=[Tag.id]))
+    result = await both(
+        both.session.upsert([Tag(id=1, name="one"), Tag(id=77, name="new")], conflict=[Tag.id])
+    )
     assert (result.inserted, result.updated) == ([77], [1])
     result = await both(
-        both.session.upsert([Edition(code="A", number=1, year=1), Edition(code="C", number=1, year=2)], ["code", "number"])
+        both.session.upsert(
+            [Edition(code="A", number=1, year=1), Edition(code="C", number=1, year=2)], ["code", "number"]
+        )
     )
     assert (result.inserted, result.updated) == ([("C", 1)], [("A", 1)])
     result = await both(both.session.upsert([Tag(name="keyless"), Tag(id=1, name="uno")], conflict=[Tag.id]))
@@ -170,7 +183,11 @@ async def test_upsert_by_the_primary_key(both: Both) -> None:
 
 
 async def test_null_conflicts_with_nothing(both: Both) -> None:
-    authors = [Author(name="a", email=None), Author(name="b", email=None), Author(name="c", email="emile@example.org")]
+    authors = [
+        Author(name="a", email=None),
+        Author(name="b", email=None),
+        Author(name="c", email="emile@example.org"),
+    ]
     result = await both(both.session.upsert(authors, conflict=[Author.email]))
     assert result.updated == [4]
     assert result.inserted == [authors[0].id, authors[1].id]

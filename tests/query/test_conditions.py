@@ -18,7 +18,7 @@ def ids(query: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "condition, expected",
+    ("condition", "expected"),
     [
         (lambda: Book.price < 10, [1, 2, 5, 7]),
         (lambda: Book.price <= Decimal("9.99"), [1, 2, 5, 7]),
@@ -76,7 +76,7 @@ def test_conditions_on_columns(session: Session, condition: Any, expected: list[
 
 
 @pytest.mark.parametrize(
-    "values, expected",
+    ("values", "expected"),
     [
         ([], []),
         ([1], [1]),
@@ -253,8 +253,7 @@ def test_python_logic_on_expressions_is_refused(session: Session) -> None:
     with pytest.raises(QueryError, match="parenthes"):
         query.where((Book.price > 5) & True)
     with pytest.raises(QueryError, match="exists"):
-        if query:
-            pass
+        bool(query)
 
 
 def test_a_scalar_subquery_selects_one_column() -> None:

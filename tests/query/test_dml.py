@@ -85,7 +85,9 @@ def test_update_takes_objects_of_relations(writer: Session) -> None:
 
 
 def test_update_takes_expressions_and_subqueries(writer: Session) -> None:
-    assert writer.query(Book).where(Book.id == 1).update(title=func.upper(Book.title), pages=Book.pages + 1) == 1
+    assert (
+        writer.query(Book).where(Book.id == 1).update(title=func.upper(Book.title), pages=Book.pages + 1) == 1
+    )
     assert writer.execute("SELECT title, pages FROM book WHERE id = 1").first() == ("THE DISPOSSESSED", 388)
     other = alias(Book, "other")
     longest = Select(func.max(other.pages)).where(other.author_id == Book.author_id)
@@ -94,7 +96,7 @@ def test_update_takes_expressions_and_subqueries(writer: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "values, message",
+    ("values", "message"),
     [
         ({}, "nothing"),
         ({"titel": "x"}, "title"),
@@ -196,7 +198,9 @@ def test_insert_fills_defaults_and_takes_relations(writer: Session) -> None:
 
 async def test_insert_on_conflict(both: Both) -> None:
     exec_ = both.session.exec
-    insert = Insert(Author).values([{"name": "U", "email": "ursula@example.org"}, {"name": "N", "email": "n@x"}])
+    insert = Insert(Author).values(
+        [{"name": "U", "email": "ursula@example.org"}, {"name": "N", "email": "n@x"}]
+    )
     assert (await both(exec_(insert.on_conflict("email", do="nothing")))).rowcount == 1
     update = {"name": excluded("name")}
     rows = await both(exec_(insert.on_conflict("email", update=update).returning(Author.id, Author.name)))
@@ -213,7 +217,9 @@ def test_conflicts_updated_by_values_and_expressions(writer: Session, rows: int,
     names = scalars(writer, "SELECT name FROM tag ORDER BY id")
     assert names[:rows] == [f"new{n}!?" for n in range(rows)]
     insert = Insert(Review).values([{"id": n + 1, "stars": 9, "book_id": 7} for n in range(rows)])
-    insert = insert.on_conflict(Review.id, update={Review.stars: Review.stars + excluded("stars") + 100, "book_id": 6})
+    insert = insert.on_conflict(
+        Review.id, update={Review.stars: Review.stars + excluded("stars") + 100, "book_id": 6}
+    )
     writer.exec(insert.returning(Review.id, (Review.stars + 1).label("x")) if returning else insert)
     found = writer.execute("SELECT stars, book_id FROM review ORDER BY id").all()[:rows]
     assert found == [(5 + 109, 6), (4 + 109, 6), (3 + 109, 6)][:rows]
@@ -244,9 +250,13 @@ async def test_update_statements(both: Both) -> None:
     assert result.rowcount == 2
     result = await both(exec_(Update(Book).set({Book.pages: 3}, in_print=False).where(Book.id == 1)))
     assert result.rowcount == 1
-    rows = await both(exec_(Update(Book).set(pages=4).where(Book.author.name == "Octavia").returning(Book.id, Book.pages)))
+    rows = await both(
+        exec_(Update(Book).set(pages=4).where(Book.author.name == "Octavia").returning(Book.id, Book.pages))
+    )
     assert await both(rows.all()) == [(6, 4)]
-    books = await both((await both(exec_(Update(Book).set(pages=5).where(Book.id == 6).returning(Book)))).all())
+    books = await both(
+        (await both(exec_(Update(Book).set(pages=5).where(Book.id == 6).returning(Book)))).all()
+    )
     assert (books[0].id, books[0].pages) == (6, 5)
     assert (await both(exec_(Update(Book).set(pages=1).all_rows()))).rowcount == 7
     assert books[0].pages == 1

@@ -40,12 +40,20 @@ def test_a_nested_join(session: Session) -> None:
         .all()
     )
     assert rows == [("Ursula", "sf"), ("Ursula", "sf"), ("Octavia", "sf")]
-    rows = session.query(Author.name, func.count(Review.id)).join(Author.books.reviews).group_by(Author.id).all()
+    rows = (
+        session.query(Author.name, func.count(Review.id)).join(Author.books.reviews).group_by(Author.id).all()
+    )
     assert sorted(rows) == [("Italo", 3), ("Octavia", 1), ("Ursula", 3), ("Émile", 2)]
 
 
 def test_a_join_through_a_many_to_many_relation(session: Session) -> None:
-    rows = session.query(Tag.name, func.count(Book.id)).left_join(Tag.books).group_by(Tag.id).order_by(Tag.id).all()
+    rows = (
+        session.query(Tag.name, func.count(Book.id))
+        .left_join(Tag.books)
+        .group_by(Tag.id)
+        .order_by(Tag.id)
+        .all()
+    )
     assert rows == [("sf", 3), ("classic", 3), ("short", 3), ("unused", 0)]
 
 
@@ -58,9 +66,17 @@ def test_one_table_joined_by_two_foreign_keys(session: Session) -> None:
 
 
 def test_a_model_joined_on_a_condition(session: Session) -> None:
-    rows = session.query(Author.name, Book.title).join(Book, on=(Book.editor_id == Author.id) & (Book.price > 50)).all()
+    rows = (
+        session.query(Author.name, Book.title)
+        .join(Book, on=(Book.editor_id == Author.id) & (Book.price > 50))
+        .all()
+    )
     assert rows == [("Ursula", "Kindred")]
-    rows = session.query(Author.name, Book.title).left_join(Book, on=Book.editor_id == Author.id).order_by(Author.id)
+    rows = (
+        session.query(Author.name, Book.title)
+        .left_join(Book, on=Book.editor_id == Author.id)
+        .order_by(Author.id)
+    )
     assert len(rows.all()) == 6
 
 
@@ -76,9 +92,19 @@ def test_a_relation_joined_with_a_further_condition(session: Session) -> None:
 
 
 def test_a_self_relation(session: Session) -> None:
-    rows = session.query(Author.name, Author.mentor.name.label("mentor")).join(Author.mentor).order_by(Author.id).all()
+    rows = (
+        session.query(Author.name, Author.mentor.name.label("mentor"))
+        .join(Author.mentor)
+        .order_by(Author.id)
+        .all()
+    )
     assert rows == [("Italo", "Ursula"), ("Octavia", "Ursula"), ("Émile", "Octavia")]
-    rows = session.query(Author.name, Author.pupils.name.label("pupil")).join(Author.pupils).order_by(Author.id).all()
+    rows = (
+        session.query(Author.name, Author.pupils.name.label("pupil"))
+        .join(Author.pupils)
+        .order_by(Author.id)
+        .all()
+    )
     assert sorted(rows) == [("Octavia", "Émile"), ("Ursula", "Italo"), ("Ursula", "Octavia")]
 
 
@@ -106,7 +132,9 @@ def test_an_alias_is_queried_like_its_model(session: Session) -> None:
     assert session.query(a).order_by("-name").first().name == "Émile"
     assert session.query(a).first().id == 1
     assert session.query(a).where(a.books.price > 50).count() == 1
-    assert session.query(a.name, a.mentor.name).where(a.mentor.name == "Octavia").all() == [("Émile", "Octavia")]
+    assert session.query(a.name, a.mentor.name).where(a.mentor.name == "Octavia").all() == [
+        ("Émile", "Octavia")
+    ]
     assert [x.books[0].id for x in session.query(a).include(a.books).where(a.id == 2).all()] == [4]
     assert session.query(a).select_related("mentor").where(a.id == 2).one().mentor.name == "Ursula"
 
@@ -134,7 +162,11 @@ def test_what_is_no_alias() -> None:
 
 
 def test_a_query_joined_as_a_table(session: Session) -> None:
-    stats = Select(Book.author_id, func.sum(Book.price).label("total")).where(Book.pages > 20).group_by(Book.author_id)
+    stats = (
+        Select(Book.author_id, func.sum(Book.price).label("total"))
+        .where(Book.pages > 20)
+        .group_by(Book.author_id)
+    )
     t = stats.alias("stats")
     rows = (
         session.query(Author.name, t.c.total)
@@ -144,12 +176,19 @@ def test_a_query_joined_as_a_table(session: Session) -> None:
         .all()
     )
     assert rows == [("Octavia", Decimal("100.00")), ("Ursula", Decimal("29.49")), ("Italo", Decimal("10.50"))]
-    found = session.query(Author).join(t, on=(t.c.author_id == Author.id) & (t.c.total > 20)).order_by("id").all()
+    found = (
+        session.query(Author).join(t, on=(t.c.author_id == Author.id) & (t.c.total > 20)).order_by("id").all()
+    )
     assert [a.id for a in found] == [1, 3]
 
 
 def test_selecting_from_a_query(session: Session) -> None:
-    t = Select(Book.author_id, func.count().label("n")).where(Book.pages > 20).group_by(Book.author_id).alias("t")
+    t = (
+        Select(Book.author_id, func.count().label("n"))
+        .where(Book.pages > 20)
+        .group_by(Book.author_id)
+        .alias("t")
+    )
     assert session.query(func.max(t.c.n)).where(t.c.n < 3).scalar() == 1
     assert session.query(t.c.author_id, t.c.n).where(t.c.n > 1).all() == [(1, 3)]
     assert session.query(t.c.author_id).where(t.c.n > 0).count() == 4
@@ -229,5 +268,9 @@ def test_a_cte_that_the_query_does_not_have(session: Session) -> None:
 
 
 async def test_joins_in_both_sessions(both: Both) -> None:
-    query = both.query(Publisher.name, func.count(Book.id).label("n")).join(Publisher.books).group_by(Publisher.id)
+    query = (
+        both.query(Publisher.name, func.count(Book.id).label("n"))
+        .join(Publisher.books)
+        .group_by(Publisher.id)
+    )
     assert sorted(await both(query.all())) == [("Ace", 2), ("Einaudi", 2), ("Unknown House", 1)]

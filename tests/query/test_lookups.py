@@ -17,7 +17,7 @@ def ids(query: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "lookups, expected",
+    ("lookups", "expected"),
     [
         ({"title": "Kindred"}, [6]),
         ({"title__exact": "Kindred"}, [6]),
@@ -64,7 +64,9 @@ def ids(query: Any) -> list[Any]:
     ],
 )
 @pytest.mark.requirement("R50")
-def test_every_lookup_and_its_negation(session: Session, lookups: dict[str, Any], expected: list[int]) -> None:
+def test_every_lookup_and_its_negation(
+    session: Session, lookups: dict[str, Any], expected: list[int]
+) -> None:
     query = session.query(Book)
     everything = {1, 2, 3, 4, 5, 6, 7}
     assert ids(query.filter(**lookups)) == expected
@@ -78,7 +80,7 @@ def test_every_lookup_and_its_negation(session: Session, lookups: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "q, expected",
+    ("q", "expected"),
     [
         (Q(pages__lt=20) | Q(price__gt=50), [5, 6]),
         (Q(pages__lt=20) & Q(price__gt=50), []),
@@ -159,7 +161,7 @@ def test_lookups_work_on_rows_of_columns(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "lookups, message",
+    ("lookups", "message"),
     [
         ({"titel": "x"}, "title"),
         ({"author__nmae": "x"}, "name"),

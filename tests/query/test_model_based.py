@@ -23,7 +23,22 @@ def rows() -> list[Row]:
     mentors = {number: mentor for number, _, _, _, mentor in AUTHORS}
     names = {number: name for number, name, *_ in AUTHORS}
     found = []
-    for number, title, pages, price, rating, _, in_print, _, _, author, editor, publisher, tags, stars in BOOKS:
+    for (
+        number,
+        title,
+        pages,
+        price,
+        rating,
+        _,
+        in_print,
+        _,
+        _,
+        author,
+        editor,
+        publisher,
+        tags,
+        stars,
+    ) in BOOKS:
         found.append(
             {
                 "id": number,
@@ -109,13 +124,18 @@ simple: st.SearchStrategy[Condition] = st.one_of(
     st.builds(lambda v: (Book.title.startswith(v), lambda r: r["title"].startswith(v)), texts),
     st.builds(lambda v: (Book.title.endswith(v), lambda r: r["title"].endswith(v)), texts),
     st.builds(lambda v: (Book.title.icontains(v), lambda r: v.lower() in r["title"].lower()), texts),
-    st.builds(lambda v: (Book.author.name == v, lambda r: r["author"] == v), st.sampled_from(["Italo", "Ursula", ""])),
+    st.builds(
+        lambda v: (Book.author.name == v, lambda r: r["author"] == v),
+        st.sampled_from(["Italo", "Ursula", ""]),
+    ),
     st.builds(
         lambda v: (Book.author.mentor.name == v, lambda r: None if r["mentor"] is None else r["mentor"] == v),
         st.sampled_from(["Octavia", "Ursula"]),
     ),
     st.builds(lambda v: (Book.tags.id == v, lambda r: v in r["tags"]), st.integers(1, 4)),
-    st.builds(lambda v: (Book.reviews.stars >= v, lambda r: any(s >= v for s in r["stars"])), st.integers(0, 6)),
+    st.builds(
+        lambda v: (Book.reviews.stars >= v, lambda r: any(s >= v for s in r["stars"])), st.integers(0, 6)
+    ),
     st.builds(
         lambda low, high: (
             (Book.reviews.stars > low) & (Book.reviews.stars < high),

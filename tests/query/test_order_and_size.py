@@ -17,7 +17,7 @@ def ids(query: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "keys, expected",
+    ("keys", "expected"),
     [
         (lambda: (Book.price,), [5, 2, 7, 1, 4, 3, 6]),
         (lambda: (Book.price.desc(),), [6, 3, 4, 1, 7, 2, 5]),
@@ -150,13 +150,16 @@ async def test_scalar_and_scalars(both: Both) -> None:
     assert await both(both.query(func.sum(Book.pages)).scalar()) == 1905
     assert await both(both.query(Book.title).where(Book.id == 99).scalar()) is None
     assert await both(both.query(Book.title, Book.id).order_by("-id").scalar()) == "Germinal"
-    assert await both(both.query(Book.title).order_by("id").limit(2).scalars()) == ["The Dispossessed", "The Lathe"]
+    assert await both(both.query(Book.title).order_by("id").limit(2).scalars()) == [
+        "The Dispossessed",
+        "The Lathe",
+    ]
     assert [b.id for b in await both(both.query(Book).order_by("-id").limit(2).scalars())] == [7, 6]
     assert (await both(both.query(Book).order_by("-id").scalar())).id == 7
 
 
 @pytest.mark.parametrize(
-    "query, expected",
+    ("query", "expected"),
     [
         (lambda q: q(Book), 7),
         (lambda q: q(Book).where(Book.price > 9), 4),

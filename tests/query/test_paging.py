@@ -137,7 +137,8 @@ def test_an_unbound_query_gives_a_plan(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "!!!", "é", "W10", "bnVsbA", "e30", "WzEsMl0", "WzEsMiwzLDRd", "=" * 8, "A" * 5000, 5, b"x"]
+    "cursor",
+    ["", "x", "!!!", "é", "W10", "bnVsbA", "e30", "WzEsMl0", "WzEsMiwzLDRd", "=" * 8, "A" * 5000, 5, b"x"],
 )
 def test_what_is_no_cursor_is_refused(session: Session, cursor: Any) -> None:
     with pytest.raises(QueryError, match="cursor"):

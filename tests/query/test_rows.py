@@ -42,7 +42,9 @@ def test_a_single_column_is_a_row_of_one(session: Session) -> None:
 
 
 def test_columns_over_paths_join_by_themselves(session: Session) -> None:
-    rows = session.query(Book.title, Book.author.name, Book.editor.name.label("editor")).order_by(Book.id).all()
+    rows = (
+        session.query(Book.title, Book.author.name, Book.editor.name.label("editor")).order_by(Book.id).all()
+    )
     assert rows[0] == ("The Dispossessed", "Ursula", "Italo")
     assert rows[1].editor is None
     assert len(rows) == 7
@@ -57,7 +59,10 @@ def test_two_columns_of_one_name_are_both_there(session: Session) -> None:
 
 async def test_entities_and_columns_in_one_row(both: Both) -> None:
     rows = await both(both.query(Book, Author.name).join(Book.author).order_by(Book.id).limit(2).all())
-    assert [(row.Book.title, row.name) for row in rows] == [("The Dispossessed", "Ursula"), ("The Lathe", "Ursula")]
+    assert [(row.Book.title, row.name) for row in rows] == [
+        ("The Dispossessed", "Ursula"),
+        ("The Lathe", "Ursula"),
+    ]
     rows = await both(both.query(Author, Book).left_join(Author.books).order_by(Author.id, Book.id).all())
     assert [(a.id, b.id if b is not None else None) for a, b in rows] == [
         (1, 1), (1, 2), (1, 3), (2, 4), (2, 5), (3, 6), (4, 7), (5, None),
@@ -80,7 +85,12 @@ def test_group_by_with_having(session: Session) -> None:
 
 
 def test_group_by_a_path_and_by_an_expression(session: Session) -> None:
-    rows = session.query(Book.author.name, func.count()).group_by(Book.author.name).order_by(func.count().desc()).all()
+    rows = (
+        session.query(Book.author.name, func.count())
+        .group_by(Book.author.name)
+        .order_by(func.count().desc())
+        .all()
+    )
     assert rows[0] == ("Ursula", 3)
     long = (Book.pages > 300).label("long")
     rows = session.query(long, func.count().label("n")).group_by(long).order_by("long").all()
@@ -100,9 +110,24 @@ def test_decimal_aggregates_are_exact(session: Session) -> None:
     assert type(total) is Decimal
     assert abs(mean - sum(prices) / 7) < Decimal("1e-12")
     assert (least, most) == (Decimal("0.10"), Decimal("100.00"))
-    rows = session.query(Book.author_id, func.sum(Book.price)).group_by(Book.author_id).order_by("author_id").all()
-    assert rows == [(1, Decimal("29.49")), (2, Decimal("10.60")), (3, Decimal("100.00")), (4, Decimal("8.00"))]
-    rows = session.query(Book.author_id).group_by("author_id").having(func.sum(Book.price) > Decimal("10.5")).all()
+    rows = (
+        session.query(Book.author_id, func.sum(Book.price))
+        .group_by(Book.author_id)
+        .order_by("author_id")
+        .all()
+    )
+    assert rows == [
+        (1, Decimal("29.49")),
+        (2, Decimal("10.60")),
+        (3, Decimal("100.00")),
+        (4, Decimal("8.00")),
+    ]
+    rows = (
+        session.query(Book.author_id)
+        .group_by("author_id")
+        .having(func.sum(Book.price) > Decimal("10.5"))
+        .all()
+    )
     assert sorted(rows) == [(1,), (2,), (3,)]
     rows = session.query(Book.author_id).group_by("author_id").order_by(func.sum(Book.price).desc()).all()
     assert rows == [(3,), (1,), (2,), (4,)]
@@ -163,7 +188,12 @@ def test_annotation_of_joined_groups(session: Session) -> None:
 
 
 def test_annotate_adds_columns_to_rows(session: Session) -> None:
-    row = session.query(Book.title).annotate(double=Book.pages * 2, author=Book.author.name).where(Book.id == 6).one()
+    row = (
+        session.query(Book.title)
+        .annotate(double=Book.pages * 2, author=Book.author.name)
+        .where(Book.id == 6)
+        .one()
+    )
     assert row == ("Kindred", 528, "Octavia")
     assert (row.double, row.author) == (528, "Octavia")
 
@@ -187,9 +217,13 @@ def test_case_and_cast_come_back_typed(session: Session) -> None:
     size = case((Book.pages > 500, "long"), (Book.pages > 200, "middling"), else_="short")
     rows = session.query(size.label("size"), func.count().label("n")).group_by(size).order_by("size").all()
     assert rows == [("long", 1), ("middling", 3), ("short", 3)]
-    row = session.query(cast(Book.pages, str), cast(Book.price, float), case((Book.id > 99, 1))).limit(1).one()
+    row = (
+        session.query(cast(Book.pages, str), cast(Book.price, float), case((Book.id > 99, 1))).limit(1).one()
+    )
     assert row == ("387", 9.99, None)
-    assert session.query(func.sum(case((Book.in_print, Book.price), else_=Decimal(0)))).scalar() == Decimal("36.09")
+    assert session.query(func.sum(case((Book.in_print, Book.price), else_=Decimal(0)))).scalar() == Decimal(
+        "36.09"
+    )
 
 
 def test_counting_by_several_tables(session: Session) -> None:
@@ -207,7 +241,11 @@ def test_counting_by_several_tables(session: Session) -> None:
 def test_rows_over_composite_keys(session: Session) -> None:
     rows = session.query(Copy.id, Copy.edition.year).order_by(Copy.id).all()
     assert rows == [(1, 1999), (2, 2004), (3, 2004), (4, None), (5, 2010)]
-    rows = session.query(Edition, func.count(Copy.id)).left_join(Edition.copies).group_by(Edition.code, Edition.number)
+    rows = (
+        session.query(Edition, func.count(Copy.id))
+        .left_join(Edition.copies)
+        .group_by(Edition.code, Edition.number)
+    )
     assert sorted((e.code, e.number, n) for e, n in rows.all()) == [("A", 1, 1), ("A", 2, 2), ("B", 1, 1)]
 
 

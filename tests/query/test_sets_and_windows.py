@@ -9,7 +9,7 @@ import pytest
 
 from blaze import QueryError, Select, Session, func
 from tests.query.conftest import Both
-from tests.query.models import Author, Book, Edition, Tag
+from tests.query.models import Author, Book, Edition, Tag, at
 
 
 def ids(items: Any) -> list[Any]:
@@ -23,8 +23,20 @@ async def test_union_intersect_and_except(both: Both) -> None:
     assert ids(await both(cheap.union(long, all=True).order_by("id").all())) == [1, 1, 2, 3, 5, 7, 7]
     assert ids(await both(cheap.intersect(long).order_by("id").all())) == [1, 7]
     assert ids(await both(cheap.except_(long).order_by(Book.id.desc()).all())) == [5, 2]
-    assert ids(await both(cheap.union(long).except_(q.where(Book.id == 5)).order_by("-id").all())) == [7, 3, 2, 1]
-    assert ids(await both(cheap.union(long, q.where(Book.id == 4)).order_by("id").all())) == [1, 2, 3, 4, 5, 7]
+    assert ids(await both(cheap.union(long).except_(q.where(Book.id == 5)).order_by("-id").all())) == [
+        7,
+        3,
+        2,
+        1,
+    ]
+    assert ids(await both(cheap.union(long, q.where(Book.id == 4)).order_by("id").all())) == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+    ]
 
 
 async def test_order_limit_and_terminals_concern_the_whole(both: Both) -> None:
@@ -61,8 +73,20 @@ def test_included_relations_of_a_union(session: Session) -> None:
 
 def test_sets_of_rows(session: Session) -> None:
     names = session.query(Author.name.label("name")).union(session.query(Tag.name)).order_by("name")
-    assert names.scalars() == ["Italo", "Nobody", "Octavia", "Ursula", "classic", "sf", "short", "unused", "Émile"]
-    rows = session.query(Author.id, Author.name).intersect(session.query(Author.id, Author.name).where(Author.id < 3))
+    assert names.scalars() == [
+        "Italo",
+        "Nobody",
+        "Octavia",
+        "Ursula",
+        "classic",
+        "sf",
+        "short",
+        "unused",
+        "Émile",
+    ]
+    rows = session.query(Author.id, Author.name).intersect(
+        session.query(Author.id, Author.name).where(Author.id < 3)
+    )
     assert sorted(rows.all()) == [(1, "Ursula"), (2, "Italo")]
 
 
@@ -117,7 +141,9 @@ def test_windows_of_decimals_are_exact(session: Session) -> None:
 def test_a_window_is_filtered_from_outside(session: Session) -> None:
     rank = func.rank().over(partition_by=Book.author_id, order_by=Book.pages.desc()).label("rank")
     ranked = Select(Book.id, rank).alias("ranked")
-    longest = session.query(Book).join(ranked, on=(ranked.c.id == Book.id) & (ranked.c.rank == 1)).order_by("id")
+    longest = (
+        session.query(Book).join(ranked, on=(ranked.c.id == Book.id) & (ranked.c.rank == 1)).order_by("id")
+    )
     assert ids(longest.all()) == [1, 4, 6, 7]
     previous = func.lag(Book.id).over(order_by=Book.id).label("previous")
     assert session.query(Book.id, previous).order_by("id").limit(2).all() == [(1, None), (2, 1)]
@@ -127,14 +153,21 @@ def test_count_of_a_windowed_query_is_that_of_its_rows(session: Session) -> None
     assert session.query(func.count().over(partition_by=Book.author_id).label("n"), Book.id).count() == 7
 
 
-def test_a_scalar_subquery_as_a_column(session: Session) -> None:
-    newest = Select(func.max(Book.published)).where(Book.author_id == Author.id)
+def test_a_scalar_subquery_is_a_value(session: Session) -> None:
     n = Select(func.count(Book.id)).where(Book.author_id == Author.id)
-    rows = session.query(Author.name, func.coalesce(n, 0).label("n")).order_by(Author.id) if False else None
-    assert rows is None
-    found = session.query(Author).where(Author.id == 1).annotate(n=func.count(Author.books.id)).one()
-    assert found.n == 3
-    assert newest.binds == ()
+    rows = session.query(Author.name, n.label("n")).order_by("-n", Author.id).all()
+    assert rows[0] == ("Ursula", 3)
+    assert rows[-1].n == 0
+    assert session.query(Author).where(n.label("n") > 1).count() == 2
+    newest = Select(func.max(Book.published)).where(Book.author_id == Author.id, Book.pages > 200)
+    found = session.query(Author).annotate(n=n, newest=newest).order_by(Author.id).all()
+    assert [(a.n, a.newest) for a in found[:3]] == [(3, at(1)), (2, None), (1, at(5))]
+    assert session.query(Author.id, func.coalesce(newest.label("x"), at(9))).where(Author.id == 2).all() == [
+        (2, at(9))
+    ]
+    assert session.query(Author.id, n).where(Author.id == 1).all() == [(1, 3)]
+    with pytest.raises(QueryError, match="one column"):
+        session.query(Author.id, Select(Book.id, Book.title))
 
 
 def test_composite_keys_in_sets(session: Session) -> None:

@@ -15,7 +15,7 @@ from blaze.query.q import Q
 from blaze.query.root import Root, derived_query
 from blaze.sql.columns import Column
 from blaze.sql.derived import CTE, Derived
-from blaze.sql.expressions import Expression, Label, Logical, Not
+from blaze.sql.expressions import Expression, Label, Logical, Not, ScalarSubquery
 from blaze.sql.selectable import Selectable
 
 if TYPE_CHECKING:
@@ -345,6 +345,8 @@ class Query(Selectable, Generic[R]):
         """Add computed values; they are attributes of the objects, or further columns of the rows."""
         labels = []
         for name, expression in expressions.items():
+            if isinstance(expression, Selectable):
+                expression = ScalarSubquery(expression)
             if not isinstance(expression, Expression):
                 raise QueryError(self._refusal("annotate", expression))
             mapper = self.root.mapper
@@ -454,6 +456,10 @@ class Query(Selectable, Generic[R]):
         """Put a common table expression before the statement."""
         binds = cte.query.binds if cte.step is None else cte.query.binds + cte.step.binds
         return self.extended("with_cte", cte, cte.key, binds)
+
+    def label(self, name: str) -> Label[Any]:
+        """Return the query as a value with a name, that of its only column: to select or to compare it."""
+        return ScalarSubquery(self).label(name)
 
     def alias(self, name: str) -> Derived:
         """Return the query as a table of that name: `join` it, and use its columns as `.c.price`."""

@@ -10,12 +10,12 @@ from blaze.errors import QueryError
 from blaze.query.aliases import Alias
 from blaze.sql.columns import Column
 from blaze.sql.derived import CTE, Derived, QueryTable
-from blaze.sql.expressions import Expression, Label
+from blaze.sql.expressions import Expression, Label, ScalarSubquery
+from blaze.sql.selectable import Selectable
 from blaze.sql.walk import first_source
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
-    from blaze.sql.selectable import Selectable
     from blaze.sql.source import Source
 
 
@@ -128,6 +128,8 @@ def root_of(entities: tuple[Any, ...]) -> Root:
     for entity in entities:
         if isinstance(entity, Expression):
             items.append(entity)
+        elif isinstance(entity, Selectable):
+            items.append(ScalarSubquery(entity))
         elif isinstance(entity, RelationPath):
             raise QueryError(f"{entity!r} is a relation; select its columns, or include() it")
         elif isinstance(entity, type) and getattr(entity, "__mapper__", None) is not None:

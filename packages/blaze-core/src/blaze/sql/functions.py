@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 from blaze.dialects.types import Float, Integer, Numeric, SQLType
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, Literal, T, bind_for, operand
+from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for, operand
 from blaze.sql.selectable import Selectable
 from blaze.sql.values import BOOLEAN, DATE, FLOAT, INTEGER, NUMERIC, STRING, TIMESTAMP, type_for
 from blaze.sql.windows import Window, Windowed
@@ -183,8 +183,7 @@ def _expression(value: Any) -> Expression[Any]:
     if isinstance(value, Expression):
         return value
     if isinstance(value, Selectable):
-        from_query: Any = value.statement().columns[0].expression.type
-        raise QueryError(f"a query ({from_query!r}) is no argument: wrap it by scalar()")
+        return ScalarSubquery(value)
     return Literal(value)
 
 
