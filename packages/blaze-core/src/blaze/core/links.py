@@ -89,7 +89,7 @@ class LinkBuilder:
     def through_model(self, through: Any) -> Optional[Any]:
         """Return the model that `through=` means, None when it is the name of a table."""
         return self.resolver.registry.find(
-            through, self.mapper.model.__module__, self.mapper.model.__qualname__
+            through, self.mapper.model.__module__, self.mapper.model.__qualname__, self.mapper.model
         )
 
     def join_table(self, name: str) -> tuple[tuple[TableColumn, ...], tuple[TableColumn, ...], Table]:

@@ -182,7 +182,7 @@ def _plan_slots(qualname: str, module: str, declarations: dict[str, Declaration]
     for name, declaration in declarations.items():
         spec = declaration.spec
         if isinstance(spec, FieldSpec):
-            mutable = Registry.is_mutable(declaration)
+            mutable = Registry.is_mutable(declaration, where)
             if mutable:
                 slots.mutables.append(name)
             if mutable or spec.server_default is not None or spec.generated is not None:

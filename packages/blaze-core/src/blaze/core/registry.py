@@ -54,26 +54,39 @@ class Registry:
             self._pending.append((weakref.ref(mapper.model), slots))
 
     @staticmethod
-    def is_mutable(declaration: Declaration) -> bool:
-        """Whether a field holds values that change in place (JSON, arrays)."""
-        return field_attribute(declaration.name, declaration).mutable
+    def is_mutable(declaration: Declaration, where: str) -> bool:
+        """Whether a field of the class `where` holds values that change in place (JSON, arrays)."""
+        return field_attribute(where, declaration).mutable
 
-    def find(self, target: Any, module: str, qualname: str) -> Optional[Any]:
-        """Return the model that a relation of a class in `module` means by `target`, None when unknown."""
+    def find(self, target: Any, module: str, qualname: str, model: Optional[Any] = None) -> Optional[Any]:
+        """Return the model that a relation of a class in `module` means by `target`, None when unknown.
+
+        Where a function has defined its models several times, the target is of the same run as `model`.
+        """
         if isinstance(target, type):
             return target if hasattr(target, "__mapper__") else None
         name = target.__forward_arg__ if isinstance(target, ForwardRef) else target
         if not isinstance(name, str):
             return None
-        models = [model for model in (ref() for ref in self._models.get(name, ())) if model is not None]
+        near = self._beside(name, module, qualname)
+        if near:
+            runs = [] if model is None else self._beside(model.__name__, module, qualname)
+            return near[runs.index(model)] if len(runs) == len(near) and model in runs else near[-1]
+        models = self._named(name)
+        same = [found for found in models if found.__module__ == module]
+        return (same or models or [None])[-1]
+
+    def _named(self, name: str) -> list[Any]:
+        return [model for model in (ref() for ref in self._models.get(name, ())) if model is not None]
+
+    def _beside(self, name: str, module: str, qualname: str) -> list[Any]:
+        """Return the models of a name that stand in the same class body or function, in order."""
         scope = qualname.rpartition(".")[0]
-        for model in reversed(models):
-            if model.__module__ == module and model.__qualname__.rpartition(".")[0] == scope:
-                return model
-        for model in reversed(models):
-            if model.__module__ == module:
-                return model
-        return models[-1] if models else None
+        return [
+            model
+            for model in self._named(name)
+            if model.__module__ == module and model.__qualname__.rpartition(".")[0] == scope
+        ]
 
     def key_names(
         self,

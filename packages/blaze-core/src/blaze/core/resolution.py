@@ -57,7 +57,7 @@ class Resolver:
     def target_of(self, mapper: Mapper, name: str) -> Mapper:
         """Return the mapper a relation points at; raise `ModelError` when no such model exists."""
         target, _ = mapper.declarations[name].target
-        model = self.registry.find(target, mapper.model.__module__, mapper.model.__qualname__)
+        model = self.registry.find(target, mapper.model.__module__, mapper.model.__qualname__, mapper.model)
         if model is None:
             text = target.__forward_arg__ if isinstance(target, ForwardRef) else target
             text = text if isinstance(text, str) else repr(text)
