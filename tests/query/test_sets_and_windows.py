@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from blaze import QueryError, Select, Session, func
+from blaze import CapabilityError, QueryError, Select, Session, func
 from tests.query.conftest import Both
 from tests.query.models import Author, Book, Edition, Tag, at
 
@@ -134,8 +135,12 @@ def test_running_sums_with_frames(session: Session) -> None:
 
 def test_windows_of_decimals_are_exact(session: Session) -> None:
     total = func.sum(Book.price).over(order_by=Book.id, rows=(None, 0)).label("total")
-    rows = session.query(Book.id, total).order_by(Book.id).all()
-    assert rows[2].total == Decimal("29.49")
+    query = session.query(Book.id, total).order_by(Book.id)
+    if sys.version_info >= (3, 11):
+        assert query.all()[2].total == Decimal("29.49")
+    else:  # sqlite3 cannot have window functions of its own there
+        with pytest.raises(CapabilityError, match="float"):
+            query.all()
 
 
 def test_a_window_is_filtered_from_outside(session: Session) -> None:
