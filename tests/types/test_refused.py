@@ -165,15 +165,17 @@ def test_statements_name_the_field(play: Play, model: Any, value: Any, words: st
 def test_a_change_of_a_loaded_object_is_refused_and_undone_by_rollback(
     play: Play, model: Any, value: Any, words: str
 ) -> None:
-    if value == VALID[model]:
-        pytest.skip("equal values are no change, and nothing is written")
-
     async def scenario(open_session: Opener) -> None:
         async with open_session() as session:
             row = model(value=VALID[model])
             await m(session.add(row))
             await m(session.commit())
             row.value = value
+            # Equal values are no change, and nothing is written; documents and lists are compared exactly.
+            if value == VALID[model] and not isinstance(value, list):
+                assert row not in session.dirty
+                await m(session.commit())
+                return
             assert row in session.dirty
             with pytest.raises(ValidationError, match=words):
                 await m(session.flush())
@@ -192,11 +194,11 @@ MATCHING_NOTHING = (MoneyRow, ShortTextRow)
 
 @each
 def test_comparison_with_another_type_is_refused(play: Play, model: Any, value: Any, words: str) -> None:
-    if model in MATCHING_NOTHING:
-        pytest.skip("a text or decimal that is too long for the column just matches nothing")
-
     async def scenario(open_session: Opener) -> None:
         async with open_session() as session:
+            if model in MATCHING_NOTHING:  # a text or decimal that is too long for the column
+                assert await m(session.query(model).where(model.value == value).all()) == []
+                return
             for compare in (
                 lambda: session.query(model).where(model.value == value),
                 lambda: session.query(model).filter(value=value),
