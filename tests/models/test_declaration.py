@@ -1,4 +1,4 @@
-"""Models that work in unusual places, and models that cannot work: where they fail and what the message names."""
+"""Models in unusual places, and models that cannot work: where they fail and what the message names."""
 
 from __future__ import annotations
 
@@ -460,7 +460,9 @@ def one_to_one_reverse_twice() -> Any:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_model_that_cannot_work_fails_at_its_first_use(engine: Engine, define: Any, words: list[str]) -> None:
+def test_a_model_that_cannot_work_fails_at_its_first_use(
+    engine: Engine, define: Any, words: list[str]
+) -> None:
     uses = [
         lambda model: create_all(engine, [model]),
         lambda model: Session(engine).query(model).all(),

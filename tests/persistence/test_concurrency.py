@@ -269,7 +269,9 @@ async def test_a_cancelled_block_rolls_back(awaiting: Database) -> None:
 
 
 async def test_a_time_out_around_a_query_leaves_the_session_usable(awaiting: Database) -> None:
-    slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000000) SELECT max(x) FROM n"
+    slow = (
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000000) SELECT max(x) FROM n"
+    )
     async with awaiting.session() as s:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(s.session.execute(slow), 0.05)
@@ -298,7 +300,10 @@ async def test_a_locked_database_is_reported_and_nothing_is_lost(db: Database, t
                 assert s.new == [tag]
                 await holder.commit()
                 await s.commit()
-        assert names([Tag(name=row[0]) for row in await db.rows("SELECT name FROM tag")]) == ["held", "waiting"]
+        assert names([Tag(name=row[0]) for row in await db.rows("SELECT name FROM tag")]) == [
+            "held",
+            "waiting",
+        ]
     finally:
         await engine.adispose()
         engine.dispose()

@@ -1,4 +1,4 @@
-"""Hooks in a flush and around transactions: their order, what they may do, and what an error in one leaves."""
+"""Hooks in a flush and around transactions: their order, what they may do, what an error in one leaves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ class Recorder:
         self.fail = fail
 
     def note(self, event: str, instance: Any = None) -> None:
-        label = "" if instance is None else f" {getattr(instance, 'name', None) or getattr(instance, 'title', '')}"
+        label = (
+            ""
+            if instance is None
+            else f" {getattr(instance, 'name', None) or getattr(instance, 'title', '')}"
+        )
         self.seen.append(event + label)
         if event == self.fail:
             raise ValueError(f"{event} fails")
@@ -97,7 +101,9 @@ async def test_hooks_may_add_change_and_delete(db: Database) -> None:
         author = Author(name="a")
         await s.add(author)
         await s.commit()
-        assert await db.rows("SELECT email, title FROM author JOIN book ON author_id = author.id") == [("a@x", "by a")]
+        assert await db.rows("SELECT email, title FROM author JOIN book ON author_id = author.id") == [
+            ("a@x", "by a")
+        ]
         await s.delete(author)
         await s.commit()
         assert await db.rows("SELECT (SELECT count(*) FROM author), (SELECT count(*) FROM book)") == [(0, 0)]
@@ -119,7 +125,18 @@ async def test_a_change_made_after_a_save_is_written_by_the_next_flush(db: Datab
     assert await db.rows("SELECT name FROM tag") == [("t 1",)]
 
 
-@pytest.mark.parametrize("event", ["before_validate", "after_validate", "before_save", "after_save", "before_delete", "after_delete", "after_update"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        "before_validate",
+        "after_validate",
+        "before_save",
+        "after_save",
+        "before_delete",
+        "after_delete",
+        "after_update",
+    ],
+)
 @pytest.mark.parametrize("earlier", [False, True])
 async def test_an_error_in_a_hook_of_a_flush_leaves_everything_as_it_was(
     db: Database, event: str, earlier: bool
@@ -146,7 +163,12 @@ async def test_an_error_in_a_hook_of_a_flush_leaves_everything_as_it_was(
             assert (s.new, s.dirty, s.deleted) == ([book], [old, profile], [gone])
             assert (book.id, book.author_id, book.author, book.meta) == (None, old.id, old, {"a": 1})
             assert (list(old.books), list(book.tags), list(tag.books)) == ([book], [tag], [book])
-            assert (old.name, old.profile, gone.profile, profile.author) == ("new name", None, gone.profile, gone)
+            assert (old.name, old.profile, gone.profile, profile.author) == (
+                "new name",
+                None,
+                gone.profile,
+                gone,
+            )
             assert await s.get(Author, old.id) is old
         recorder.fail = ""
         profile.author = old

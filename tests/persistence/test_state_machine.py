@@ -33,7 +33,14 @@ KINDS: dict[str, Any] = {
     "tag": Tag,
     "node": Node,
 }
-LABEL = {"author": "name", "book": "title", "chapter": "heading", "profile": "text", "tag": "name", "node": "name"}
+LABEL = {
+    "author": "name",
+    "book": "title",
+    "chapter": "heading",
+    "profile": "text",
+    "tag": "name",
+    "node": "name",
+}
 TO_ONE = {
     "author": {},
     "book": {"author": "author", "editor": "author"},
@@ -266,9 +273,9 @@ class Machine(RuleBasedStateMachine):
         if name is None or target is None:
             return
         instance, parent = self.objects[name], self.objects[target]
-        if kind == "profile":
-            if self.world.linked("profile", "author", target) - {name} or how == "list":
-                return
+        taken = kind == "profile" and self.world.linked("profile", "author", target) - {name}
+        if taken or (kind == "profile" and how == "list"):
+            return
         if kind == "node" and not self.may_be_below(name, target):
             return
         if how == "unlink":

@@ -1,5 +1,7 @@
 """Commit, rollback and nested blocks restore objects as well as rows; failures leave a usable session."""
 
+# ruff: noqa: PT012, PT031 - what raises here are blocks: their ends, or what stands in them
+
 from __future__ import annotations
 
 import warnings
@@ -54,7 +56,14 @@ async def test_rollback_restores_every_kind_of_change(db: Database) -> None:
         async with db.session() as s:
             a, b = await s.get_one(Author, 1), await s.get_one(Author, 2)
             x, y = await s.all(Book, Book.title.in_(["x", "y"]))
-            for o, relation in [(a, "books"), (b, "books"), (x, "tags"), (a, "profile"), (b, "profile"), (x, "author")]:
+            for o, relation in [
+                (a, "books"),
+                (b, "books"),
+                (x, "tags"),
+                (a, "profile"),
+                (b, "profile"),
+                (x, "author"),
+            ]:
                 await s.read(o, relation)
             tags, profile = list(x.tags), a.profile
             for tag in tags:
@@ -107,7 +116,13 @@ async def test_a_rolled_back_graph_can_be_added_again(db: Database) -> None:
         await s.commit()
         await s.read(tag, "books")
         author = Author(name="a", profile=Profile(text="p"))
-        book = Book(title="b", author=author, tags=[tag, Tag(name="u")], chapters=[Chapter(heading="h")], meta={"a": 1})
+        book = Book(
+            title="b",
+            author=author,
+            tags=[tag, Tag(name="u")],
+            chapters=[Chapter(heading="h")],
+            meta={"a": 1},
+        )
         await s.add(book)
         await s.flush()
         book.meta["a"] = 2
@@ -303,7 +318,7 @@ async def test_isolation_and_read_only(db: Database) -> None:
     async with db.session() as s:
         async with s.transaction(isolation="SERIALIZABLE", read_only=True):
             assert await s.all(Tag) == []
-            with pytest.raises(Exception, match="read-only|readonly"):
+            with pytest.raises(Exception, match=r"read-only|readonly"):
                 await s.execute("INSERT INTO tag (name) VALUES ('x')")
             with pytest.raises(SessionError, match="outermost"):
                 async with s.transaction(read_only=True):
@@ -515,9 +530,7 @@ async def test_all_combinations_of_the_flags(db: Database) -> None:
     """What is in the database after one add, an explicit commit or none, a clean or a failing end."""
     number = 0
     for bits in range(32):
-        flags = {
-            name: bool(bits >> i & 1) for i, name in enumerate(["autocommit", "auto_commit", "atomic"])
-        }
+        flags = {name: bool(bits >> i & 1) for i, name in enumerate(["autocommit", "auto_commit", "atomic"])}
         explicit, failing = bool(bits & 8), bool(bits & 16)
         if flags["autocommit"] and flags["atomic"] and explicit:
             continue  # the first add has closed the session already
@@ -679,7 +692,11 @@ async def test_refresh_get_or_create_merge_and_expunge(db: Database) -> None:
         await s.expunge(again)
         await s.add(b)
         await s.commit()
-    assert await db.rows("SELECT name FROM author ORDER BY id") == [("merged",), ("nobody sees it",), ("fresh",)]
+    assert await db.rows("SELECT name FROM author ORDER BY id") == [
+        ("merged",),
+        ("nobody sees it",),
+        ("fresh",),
+    ]
 
 
 async def test_merge_keeps_json_apart_and_links_known_objects(db: Database) -> None:

@@ -38,15 +38,19 @@ async def test_generated_keys_come_back_at_the_flush(db: Database) -> None:
         assert [a.id for a in authors] == [None] * 1200
         await s.flush()
         assert [a.id for a in authors] == list(range(1, 1201))
-        assert [a.name for a in authors] == [row[0] for row in await s.execute("SELECT name FROM author ORDER BY id")]
+        assert [a.name for a in authors] == [
+            row[0] for row in await s.execute("SELECT name FROM author ORDER BY id")
+        ]
 
 
 @pytest.mark.requirement("R24")
 async def test_children_are_saved_through_the_lists_of_their_parent(db: Database) -> None:
     author = Author(name="a", books=[Book(title="b", tags=[Tag(name="t")], chapters=[Chapter(heading="h")])])
     await db.save(author)
-    assert await db.rows("SELECT b.title, t.name, c.heading FROM book b JOIN book_tags x ON x.book_id = b.id "
-                         "JOIN tag t ON t.id = x.tag_id JOIN chapter c ON c.book_id = b.id") == [("b", "t", "h")]
+    assert await db.rows(
+        "SELECT b.title, t.name, c.heading FROM book b JOIN book_tags x ON x.book_id = b.id "
+        "JOIN tag t ON t.id = x.tag_id JOIN chapter c ON c.book_id = b.id"
+    ) == [("b", "t", "h")]
 
 
 async def test_parents_are_saved_through_their_children(db: Database) -> None:
@@ -454,7 +458,9 @@ async def test_moving_a_child_between_parents_updates_loaded_lists(db: Database)
 async def test_rules_on_delete_hold_in_the_database_and_in_memory(db: Database) -> None:
     async with db.session() as s:
         author = Author(name="a", profile=Profile(text="p"))
-        book = Book(title="b", author=author, editor=author, tags=[Tag(name="t")], chapters=[Chapter(heading="h")])
+        book = Book(
+            title="b", author=author, editor=author, tags=[Tag(name="t")], chapters=[Chapter(heading="h")]
+        )
         await s.add(book)
         await s.commit()
         profile, chapter, tag = author.profile, book.chapters[0], book.tags[0]

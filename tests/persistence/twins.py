@@ -18,8 +18,8 @@ async def settled(value: Any) -> Any:
 class Twin:
     """A `Session` or an `AsyncSession` under one interface: all methods are awaited.
 
-    `do` runs a function of the session itself; `read` reads a relation, loading it first where the session does
-    not load by itself; `session` is the session.
+    `do` runs a function of the session itself; `read` reads a relation, loading it first where the session
+    does not load by itself; `session` is the session.
     """
 
     def __init__(self, session: Any) -> None:
@@ -81,7 +81,9 @@ class Database:
 
     def open(self, **options: Any) -> Twin:
         """Make a session without entering it."""
-        return Twin(AsyncSession(self.engine, **options) if self.asynchronous else Session(self.engine, **options))
+        return Twin(
+            AsyncSession(self.engine, **options) if self.asynchronous else Session(self.engine, **options)
+        )
 
     @asynccontextmanager
     async def session(self, **options: Any) -> AsyncIterator[Twin]:

@@ -1,7 +1,7 @@
 """A plain-Python model of what a session should do with authors, books, chapters, profiles and tags.
 
-Records are dictionaries; links are names of other records. What the database does by its rules on delete is done
-here by hand, and a savepoint is a deep copy.
+Records are dictionaries; links are names of other records. What the database does by its rules on delete is
+done here by hand, and a savepoint is a deep copy.
 """
 
 from __future__ import annotations

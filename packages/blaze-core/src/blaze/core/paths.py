@@ -53,6 +53,13 @@ class RelationPath:
         found = self.__dict__[name] = self._make(name)
         return found
 
+    def reach(self, name: str) -> Any:
+        """Return the target's column or relation of that name, also where the path has an attribute so named."""
+        found = self.__dict__.get(name)
+        if isinstance(found, (Column, RelationPath)):
+            return found
+        return self._make(name)
+
     def _make(self, name: str) -> Any:
         attribute, relation = self.target.resolve(name)
         if attribute is not None:

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
-from blaze.persistence import bulk
+from blaze.persistence import bulk, objects
 from blaze.persistence.base import MISSING
 from blaze.persistence.calls import AsyncSessionCalls, Parameters
 from blaze.persistence.counts import row_count
@@ -278,11 +278,11 @@ class AsyncSession(AsyncSessionCalls):
 
     async def refresh(self, instance: Model) -> None:
         """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
-        await self._run(self.refresh_plan(instance))
+        await self._run(objects.refresh_plan(self, instance))
 
     async def merge(self, instance: M) -> M:
         """Copy an object of elsewhere into the session's own object of the same key, and return that."""
-        return await self._run(self.merge_plan(instance))  # type: ignore[no-any-return]
+        return await self._run(objects.merge_plan(self, instance))  # type: ignore[no-any-return]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -299,11 +299,11 @@ class AsyncSession(AsyncSessionCalls):
                 instance = None
             if instance is not None and not self.work.deleted:
                 return instance  # type: ignore[no-any-return]
-        return await self._run(self.get_plan(model, key, keys))  # type: ignore[no-any-return]
+        return await self._run(objects.get_plan(self, model, key, keys))  # type: ignore[no-any-return]
 
     async def get_one(self, model: type[M], key: Any = MISSING, /, **keys: Any) -> M:
         """Return the object with a primary key; raise `NoResultError` when there is none."""
-        return await self._run(self.get_one_plan(model, key, keys))  # type: ignore[no-any-return]
+        return await self._run(objects.get_one_plan(self, model, key, keys))  # type: ignore[no-any-return]
 
     async def get_or_create(
         self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
@@ -311,7 +311,7 @@ class AsyncSession(AsyncSessionCalls):
         """Return the object with these values, created (with `defaults`) when there is none, and whether it
         was.
         """
-        return await self._run(self.get_or_create_plan(model, defaults, keys))  # type: ignore[no-any-return]
+        return await self._run(objects.get_or_create_plan(self, model, defaults, keys))  # type: ignore[no-any-return]
 
     async def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:
         """Run a terminal method of a bound query."""
@@ -347,7 +347,7 @@ class AsyncSession(AsyncSessionCalls):
         self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]
     ) -> None:
         """Load relations or deferred columns of an object or of many, one statement each."""
-        await self._run(self.load_plan(instances, paths))
+        await self._run(objects.load_plan(self, instances, paths))
 
     def load_lazily(self, instance: Any, relation: Any) -> Any:
         """Answer an attribute access to a relation that is not loaded: from what is known, without I/O."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
@@ -15,12 +14,9 @@ from blaze.engine import Engine, Target
 from blaze.errors import (
     ConfigurationError,
     ModelError,
-    NoResultError,
     NotLoadedError,
     QueryError,
     SessionError,
-    StaleDataError,
-    UniqueError,
 )
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
@@ -29,12 +25,10 @@ from blaze.persistence.deletes import key_before
 from blaze.persistence.detached import DETACHED, ROLLED_BACK
 from blaze.persistence.flush import Flush
 from blaze.persistence.identity_map import IdentityMap
-from blaze.persistence.loading import load_deferred, load_includes, load_relation
 from blaze.persistence.transaction import TransactionManager
-from blaze.persistence.unit_of_work import UnitOfWork, restore_loaded
+from blaze.persistence.unit_of_work import UnitOfWork
 from blaze.plan import Execute, ExecuteMany, Plan, Release, Rollback, RollbackTo, Savepoint, fire
 from blaze.query.compilation import Compilation
-from blaze.query.lookups import resolve_path
 from blaze.query.root import Root, root_of
 from blaze.security import Secret
 from blaze.security.redaction import Redactor
@@ -386,7 +380,7 @@ class SessionBase:
 
     def expunge(self, instance: Any) -> None:
         """Take an object out of the session: it stays readable and is no longer tracked."""
-        mapper = self._held(instance)
+        mapper = self.held(instance)
         work = self.work
         identity = id(instance)
         for register in (work.new, work.changed, work.deleted, work.mutables):
@@ -403,7 +397,7 @@ class SessionBase:
         else:
             instance._ctx_ = None
 
-    def _held(self, instance: Any) -> Mapper:
+    def held(self, instance: Any) -> Mapper:
         mapper: Optional[Mapper] = getattr(type(instance), "__mapper__", None)
         context = None if mapper is None else instance._ctx_
         if mapper is None or context is None or context.session is not self:
@@ -468,181 +462,7 @@ class SessionBase:
                 raise QueryError(f"get({mapper.name}): the key {attribute.name!r} does not fit: {problem}")
         return tuple(key) if len(pk) > 1 else key
 
-    # --- plans of single objects ------------------------------------------------------------------
-
-    def get_plan(self, model: Any, key: Any, keys: dict[str, Any]) -> Plan[Any]:
-        """Return the object of a key: from the identity map, or from the database."""
-        mapper = self.mapper_of(model)
-        model = mapper.model  # not the class of tracked instances, which `type(instance)` gives
-        key = self.checked_key(mapper, key, keys)
-        found = self.identity[model].get(key)
-        if found is not None:
-            return None if id(found) in self.work.deleted else found
-        if self.work.pending and self.autoflush:
-            yield from self.flush_plan()
-            found = self.identity[model].get(key)
-            if found is not None:
-                return found
-        codec = self.compilation.codecs[mapper]
-        sql, params = codec.get()
-        load, identity, lazy = codec.load, self.identity, self.lazy_of(mapper)
-        rows = yield from self.send(Execute(sql, params(key), lambda rows: load(rows, identity, self, lazy)))
-        self.tracker.lookup(sql, model)
-        if rows and self.hooks.for_model(mapper.model).on_load:
-            yield from self.loaded(rows)
-        return rows[0] if rows else None
-
-    def get_one_plan(self, model: Any, key: Any, keys: dict[str, Any]) -> Plan[Any]:
-        """Return the object of a key, or raise `NoResultError`."""
-        found = yield from self.get_plan(model, key, keys)
-        if found is None:
-            shown = keys or key
-            raise NoResultError(f"there is no {model.__name__} with the key {shown!r}")
-        return found
-
-    def refresh_plan(self, instance: Any) -> Plan[None]:
-        """Load all columns again, dropping local changes and loaded relations."""
-        self.check_usable()
-        mapper = self._held(instance)
-        if mapper.is_new(instance):
-            raise SessionError(f"this {mapper.name} is not in the database yet; flush() first")
-        if not mapper.is_clean(instance):
-            restore_loaded(instance)
-        work = self.work
-        work.changed.pop(id(instance), None)
-        work.deleted.pop(id(instance), None)
-        work.mutables.pop(id(instance), None)
-        for changed_list in list(work.collections.values()):
-            if changed_list.owner is instance:
-                changed_list.take_back()
-                del work.collections[id(changed_list)]
-        if work.pending and self.autoflush:
-            yield from self.flush_plan()
-        key = mapper.key(instance)
-        codec = self.compilation.codecs[mapper]
-        sql, params = codec.get()
-        rows = yield from self.send(Execute(sql, params(key), list))
-        if not rows:
-            raise NoResultError(f"the row of this {mapper.name} (key {key!r}) is gone")
-        if work.undo:
-            raws = {mapper.columns[i]: mapper.columns[i].peek_raw(instance) for i in mapper.mutable_indexes}
-            work.undo.append(work.undo_update(mapper, instance, mapper.snapshot(instance), raws))
-        codec.overwrite(instance, rows[0])
-
-    def merge_plan(self, instance: Any) -> Plan[Any]:
-        """Copy the state of an object into the session's own object of the same key, and return that."""
-        if getattr(type(instance), "__mapper__", None) is None:
-            raise ModelError(f"cannot merge {type(instance).__name__}: it is not an instance of a model")
-        mapper = self.mapper_of(type(instance).__mapper__.model)
-        key = mapper.key(instance)
-        target = None
-        if key is not None:
-            target = yield from self.get_plan(mapper.model, key, {})
-        if target is instance:
-            return instance
-        version = mapper.version
-        if target is not None and version is not None:
-            mine, theirs = version.peek(instance), version.peek(target)
-            if mine not in (None, UNSET, theirs):
-                raise StaleDataError(
-                    f"merge() of a {mapper.name} (key {key!r}) with version {mine}: the row has version "
-                    f"{theirs}; load it again and apply the change to that"
-                )
-        if target is None:
-            target = object.__new__(mapper.model)
-            target._ctx_ = target._old_ = target._extra_ = None
-            self.copy_values(mapper, instance, target)
-            self.register(target)
-        else:
-            self.copy_values(mapper, instance, target)
-        return target
-
-    @staticmethod
-    def copy_values(mapper: Mapper, source: Any, target: Any) -> None:
-        """Copy every loaded column from one object to another."""
-        fresh = mapper.is_new(target)
-        for name, value in source.to_dict().items():
-            attribute = mapper.attributes[name]
-            if attribute in mapper.pk and not fresh:
-                continue
-            if attribute.mutable:
-                value = deepcopy(value)  # the two objects must not change together
-            if fresh or attribute.peek(target) is UNSET or getattr(target, name) != value:
-                setattr(target, name, value)
-        for relation in mapper.key_relations:
-            related = relation.peek(source)
-            if related is None or related is UNSET or related._ctx_ is None:
-                continue
-            if related._ctx_.session is getattr(target._ctx_, "session", None):
-                setattr(target, relation.name, related)
-
-    def get_or_create_plan(
-        self, model: Any, defaults: Optional[dict[str, Any]], keys: dict[str, Any]
-    ) -> Plan[Any]:
-        """Return the object with these values, creating it when there is none, and whether it was created."""
-        from blaze.persistence.querying import one_or_none
-        from blaze.query.query import Query
-
-        mapper = self.mapper_of(model)
-        query: Query[Any] = Query.start(self.root_of(mapper)).filter(**keys)
-        found = yield from one_or_none(self, query)
-        if found is not None:
-            return found, False
-        instance = mapper.model(**{**keys, **(defaults or {})})
-        self.register(instance)
-        try:
-            yield from self.flush_plan()
-        except UniqueError:
-            self.expunge(instance)
-            found = yield from one_or_none(self, query)  # somebody else may have been faster
-            if found is None:
-                raise
-            return found, False
-        return instance, True
-
     # --- loading ----------------------------------------------------------------------------------
-
-    def load_plan(self, instances: Any, paths: Sequence[Any]) -> Plan[None]:
-        """Load relations and deferred columns of one object, or of many objects of one model."""
-        self.check_usable()
-        many = isinstance(instances, Iterable) and not hasattr(type(instances), "__mapper__")
-        objects = list(instances) if many else [instances]
-        if not objects:
-            return
-        mapper = self._held(objects[0])
-        if self.work.pending and self.autoflush:
-            yield from self.flush_plan()
-        relations = []
-        for path in paths:
-            if isinstance(path, str):
-                path = resolve_path(mapper, path.replace(".", "__").split("__"))
-            column = getattr(path, "column", None)
-            if hasattr(path, "steps"):
-                relations.append(path)
-            elif column is not None and column.attribute in mapper.attributes:
-                attribute = mapper.attributes[column.attribute]
-                missing = [o for o in objects if attribute.peek(o) is UNSET]
-                if missing:
-                    yield from load_deferred(self, missing, attribute)
-            else:
-                raise QueryError(f"cannot load {path!r}: give relations or columns of {mapper.name}")
-        yield from load_includes(self, objects, relations, self.lazy_of(mapper))
-
-    def lazy_plan(self, instance: Any, relation: Relation) -> Plan[None]:
-        """Load a relation for all objects of the result that an object came from."""
-        if self.work.pending and self.autoflush:
-            yield from self.flush_plan()
-        context = instance._ctx_
-        siblings = [
-            o
-            for o in context.members
-            if getattr(o, "_ctx_", None) is context and type(o).__mapper__ is relation.owner
-        ]
-        if not any(o is instance for o in siblings):
-            siblings.append(instance)
-        yield from load_relation(self, siblings, relation, context.lazy)
-        owner = relation.owner
-        self.tracker.lookup(f"{owner.name}.{relation.name}", owner.model, relation.name)
 
     def resolve_known(self, instance: Any, relation: Relation) -> Any:
         """Return a to-one related object that the session knows already, else `UNSET`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overl
 from typing_extensions import Self
 
 from blaze.errors import SessionError, UncommittedChangesWarning
-from blaze.persistence import bulk
+from blaze.persistence import bulk, objects
 from blaze.persistence.base import MISSING
 from blaze.persistence.calls import Parameters, SessionCalls
 from blaze.persistence.counts import row_count
@@ -284,11 +284,11 @@ class Session(SessionCalls):
 
     def refresh(self, instance: Model) -> None:
         """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
-        self._run(self.refresh_plan(instance))
+        self._run(objects.refresh_plan(self, instance))
 
     def merge(self, instance: M) -> M:
         """Copy an object of elsewhere into the session's own object of the same key, and return that."""
-        return self._run(self.merge_plan(instance))  # type: ignore[no-any-return]
+        return self._run(objects.merge_plan(self, instance))  # type: ignore[no-any-return]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -305,11 +305,11 @@ class Session(SessionCalls):
                 instance = None
             if instance is not None and not self.work.deleted:
                 return instance  # type: ignore[no-any-return]
-        return self._run(self.get_plan(model, key, keys))  # type: ignore[no-any-return]
+        return self._run(objects.get_plan(self, model, key, keys))  # type: ignore[no-any-return]
 
     def get_one(self, model: type[M], key: Any = MISSING, /, **keys: Any) -> M:
         """Return the object with a primary key; raise `NoResultError` when there is none."""
-        return self._run(self.get_one_plan(model, key, keys))  # type: ignore[no-any-return]
+        return self._run(objects.get_one_plan(self, model, key, keys))  # type: ignore[no-any-return]
 
     def get_or_create(
         self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
@@ -317,7 +317,7 @@ class Session(SessionCalls):
         """Return the object with these values, created (with `defaults`) when there is none, and whether it
         was.
         """
-        return self._run(self.get_or_create_plan(model, defaults, keys))  # type: ignore[no-any-return]
+        return self._run(objects.get_or_create_plan(self, model, defaults, keys))  # type: ignore[no-any-return]
 
     def run_query(self, query: Any, mode: str, *arguments: Any) -> Any:
         """Run a terminal method of a bound query."""
@@ -349,7 +349,7 @@ class Session(SessionCalls):
 
     def load(self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]) -> None:
         """Load relations or deferred columns of an object or of many, one statement each."""
-        self._run(self.load_plan(instances, paths))
+        self._run(objects.load_plan(self, instances, paths))
 
     def load_lazily(self, instance: Any, relation: Any) -> Any:
         """Answer an attribute access to a relation that is not loaded."""
@@ -358,7 +358,7 @@ class Session(SessionCalls):
             return known
         if self.closed or instance._ctx_.lazy == "raise":
             raise self.refuse_lazy(instance, relation)
-        self._run(self.lazy_plan(instance, relation))
+        self._run(objects.lazy_plan(self, instance, relation))
         return relation.peek(instance)
 
     def load_deferred(self, instance: Any, attribute: Any) -> Any:
