@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blaze import Q, QueryError, Select, Session, func
+from blaze import Engine, Field, ForeignKey, Model, Q, QueryError, Select, Session, field, foreign_key, func
 from tests.query.conftest import Both
 from tests.query.models import Author, Book, Copy, Edition, Genre, Tag
 
@@ -201,3 +201,26 @@ def test_what_cannot_be_combined_is_refused(session: Session) -> None:
 async def test_lookups_work_in_both_sessions(both: Both) -> None:
     query = both.query(Book).filter(Q(author__name="Italo") | Q(tags__name="sf")).exclude(price__gt=50)
     assert sorted(b.id for b in await both(query.all())) == [1, 2, 4, 5]
+
+
+class Feed(Model):
+    """Its fields are named like what a relation path has itself."""
+
+    id: Field[int] = field(primary_key=True)
+    source: Field[str]
+    target: Field[str]
+    names: Field[str]
+
+
+class Entry(Model):
+    id: Field[int] = field(primary_key=True)
+    feed: ForeignKey[Feed] = foreign_key(related_name="entries")
+
+
+def test_lookups_reach_fields_of_any_name() -> None:
+    with Engine("sqlite://") as engine, Session(engine) as session:
+        session.create_all(Feed, Entry)
+        session.add(Entry(feed=Feed(source="a", target="b", names="c")))
+        session.commit()
+        query = session.query(Entry).filter(feed__source="a", feed__target="b", feed__names="c")
+        assert query.order_by("feed__source").count() == 1

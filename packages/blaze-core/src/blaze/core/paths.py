@@ -54,7 +54,7 @@ class RelationPath:
         return found
 
     def reach(self, name: str) -> Any:
-        """Return the target's column or relation of that name, also where the path has an attribute so named."""
+        """Return the target's column or relation of that name, whatever the path itself calls so."""
         found = self.__dict__.get(name)
         if isinstance(found, (Column, RelationPath)):
             return found

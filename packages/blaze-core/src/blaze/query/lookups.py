@@ -103,7 +103,7 @@ def _walk(first: Callable[[str], Any], names: Iterable[str]) -> Any:
         if found is None:
             found = first(name)
         elif isinstance(found, RelationPath):
-            found = getattr(found, name)
+            found = found.reach(name)
         else:
             raise UnknownFieldError(f"{found.describe()} is a column and has nothing named {name!r}")
     return found
@@ -126,7 +126,7 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
         elif isinstance(left, RelationPath):
             if name not in left.target.attributes and name not in left.target.relations:
                 break
-            left = getattr(left, name)
+            left = left.reach(name)
         else:
             break
         position += 1
