@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from blaze import Field, Model, Session, StaleDataError, field
+from blaze.persistence import objects
 from blaze.plan import Begin, Commit, Execute, ExecuteMany, Plan, Rollback
 
 
@@ -32,13 +33,13 @@ def commands(plan: Plan[Any], answers: list[Any]) -> list[Any]:
 def test_a_get_is_one_statement_and_none_when_the_object_is_known() -> None:
     session = Session("sqlite://")
     leaf = Leaf(id=1, name="a")
-    (command,) = commands(session.get_plan(Leaf, 1, {}), [[leaf]])
+    (command,) = commands(objects.get_plan(session, Leaf, 1, {}), [[leaf]])
     assert isinstance(command, Execute)
     assert command.sql.endswith('WHERE "leaf"."id" = ?')
     assert command.params == (1,)
     assert not command.writes
     session.identity[Leaf][1] = leaf
-    assert commands(session.get_plan(Leaf, 1, {}), []) == []
+    assert commands(objects.get_plan(session, Leaf, 1, {}), []) == []
 
 
 @pytest.mark.requirement("R21")
