@@ -134,7 +134,8 @@ async def test_the_async_calls_of_the_quick_start(awaiting: Database) -> None:
         await session.refresh(tag)
         assert tag.name == "awaited"
         await session.bulk_insert([Tag(name="bulk")])
-        assert [found async for found in session.query(Tag).where(Tag.name == "bulk").stream()][0].id == 3
+        (bulk,) = [found async for found in session.query(Tag).where(Tag.name == "bulk").stream()]
+        assert bulk.id == 3
         await session.delete(tag)
         await session.commit()
         await session.rollback()
