@@ -28,24 +28,24 @@ class RelationPath:
     """
 
     def __init__(self, root: Mapper, steps: tuple[Relation, ...], source: Source) -> None:
-        self.root = root
-        self.steps = steps
-        self.source = source
-        self.mapper = steps[-1].owner
-        self.target = steps[-1].target
+        self._root_ = root
+        self._steps_ = steps
+        self._source_ = source
+        self._mapper_ = steps[-1].owner
+        self._target_ = steps[-1].target
 
     @property
-    def relation(self) -> Relation:
+    def _relation_(self) -> Relation:
         """The last relation of the path."""
-        return self.steps[-1]
+        return self._steps_[-1]
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def _names_(self) -> tuple[str, ...]:
         """The names of the relations from the root."""
-        return tuple(step.name for step in self.steps)
+        return tuple(step.name for step in self._steps_)
 
     def __repr__(self) -> str:
-        return f"<path {self.root.name}.{'.'.join(self.names)}>"
+        return f"<path {self._root_.name}.{'.'.join(self._names_)}>"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -53,31 +53,24 @@ class RelationPath:
         found = self.__dict__[name] = self._make(name)
         return found
 
-    def reach(self, name: str) -> Any:
-        """Return the target's column or relation of that name, whatever the path itself calls so."""
-        found = self.__dict__.get(name)
-        if isinstance(found, (Column, RelationPath)):
-            return found
-        return self._make(name)
-
     def _make(self, name: str) -> Any:
-        attribute, relation = self.target.resolve(name)
+        attribute, relation = self._target_.resolve(name)
         if attribute is not None:
             return self._column(attribute)
         assert relation is not None
-        return RelationPath(self.root, (*self.steps, relation), relation.extend(self.source))
+        return RelationPath(self._root_, (*self._steps_, relation), relation.extend(self._source_))
 
     def _column(self, attribute: Attribute) -> Column[Any]:
-        last = self.steps[-1]
+        last = self._steps_[-1]
         if last.owns_key and attribute in last.remote:
             # The key stands in the owner's own table: no join is needed to read it.
             local = last.local[last.remote.index(attribute)]
             return Column(self._parent_source(), local.column)
-        return Column(self.source, attribute.column)
+        return Column(self._source_, attribute.column)
 
     def _parent_source(self) -> Source:
-        source = self.source.parent
-        if self.relation.link is not None:
+        source = self._source_.parent
+        if self._relation_.link is not None:
             assert source is not None
             source = source.parent
         assert source is not None
@@ -124,26 +117,26 @@ class RelationPath:
         return found & Not(self._compare(None))
 
     def _key(self, item: object) -> Any:
-        if not isinstance(item, self.target.model):
+        if not isinstance(item, self._target_.model):
             raise QueryError(
-                f"{self!r} is compared with a {type(item).__name__}; give a {self.target.name} or None"
+                f"{self!r} is compared with a {type(item).__name__}; give a {self._target_.name} or None"
             )
-        key = self.target.key(item)
+        key = self._target_.key(item)
         if key is None:
             raise QueryError(
-                f"{self!r} is compared with a {self.target.name} that has no key yet; flush it first"
+                f"{self!r} is compared with a {self._target_.name} that has no key yet; flush it first"
             )
         return key
 
     def _key_columns(self) -> list[Column[Any]]:
-        return [self._column(attribute) for attribute in self.target.pk]
+        return [self._column(attribute) for attribute in self._target_.pk]
 
     def _compare(self, other: object) -> Expression[bool]:
-        relation = self.relation
+        relation = self._relation_
         if other is None:
             if relation.owns_key:
                 return self._column(relation.remote[0]).is_(None)
-            return Not(IsNull(Column(self.source, self.target.pk[0].column), True))
+            return Not(IsNull(Column(self._source_, self._target_.pk[0].column), True))
         return self._equal(self._key_columns(), self._key(other))
 
     @staticmethod

@@ -519,7 +519,7 @@ class SessionBase:
 
     def related(self, instance: Any, relation: Any) -> Any:
         """Return the list of a many-to-many relation given by path or name."""
-        name = relation if isinstance(relation, str) else getattr(relation, "names", (relation,))[-1]
+        name = relation if isinstance(relation, str) else getattr(relation, "_names_", (relation,))[-1]
         self.check_usable()
         self.adopt(instance)
         return instance._many(name)

@@ -243,7 +243,7 @@ def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[An
             if field.column.table is not mapper.table:
                 raise QueryError(f"{field.describe()} is no column of {mapper.name}")
             field = field.column.attribute
-        name = field if isinstance(field, str) else getattr(field, "names", (field,))[-1]
+        name = field if isinstance(field, str) else getattr(field, "_names_", (field,))[-1]
         attribute, relation = mapper.resolve(name)
         if attribute is None:
             assert relation is not None
@@ -374,7 +374,7 @@ def conflict_attributes(mapper: Mapper, conflict: Sequence[Any]) -> tuple[Any, .
         if isinstance(item, Column):
             names.append(item.column.attribute)
             continue
-        name = item if isinstance(item, str) else getattr(item, "names", (item,))[-1]
+        name = item if isinstance(item, str) else getattr(item, "_names_", (item,))[-1]
         attribute, relation = mapper.resolve(name)
         names += [name] if attribute is not None else [a.name for a in relation.local]
     if not any(set(names) == set(unique) for unique in mapper.unique_sets()):

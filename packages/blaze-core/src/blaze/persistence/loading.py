@@ -37,7 +37,7 @@ def load_includes(
     tree: dict[Any, Any] = {}
     for path in paths:
         node = tree
-        for step in path.steps:
+        for step in path._steps_:
             node = node.setdefault(step, {})
     yield from _load_tree(session, parents, tree, lazy, session.identity if identity is None else identity)
 

@@ -170,7 +170,7 @@ def load_plan(session: SessionBase, instances: Any, paths: Sequence[Any]) -> Pla
         if isinstance(path, str):
             path = resolve_path(mapper, path.replace(".", "__").split("__"))
         column = getattr(path, "column", None)
-        if hasattr(path, "steps"):
+        if hasattr(path, "_steps_"):
             relations.append(path)
         elif column is not None and column.attribute in mapper.attributes:
             attribute = mapper.attributes[column.attribute]

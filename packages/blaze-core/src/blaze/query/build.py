@@ -62,7 +62,7 @@ class JoinTree:
     def add(self, path: RelationPath) -> None:
         """Take in a path, sharing the steps that are there already."""
         node = self
-        for step in path.steps:
+        for step in path._steps_:
             found = node.children.get(step.name)
             if found is None:
                 found = node.children[step.name] = JoinTree(step, step.extend(node.source))
@@ -257,7 +257,7 @@ def assigned(mapper: Mapper, values: Mapping[Any, Any]) -> dict[Any, Any]:
             found[name.column] = value
             continue
         if isinstance(name, RelationPath):
-            name = name.names[-1]
+            name = name._names_[-1]
         attribute, relation = mapper.resolve(name)
         if attribute is not None:
             found[attribute.column] = value

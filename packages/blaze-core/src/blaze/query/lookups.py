@@ -103,7 +103,7 @@ def _walk(first: Callable[[str], Any], names: Iterable[str]) -> Any:
         if found is None:
             found = first(name)
         elif isinstance(found, RelationPath):
-            found = found.reach(name)
+            found = getattr(found, name)
         else:
             raise UnknownFieldError(f"{found.describe()} is a column and has nothing named {name!r}")
     return found
@@ -124,16 +124,16 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
             if isinstance(left, Label):
                 left = left.expression
         elif isinstance(left, RelationPath):
-            if name not in left.target.attributes and name not in left.target.relations:
+            if name not in left._target_.attributes and name not in left._target_.relations:
                 break
-            left = left.reach(name)
+            left = getattr(left, name)
         else:
             break
         position += 1
     rest = names[position:]
     if len(rest) > 1 or (rest and rest[0] not in LOOKUPS):
         if isinstance(left, RelationPath):
-            known = [*left.target.attributes, *left.target.relations, *_PATH_LOOKUPS]
+            known = [*left._target_.attributes, *left._target_.relations, *_PATH_LOOKUPS]
             raise UnknownFieldError(f"{left!r} has no field or lookup {rest[0]!r}{suggest(rest[0], known)}")
         raise QueryError(f"{keyword!r}: there is no lookup {'__'.join(rest)!r}{suggest(rest[-1], LOOKUPS)}")
     operation = rest[0] if rest else "exact"
@@ -156,7 +156,7 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
 
 def _own_key(path: RelationPath) -> Any:
     """Return the key column that a relation has in its owner's table, None when it has none."""
-    return getattr(path, path.target.pk[0].name) if path.relation.owns_key else None
+    return getattr(path, path._target_.pk[0].name) if path._relation_.owns_key else None
 
 
 def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[bool]:
@@ -170,12 +170,12 @@ def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[b
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{path!r}: in takes a list or a query, not {value!r}")
         items = list(value)
-        if any(item is not None and not isinstance(item, path.target.model) for item in items):
+        if any(item is not None and not isinstance(item, path._target_.model) for item in items):
             return key_column(path).in_(items)
         return path.in_(items)
     if operation == "isnull":
         return _is_null(path, value)  # type: ignore[no-any-return]
-    if value is not None and not isinstance(value, path.target.model):
+    if value is not None and not isinstance(value, path._target_.model):
         condition: Expression[bool] = key_column(path) == value
     else:
         condition = path.is_(value)
@@ -184,9 +184,9 @@ def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[b
 
 def key_column(path: RelationPath) -> Column[Any]:
     """Return the single key column of a path's target; raise `QueryError` for a composite key."""
-    if len(path.target.pk) != 1:
-        raise QueryError(f"{path!r}: {path.target.name} has a composite key; compare with an object")
-    column: Column[Any] = getattr(path, path.target.pk[0].name)
+    if len(path._target_.pk) != 1:
+        raise QueryError(f"{path!r}: {path._target_.name} has a composite key; compare with an object")
+    column: Column[Any] = getattr(path, path._target_.pk[0].name)
     return column
 
 

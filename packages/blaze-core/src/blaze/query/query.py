@@ -309,13 +309,13 @@ class Query(Selectable, Generic[R]):
 
     def _join(self, kind: str, target: Any, on: Optional[Any]) -> Self:
         if target.__class__ is RelationPath and on is None:
-            source = target.source
+            source = target._source_
             return self.extended("join", (kind, source, None), (kind, source.key))
         if isinstance(target, str):
             target = self._names.path(target.replace(".", "__").split("__"))
         query: Any = None
         if isinstance(target, RelationPath):
-            source = target.source
+            source = target._source_
         elif isinstance(target, (Alias, CTE, Derived)):
             source = target._source_ if isinstance(target, Alias) else target.source
             query = derived_query(source)
@@ -381,17 +381,17 @@ class Query(Selectable, Generic[R]):
         """Load to-one relations in the same statement by joins; raise `QueryError` for to-many relations."""
         resolved = self._paths(paths)
         for path in resolved:
-            many = next((step for step in path.steps if step.many), None)
+            many = next((step for step in path._steps_ if step.many), None)
             if many is not None:
                 raise QueryError(
-                    f"select_related({'.'.join(path.names)}): {many.owner.name}.{many.name} has many rows; "
+                    f"select_related({'.'.join(path._names_)}): {many.owner.name}.{many.name} has many rows; "
                     "use prefetch_related() or include()"
                 )
-        return self.extended("select_related", resolved, tuple(path.source.key for path in resolved))
+        return self.extended("select_related", resolved, tuple(path._source_.key for path in resolved))
 
     def _load(self, kind: str, paths: Sequence[Any]) -> Self:
         resolved = self._paths(paths)
-        return self.extended(kind, resolved, tuple(path.source.key for path in resolved))
+        return self.extended(kind, resolved, tuple(path._source_.key for path in resolved))
 
     def _paths(self, paths: Sequence[Any]) -> tuple[RelationPath, ...]:
         mapper = self._mapper
@@ -401,7 +401,7 @@ class Query(Selectable, Generic[R]):
                 path = Names(self.root.entity).path(path.replace(".", "__").split("__"))
             if not isinstance(path, RelationPath):
                 raise QueryError(f"{path!r} is no relation; give one such as Book.author or 'author'")
-            if path.root is not mapper:
+            if path._root_ is not mapper:
                 raise QueryError(f"{path!r} does not start at {mapper.name}, which is what the query selects")
             found.append(path)
         return tuple(found)
@@ -446,7 +446,8 @@ class Query(Selectable, Generic[R]):
             mapper = getattr(item, "__mapper__", None)
             if mapper is None and not isinstance(item, (RelationPath, Column)):
                 raise QueryError(f"for_update(of=...) takes models and relations, not {item!r}")
-            sources.append(item.source if isinstance(item, RelationPath) or mapper is None else mapper.source)
+            path = isinstance(item, RelationPath)
+            sources.append(item._source_ if path else item.source if mapper is None else mapper.source)
         clause = (nowait, skip_locked, tuple(sources))
         return self.extended("for_update", clause, (nowait, skip_locked, tuple(s.key for s in sources)))
 
