@@ -27,6 +27,7 @@ class Deleter:
         self.session = session
         self.work = session.work
         self.codecs = session.compilation.codecs
+        self.lists: dict[Relation, list[Any]] = {}
         self.gone = LoadContext(Gone(session.compilation.codecs))
 
     def delete_all(self, order: list[Mapper], instances: dict[int, Any]) -> Plan[None]:
@@ -131,13 +132,23 @@ class Deleter:
         work.changed.pop(id(instance), None)
         work.mutables.pop(id(instance), None)
 
+    def showing(self, relation: Relation, inverse: Relation) -> list[Any]:
+        """Return the objects whose loaded lists may show what is deleted; looked up once in a flush."""
+        found = self.lists.get(relation)
+        if found is None:
+            held = self.work.identity[relation.target.model].values()
+            found = self.lists[relation] = [
+                o for o in held if o._extra_ and getattr(o._extra_.get(inverse.name), "is_loaded", False)
+            ]
+        return found
+
     def leave(self, relation: Relation, inverse: Relation, instance: Any) -> None:
         """Take a deleted object out of what the other side of a relation shows."""
         work = self.work
         if relation.owns_key:
             others = [relation.known(instance)]
         elif relation.link is not None:
-            others = list(work.identity[relation.target.model].values())
+            others = self.showing(relation, inverse)
         else:
             return
         for other in others:
