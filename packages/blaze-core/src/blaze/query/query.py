@@ -446,8 +446,10 @@ class Query(Selectable, Generic[R]):
             mapper = getattr(item, "__mapper__", None)
             if mapper is None and not isinstance(item, (RelationPath, Column)):
                 raise QueryError(f"for_update(of=...) takes models and relations, not {item!r}")
-            path = isinstance(item, RelationPath)
-            sources.append(item._source_ if path else item.source if mapper is None else mapper.source)
+            if isinstance(item, RelationPath):
+                sources.append(item._source_)
+            else:
+                sources.append(item.source if mapper is None else mapper.source)
         clause = (nowait, skip_locked, tuple(sources))
         return self.extended("for_update", clause, (nowait, skip_locked, tuple(s.key for s in sources)))
 
