@@ -60,7 +60,7 @@ class Compilation:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.codecs = Codecs(dialect)
-        self.queries: dict[Any, CompiledQuery] = {}
+        self._queries = StatementCache(LIMIT)
         self._statements = StatementCache(LIMIT)
 
     @classmethod
@@ -75,13 +75,10 @@ class Compilation:
     def query(self, query: Query[Any], variant: str = "rows") -> CompiledQuery:
         """Return the compiled form of a query."""
         key = query.key if variant == "rows" else (query.key, variant)
-        found = self.queries.get(key)
+        found: Optional[CompiledQuery] = self._queries.get(key)
         if found is None:
             found = self._compile(query, variant)
-            if len(self.queries) >= LIMIT:
-                for old in list(self.queries)[: LIMIT // 2]:
-                    self.queries.pop(old, None)
-            self.queries[key] = found
+            self._queries.add(key, found)
         return found
 
     def statement(self, statement: Any) -> Any:
