@@ -208,6 +208,7 @@ SCENARIOS = [
     Scenario("insert_bulk", inserting(10_000, keys=False), 1.15, "row", ("SQLAlchemy", 3.5), writes=True),
     Scenario("bulk_insert", inserting(10_000, keys=False), 1.6, "object", writes=True),
     Scenario("read_all", reading_all, 1.0, "object", ("SQLAlchemy", 3.0), repeats=2),
+    Scenario("read_and_use", reading_all, None, "object", repeats=2),
     Scenario("read_filter", reading_ranges, 1.3, "query", ("Django, SQLAlchemy", 4.7), repeats=2),
     Scenario("get_pk", getting(scattered), 2.0, "get", ("BlazeORM", 8.4), repeats=3),
     Scenario("get_pk_identity", getting(repeated), 1.5, "get", ("BlazeORM", 11), repeats=5),

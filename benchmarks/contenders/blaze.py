@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -24,6 +25,10 @@ from blaze import (
     many_to_many,
     one_to_many,
 )
+from blaze.errors import NPlusOneWarning
+
+# The scenarios that get objects one by one in a loop are what the warning is about.
+warnings.simplefilter("ignore", NPlusOneWarning)
 
 
 class Item(Model):

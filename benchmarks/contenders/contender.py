@@ -39,6 +39,23 @@ class Contender:
         """Store the related tables with the ids given."""
         raise NotImplementedError
 
+    def read_and_use(self) -> Run:
+        """Read all items and every attribute of each: what is decoded late is decoded here."""
+        read = self.read_all()
+
+        def run() -> list[Any]:
+            items: list[Any] = read()
+            for item in items:
+                item.id, item.rank, item.name, item.quantity, item.ratio  # noqa: B018
+                item.active, item.created, item.price, item.note, item.meta  # noqa: B018
+            return items
+
+        return run
+
+    def read_all(self) -> Run:
+        """Read all items."""
+        raise NotImplementedError
+
     def tags_of(self, book: Any) -> list[Any]:
         """Return the loaded tags of a book of `prefetch_m2m`, without a query."""
         return list(book.tags)

@@ -67,14 +67,15 @@ def key_property(slot: str, relation_slot: str, name: str) -> property:
 
 
 def stored_property(slot: str) -> property:
-    """Return the property of a value that may first have to be decoded or loaded from the database."""
+    """Return the property of a value that may have to be decoded, loaded or awaited from the database first."""
     get = attrgetter(slot)
 
     def read(instance: Any) -> Any:
         try:
-            return get(instance)
+            found = get(instance)
         except AttributeError:
-            return answer_for(instance, slot)
+            found = UNSET
+        return found if found is not UNSET else answer_for(instance, slot)
 
     def write(instance: Any, value: Any) -> None:
         setattr(instance, slot, value)

@@ -138,6 +138,7 @@ class _Writer:
                 f"{indent}if {variable} is None:",
                 f"{indent}    {target}.{attribute.slot} = None",
                 f"{indent}else:",
+                f"{indent}    {target}.{attribute.slot} = UNSET",
                 f"{indent}    {target}.{attribute.raw_slot} = {variable}",
             ]
         elif attribute in mapper.pk:

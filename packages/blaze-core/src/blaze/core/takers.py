@@ -106,7 +106,9 @@ def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]
     values = []
     for number, attribute in enumerate(attributes):
         variable = f"v{number}"
-        lines.append(f"{indent}{variable} = o.{attribute.slot}")
+        # A value that may not be decoded yet is read through its property.
+        place = attribute.name if attribute.mutable or attribute.server_generated else attribute.slot
+        lines.append(f"{indent}{variable} = o.{place}")
         names[f"A{variable}"] = attribute
         if isinstance(attribute.type, t.Enum):
             names[f"E{variable}"] = attribute.type.enum_class
