@@ -6,7 +6,7 @@ from typing import Optional
 
 from typing_extensions import assert_type
 
-from blaze import Expression, Q, func
+from blaze import Expression, Q, Row, Select, func
 from tests.typing.accept_models import Author, Book, Everything, Status
 
 
@@ -93,6 +93,8 @@ def functions() -> None:
     length: Expression[int] = func.length(Book.title)
     now: Expression[datetime] = func.now()
     total: Expression[Optional[Decimal]] = func.sum(Book.price)
+    # Over no rows these give None, and the types say so.
+    assert_type(Select(func.sum(Book.price), func.min(Book.title)), Select[Row[Optional[Decimal], Optional[str]]])
     latest: Expression[Optional[datetime]] = func.max(Book.published)
     print(count, lower, length, now, total, latest)
     func.anything(Book.id, 1).label("x")

@@ -67,7 +67,7 @@ def key_property(slot: str, relation_slot: str, name: str) -> property:
 
 
 def stored_property(slot: str) -> property:
-    """Return the property of a value that may have to be decoded, loaded or awaited from the database first."""
+    """Return the property of a value that may first have to be decoded or loaded from the database."""
     get = attrgetter(slot)
 
     def read(instance: Any) -> Any:

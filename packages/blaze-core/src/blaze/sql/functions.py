@@ -269,7 +269,7 @@ class _Functions:
         counted: list[Expression[Any]] = [] if expression is None else [expression]
         return Function("count", counted, INTEGER, aggregate=True, distinct=distinct)
 
-    def sum(self, expression: Expression[S], *, distinct: bool = False) -> Function[S]:
+    def sum(self, expression: Expression[Optional[S]], *, distinct: bool = False) -> Function[Optional[S]]:
         """Add up values; NULL when there is none."""
         kind = NUMERIC if isinstance(expression.type, Numeric) else expression.type
         return Function("sum", (expression,), kind, aggregate=True, distinct=distinct)
@@ -277,9 +277,11 @@ class _Functions:
     @overload
     def avg(  # type: ignore[overload-overlap]  # Expression[None] would fit both
         self, expression: Expression[Optional[Decimal]], *, distinct: bool = False
-    ) -> Function[Decimal]: ...
+    ) -> Function[Optional[Decimal]]: ...
     @overload
-    def avg(self, expression: Expression[Optional[float]], *, distinct: bool = False) -> Function[float]: ...
+    def avg(
+        self, expression: Expression[Optional[float]], *, distinct: bool = False
+    ) -> Function[Optional[float]]: ...
     def avg(self, expression: Expression[Any], *, distinct: bool = False) -> Function[Any]:
         """Give the mean; NULL when there is no value."""
         kind = expression.type
@@ -289,12 +291,12 @@ class _Functions:
             kind = NUMERIC
         return Function("avg", (expression,), kind, aggregate=True, distinct=distinct)
 
-    def min(self, expression: Expression[S]) -> Function[S]:
-        """Give the smallest value."""
+    def min(self, expression: Expression[Optional[S]]) -> Function[Optional[S]]:
+        """Give the smallest value; NULL when there is none."""
         return Function("min", (expression,), expression.type, aggregate=True)
 
-    def max(self, expression: Expression[S]) -> Function[S]:
-        """Give the largest value."""
+    def max(self, expression: Expression[Optional[S]]) -> Function[Optional[S]]:
+        """Give the largest value; NULL when there is none."""
         return Function("max", (expression,), expression.type, aggregate=True)
 
     def string_agg(self, expression: Text, separator: str = ",", *, distinct: bool = False) -> Function[str]:
