@@ -10,7 +10,7 @@ from typing import Optional
 
 import click
 
-from blaze import Engine
+from blaze import ConfigurationError, DatabaseError, Engine, Session
 from examples.flights.load import NotEmptyError, load
 from examples.flights.report import Stopwatch, console, heading, peak_memory, say, table
 from examples.flights.tour import async_tour, tour
@@ -26,11 +26,22 @@ def show_costs(stopwatch: Stopwatch, total: float) -> None:
     say(f"\nTotal {total:.1f} s, peak memory {'unknown' if memory is None else f'{memory:.0f} MB'}")
 
 
+def open_engine(dsn: str) -> Engine:
+    """Make an engine that has connected once; what is wrong with `dsn` ends the program with one line."""
+    try:
+        engine = Engine(dsn)
+        with Session(engine) as session:
+            session.execute("SELECT 1")
+    except (ConfigurationError, DatabaseError) as error:
+        raise click.ClickException(str(error)) from error
+    return engine
+
+
 def run(dsn: str, rows: Optional[int]) -> None:
     """Load the data into the database at `dsn`, then take the tour."""
     start = time.perf_counter()
     stopwatch = Stopwatch()
-    with Engine(dsn) as engine:
+    with open_engine(dsn) as engine:
         heading(f"Loading into {engine.dialect.name}")
         load(engine, stopwatch, rows)
         tour(engine, stopwatch)

@@ -10,14 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from blaze import Engine, Model, Session, create_all
 from examples.flights import data
-from examples.flights.models import MODELS, Flight, Plane, Weather
+from examples.flights.models import MODELS, Plane, Weather
 from examples.flights.report import Stopwatch, console
 
 CHUNK = 5_000
 
 
 class NotEmptyError(Exception):
-    """The database holds flights already."""
+    """The database has been loaded before, wholly or in part."""
 
 
 def load(engine: Engine, stopwatch: Stopwatch, rows: Optional[int] = None) -> None:
@@ -29,7 +29,7 @@ def load(engine: Engine, stopwatch: Stopwatch, rows: Optional[int] = None) -> No
         create_all(engine, MODELS)
     columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Session(engine) as session, Progress(*columns, console=console) as progress:
-        if session.query(Flight).exists():
+        if any(session.query(model).exists() for model in MODELS):
             raise NotEmptyError("this database holds flights already; give the DSN of an empty one")
 
         def fill(name: str, objects: Iterable[Model], total: int) -> None:

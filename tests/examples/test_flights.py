@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from blaze import Engine, Session, create_all
+from examples.flights.models import MODELS, Airline
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -57,6 +60,34 @@ def test_the_demo_refuses_a_database_that_holds_flights(database_url: str) -> No
     second = run_demo("--rows", "10", "--dsn", database_url)
     assert second.returncode == 1
     assert "holds flights already" in second.stderr
+
+
+def test_the_demo_refuses_a_database_that_was_loaded_in_part(database_url: str) -> None:
+    with Engine(database_url) as engine:
+        create_all(engine, MODELS)
+        with Session(engine) as session:
+            session.add(Airline(carrier="BZ", name="Blaze Air"))
+            session.commit()
+    run = run_demo("--rows", "10", "--dsn", database_url)
+    assert run.returncode == 1
+    assert "holds flights already" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("dsn", "message"),
+    [
+        ("flights.db", "the DSN cannot be read"),
+        ("oracle://ada:hidden@host/flights", "no backend for oracle://"),
+        ("sqlite:///no/such/folder/flights.db", "the folder .* does not exist"),
+        ("sqlite://?jornal_mode=wal", "no connection option 'jornal_mode'"),
+    ],
+)
+def test_a_wrong_dsn_is_told_in_one_line(dsn: str, message: str) -> None:
+    run = run_demo("--rows", "10", "--dsn", dsn)
+    assert run.returncode == 1
+    assert re.fullmatch(rf"\s*Error: .*{message}.*\n", run.stderr)
+    assert "hidden" not in run.stderr
 
 
 @pytest.mark.long
