@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     tests = config.stash[TESTS]
     for item in items:
         for marker in item.iter_markers("requirement"):
+            if not marker.args:
+                raise pytest.UsageError(f"{item.nodeid} is marked with a requirement that has no number")
             for number in marker.args:
                 if number not in tests:
                     raise pytest.UsageError(

@@ -57,6 +57,12 @@ def test_an_unknown_requirement_is_refused(tmp_path: Path) -> None:
     assert "'R999', which requirements.md does not have" in run.stderr
 
 
+def test_a_mark_without_a_number_is_refused(tmp_path: Path) -> None:
+    run = run_pytest(tmp_path, ONE_MARKED.replace('"R29", "R30"', ""))
+    assert run.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "a requirement that has no number" in run.stderr
+
+
 SKIPS = """
     import pytest
 
