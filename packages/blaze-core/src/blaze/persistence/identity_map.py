@@ -18,15 +18,3 @@ class IdentityMap(dict):  # type: ignore[type-arg]
         found: dict[Any, Any] = {}
         self[model] = found
         return found
-
-    def evict(self, model: Any, key: Any = None) -> None:
-        """Forget one object, or all unchanged objects of a model; changed ones stay."""
-        objects = self.get(model)
-        if not objects:
-            return
-        if key is not None:
-            objects.pop(key, None)
-            return
-        is_clean = model.__mapper__.is_clean
-        for found in [found for found, instance in objects.items() if is_clean(instance)]:
-            del objects[found]

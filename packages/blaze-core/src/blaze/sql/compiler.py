@@ -554,10 +554,6 @@ class Compiler(ConditionRenderer):
         assigned, matched = ", ".join(pairs[:width]), " AND ".join(pairs[width:])
         return self._finish(f"UPDATE {self.table_name(table)} SET {assigned} WHERE {matched}", len(marks))
 
-    def rows_per_insert(self, columns: int) -> int:
-        """Return how many rows of so many columns one INSERT can take."""
-        return max(1, self.features.max_bind_params // max(1, columns))
-
 
 def _columns_of(expression: Expression[Any]) -> Iterator[Column[Any]]:
     if isinstance(expression, Column):
