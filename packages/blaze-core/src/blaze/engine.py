@@ -191,6 +191,16 @@ class Engine:
         """Take a connection of the running loop back; like ``release``."""
         await self._async_pool().release(connection, discard)
 
+    def abandon(self, connection: AsyncConnection) -> None:
+        """Close an asynchronous connection that nobody is going to give back; callable from any thread."""
+        for loop, pool in list(self._resources.async_pools.items()):
+            if not pool.lends(connection):
+                continue
+            if loop.is_closed() or _is_current(loop):
+                pool.abandon(connection)
+            else:
+                loop.call_soon_threadsafe(pool.abandon, connection)
+
     @contextlib.contextmanager
     def connection(self) -> Iterator[Connection]:
         """Lend a connection for a ``with`` block; what is not committed in it is rolled back."""

@@ -261,6 +261,26 @@ def run(plan: Plan[T], perform: Callable[[Command], Any]) -> T:
                 command = send(result)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+    except BaseException as error:
+        if plan.gi_frame is None:
+            raise
+        # An interrupt hit the driver between two commands: the plan has still to clean up.
+        return run(_failing(plan, error), perform)
+
+
+def _failing(plan: Plan[T], error: BaseException) -> Plan[T]:
+    """Go on with a plan that waits at a `yield`, with an error thrown in there."""
+    try:
+        command = plan.throw(error)
+        while True:
+            try:
+                result = yield command
+            except BaseException as failure:
+                command = plan.throw(failure)
+            else:
+                command = plan.send(result)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
 
 
 async def arun(plan: Plan[T], perform: Callable[[Command], Awaitable[Any]]) -> T:
@@ -277,3 +297,8 @@ async def arun(plan: Plan[T], perform: Callable[[Command], Awaitable[Any]]) -> T
                 command = send(result)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+    except BaseException as error:
+        if plan.gi_frame is None:
+            raise
+        # An interrupt hit the driver between two commands: the plan has still to clean up.
+        return await arun(_failing(plan, error), perform)

@@ -78,6 +78,16 @@ class AsyncPool:
         else:
             self._put(connection, expiry)
 
+    def lends(self, connection: AsyncConnection) -> bool:
+        """Say whether this connection of the pool is in use."""
+        return connection in self._busy
+
+    def abandon(self, connection: AsyncConnection) -> None:
+        """Close a connection in use that nobody is going to give back, without waiting."""
+        if self._busy.pop(connection, None) is not None:
+            connection.terminate()
+            self._make_room()
+
     def stats(self) -> PoolStats:
         """Count the connections now."""
         idle = len(self._idle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterable, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
@@ -63,7 +64,24 @@ class AsyncSession(AsyncSessionCalls):
             try:
                 return await arun(plan, self._perform)
             finally:
+                if self.closed:  # by another task, meanwhile
+                    await self._release()
                 self._owner = None
+
+    async def _finish(self, plan: Any) -> None:
+        """Run a plan that ends a transaction, then give the connection back.
+
+        Who is cancelled while another task uses the session leaves the connection to that one.
+        """
+        try:
+            await self._run(plan)
+        finally:
+            if not self._in_use() and not self.transactions.begun:
+                await self._release()
+
+    def _in_use(self) -> bool:
+        """Whether another task runs something in the session."""
+        return self._owner is not None and self._owner is not asyncio.current_task()
 
     async def _perform(self, command: Command) -> Any:
         if command.__class__ is Call:
@@ -103,9 +121,22 @@ class AsyncSession(AsyncSessionCalls):
         )
 
     async def _release(self) -> None:
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            await self.engine.arelease(connection, not connection.usable)
+        connection, streams = self.connection, self.streams
+        if streams and not self.closed:
+            return  # they go on after a commit, and give the connection back at the end of the session
+        self.connection, self.streams = None, ()
+        try:
+            for batches in streams:
+                await batches.aclose()
+        finally:
+            if connection is not None:
+                await self.engine.arelease(connection, not connection.usable)
+
+    def __del__(self) -> None:
+        # Dropped without close(): nobody can wait for a rollback, so the connection is closed.
+        if self.connection is not None:
+            with suppress(Exception):  # the interpreter may be ending
+                self.engine.abandon(self.connection)
 
     # --- the block --------------------------------------------------------------------------------
 
@@ -157,7 +188,8 @@ class AsyncSession(AsyncSessionCalls):
                 await self._run(self.transactions.rollback(error))
         finally:
             self.forget()
-            await self._release()
+            if not self._in_use():
+                await self._release()
             if self.own_engine:
                 await self.engine.adispose()
 
@@ -196,10 +228,7 @@ class AsyncSession(AsyncSessionCalls):
         """
         if self.transactions.levels:
             raise SessionError("commit() inside a transaction() block: the block commits at its end")
-        try:
-            await self._run(self.transactions.commit())
-        finally:
-            await self._release()
+        await self._finish(self.transactions.commit())
         if self.atomic:
             await self.close()
 
@@ -207,10 +236,7 @@ class AsyncSession(AsyncSessionCalls):
         """Undo everything since the last commit: rows, loaded values, new and deleted objects."""
         if self.closed:
             self.check_usable()
-        try:
-            await self._run(self.transactions.rollback())
-        finally:
-            await self._release()
+        await self._finish(self.transactions.rollback())
 
     async def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> AsyncTransaction:
         """Begin a transaction now; `commit()` or `rollback()` ends it, or `async with await session.begin():`
@@ -333,6 +359,7 @@ class AsyncSession(AsyncSessionCalls):
         if self.connection is None:
             self.connection = await self.engine.aacquire()
         batches = self.connection.stream(stream.sql, stream.params, size)
+        self.streams = (*self.streams, batches)
         try:
             async for rows in batches:
                 items = stream.load(rows)
@@ -340,7 +367,9 @@ class AsyncSession(AsyncSessionCalls):
                     await self._run(stream.include(items))
                 for item in items:
                     yield item
+                self.check_streaming()
         finally:
+            self.streams = tuple([other for other in self.streams if other is not batches])
             await batches.aclose()
 
     async def load(
@@ -444,8 +473,4 @@ class AsyncTransaction:
         session, level, self._level = self._session, self._level, None
         transactions = session.transactions
         plan = transactions.leave(level) if error is None else transactions.abandon(level, error)
-        try:
-            await session._run(plan)
-        finally:
-            if not session.transactions.begun:
-                await session._release()
+        await session._finish(plan)

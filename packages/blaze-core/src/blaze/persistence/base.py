@@ -60,6 +60,7 @@ class SessionBase:
     own_engine = False
     default_isolation: Optional[str] = None
     flushing = False
+    streams: Any = ()  # open ones, which read from the connection
     autoflush = True
     lazy: Optional[str] = None
 
@@ -167,6 +168,11 @@ class SessionBase:
                 f"the transaction is lost ({self.transactions.broken}); call rollback() before anything else"
             ) from self.transactions.broken
 
+    def check_streaming(self) -> None:
+        """Raise `SessionError` when the session was closed before a stream had ended."""
+        if self.closed:
+            raise SessionError("the session was closed before the stream had ended: read it inside its block")
+
     def discard_connection(self) -> None:
         """Have the connection closed instead of reused."""
         if self.connection is not None:
@@ -204,11 +210,11 @@ class SessionBase:
             work.sweep(self.compilation.codecs)
             if not work.needs_flush:
                 return
-        self.flushing = True
         transactions = self.transactions
         guarded = transactions.begun and self.dialect.features.savepoints
         wrote = transactions.wrote
         try:
+            self.flushing = True
             if guarded:
                 yield Savepoint("blaze_flush")
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
@@ -101,9 +102,21 @@ class Session(SessionCalls):
             )
 
     def _release(self) -> None:
+        if self.streams:
+            if not self.closed:
+                return  # they go on after a commit, and give the connection back at the end of the session
+            for batches in list(self.streams):
+                batches.close()
         connection, self.connection = self.connection, None
         if connection is not None:
             self.engine.release(connection, not connection.usable)
+
+    def __del__(self) -> None:
+        # Dropped without close(): what was not committed is rolled back, the connection goes back.
+        if self.connection is not None:
+            self.closed = True
+            with suppress(Exception):  # the interpreter may be ending
+                self._release()
 
     # --- the block --------------------------------------------------------------------------------
 
@@ -337,6 +350,7 @@ class Session(SessionCalls):
         if self.connection is None:
             self.connection = self.engine.acquire()
         batches = self.connection.stream(stream.sql, stream.params, size)
+        self.streams = (*self.streams, batches)
         try:
             for rows in batches:
                 with self._lock:
@@ -344,8 +358,10 @@ class Session(SessionCalls):
                     if stream.includes:
                         self._run(stream.include(items))
                 yield from items
+                self.check_streaming()
         finally:
             batches.close()
+            self.streams = tuple([other for other in self.streams if other is not batches])
 
     def load(self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]) -> None:
         """Load relations or deferred columns of an object or of many, one statement each."""

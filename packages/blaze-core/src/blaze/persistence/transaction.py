@@ -77,30 +77,56 @@ class TransactionManager:
             return
         if isolation is not None:
             isolation = self.session.dialect.isolation(isolation)
-        yield Begin(isolation or self.session.default_isolation, read_only)
-        self.begun = True
-        self.isolation, self.read_only = isolation, read_only
+        try:
+            yield Begin(isolation or self.session.default_isolation, read_only)
+            self.begun = True
+            self.isolation, self.read_only = isolation, read_only
+        except DatabaseError:
+            raise
+        except BaseException as error:  # cancelled or interrupted: it may have taken effect
+            connection = self.session.connection
+            if connection is not None and (not connection.usable or connection.in_transaction):
+                self.begun, self.broken = True, error
+                if connection.usable:
+                    yield Rollback()
+                    self.begun, self.broken = False, None
+            raise
 
     def commit(self) -> Plan[None]:
         """Flush and commit everything; on failure roll back, in the database and in memory."""
         session = self.session
         session.check_usable()
         hooks = session.hooks
+        committing = False
         try:
             if hooks.before_commit:
                 yield from fire(hooks.before_commit, session=session)
             if session.work.pending:
                 yield from session.flush_plan()
             if self.begun:
+                committing = True
                 yield Commit()
         except BaseException as error:
-            yield from self.rollback(error)
+            # Cancelled or interrupted, a COMMIT may have taken effect all the same.
+            if committing and not isinstance(error, DatabaseError) and self._has_committed():
+                self._keep()
+            else:
+                yield from self.rollback(error)
             raise
-        self._ended()
-        session.work.undo.clear()
-        session.work.singles.clear()
+        self._keep()
         if hooks.after_commit:
             yield from fire_all(hooks.after_commit, session=session)
+
+    def _has_committed(self) -> bool:
+        """Whether a COMMIT of which nobody told the outcome has taken effect."""
+        connection = self.session.connection
+        return connection is not None and connection.usable and not connection.in_transaction
+
+    def _keep(self) -> None:
+        """After a commit: what was done can no longer be undone."""
+        self._ended()
+        self.session.work.undo.clear()
+        self.session.work.singles.clear()
 
     def rollback(self, error: Optional[BaseException] = None) -> Plan[None]:
         """Roll everything back: rows, loaded values, new and deleted objects; hooks are told the error."""
