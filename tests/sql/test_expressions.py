@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -85,11 +85,31 @@ def test_none_is_null() -> None:
         (lambda: func["drop table"], "no name of a function"),
         (lambda: func.extract("week", book.published), "no part 'week'"),
         (lambda: (book.id > 1) & True, "parentheses"),
+        (lambda: book.price + "x", r"cannot calculate book\.price .*Numeric.* \+ String.* no meaning"),
+        (lambda: "x" + book.price, r"cannot calculate .* book\.price: String.* \+ Numeric"),
+        (lambda: book.id + book.title, r"cannot calculate book\.id \+ book\.title"),
+        (lambda: book.title * 2, "no meaning"),
+        (lambda: book.published + 5, "no meaning"),
+        (lambda: book.published + book.published, "no meaning"),
+        (lambda: 1 - book.loan, "no meaning"),
+        (lambda: book.id + b"x", r"book\.id and a bytes"),
+        (lambda: book.id + None, "None"),
     ],
 )
 def test_mistakes_are_named_at_once(build: Any, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         build()
+
+
+def test_both_sides_of_a_calculation_take_the_same_values() -> None:
+    for value in (2, 1.5, Decimal("1.5")):
+        assert (value * book.id).type == (book.id * value).type
+        assert (value + book.price).type == (book.price + value).type
+    assert (timedelta(days=1) + book.published).type == book.published.type
+    assert (datetime(2020, 1, 1, tzinfo=timezone.utc) - book.published).type == book.loan.type
+    assert (book.published - timedelta(days=1)).type == book.published.type
+    assert (2 * book.loan).type == (book.loan / 2).type == book.loan.type
+    assert ("a" + book.title + "b").type.python_type is str
 
 
 def test_a_condition_has_no_truth_value() -> None:

@@ -74,7 +74,8 @@ def arithmetic() -> None:
     assert_type(Book.price * 2, Expression[Decimal])
     assert_type(Book.price - Book.price, Expression[Decimal])
     assert_type(Everything.when + timedelta(days=1), Expression[datetime])
-    assert_type(Book.title + "!", Expression[str])
+    assert_type(Book.title + "!" + Book.title, Expression[str])
+    assert_type("x" + Book.title, Expression[str])
 
 
 def shapes() -> None:

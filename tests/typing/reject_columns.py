@@ -16,6 +16,10 @@ def ordering() -> None:
     print(Book.title < Book.id)  # error
     print(Book.id < None)  # error
     print(Everything.ratio < Decimal(1))  # error
+    print(Book.price + "x")  # error
+    print("x" + Book.id)  # error
+    print(Book.id * "x")  # error
+    print(Book.title - "x")  # error
 
 
 def equality(session: Session, author: Author) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Optional, TypeVar, Union, overload
+from uuid import UUID
 
 from blaze.dialects.types import Integer, SQLType, String
 from blaze.errors import QueryError
@@ -25,6 +26,7 @@ from blaze.sql.values import (
     arithmetic_type,
     comparison_type,
     fast_classes,
+    has_meaning,
     objection,
     type_for,
     type_of,
@@ -36,6 +38,7 @@ S = TypeVar("S")
 
 Key = Any
 Text = Optional[str]
+Quantity = Union[int, float, Decimal, date, time, timedelta, "Expression[Any]", Selectable]
 DecimalOperand = Union[Decimal, int, "Expression[Optional[Decimal]]", "Expression[Optional[int]]"]
 
 
@@ -190,37 +193,49 @@ class Expression(Generic[T]):
 
     # Arithmetic and text.
 
-    def __add__(self, other: Any) -> Expression[T]:
+    @overload
+    def __add__(self: Expression[str], other: Union[str, Expression[str]]) -> Expression[str]: ...
+    @overload
+    def __add__(self: Expression[Text], other: Union[str, Expression[Text]]) -> Expression[Text]: ...
+    @overload
+    def __add__(self, other: Quantity) -> Expression[T]: ...
+    def __add__(self, other: Any) -> Any:
         return Arithmetic("+", self, other)
 
-    def __radd__(self, other: Any) -> Expression[T]:
-        return Arithmetic("+", operand(self, other), self)
+    @overload
+    def __radd__(self: Expression[str], other: str) -> Expression[str]: ...
+    @overload
+    def __radd__(self: Expression[Text], other: str) -> Expression[Text]: ...
+    @overload
+    def __radd__(self, other: Quantity) -> Expression[T]: ...
+    def __radd__(self, other: Any) -> Any:
+        return Arithmetic("+", _arithmetic_operand(self, other), self)
 
-    def __sub__(self, other: Any) -> Expression[T]:
+    def __sub__(self, other: Quantity) -> Expression[T]:
         return Arithmetic("-", self, other)
 
-    def __rsub__(self, other: Any) -> Expression[T]:
-        return Arithmetic("-", operand(self, other), self)
+    def __rsub__(self, other: Quantity) -> Expression[T]:
+        return Arithmetic("-", _arithmetic_operand(self, other), self)
 
-    def __mul__(self, other: Any) -> Expression[T]:
+    def __mul__(self, other: Quantity) -> Expression[T]:
         return Arithmetic("*", self, other)
 
-    def __rmul__(self, other: Any) -> Expression[T]:
-        return Arithmetic("*", operand(self, other), self)
+    def __rmul__(self, other: Quantity) -> Expression[T]:
+        return Arithmetic("*", _arithmetic_operand(self, other), self)
 
     @overload
     def __truediv__(
         self: Expression[int], other: Union[int, float, Expression[Any]]
     ) -> Expression[float]: ...
     @overload
-    def __truediv__(self, other: Any) -> Expression[T]: ...
+    def __truediv__(self, other: Quantity) -> Expression[T]: ...
     def __truediv__(self, other: Any) -> Any:
         return Arithmetic("/", self, other)
 
-    def __rtruediv__(self, other: Any) -> Expression[Any]:
-        return Arithmetic("/", operand(self, other), self)
+    def __rtruediv__(self, other: Quantity) -> Expression[Any]:
+        return Arithmetic("/", _arithmetic_operand(self, other), self)
 
-    def __mod__(self, other: Any) -> Expression[T]:
+    def __mod__(self, other: Quantity) -> Expression[T]:
         return Arithmetic("%", self, other)
 
     def __neg__(self) -> Expression[T]:
@@ -584,6 +599,11 @@ class Arithmetic(Expression[T]):
 
     def __init__(self, op: str, left: Expression[Any], other: Any) -> None:
         right = other if isinstance(other, Expression) else _arithmetic_operand(left, other)
+        if not has_meaning(op, left.type, right.type):
+            raise QueryError(
+                f"cannot calculate {left.describe()} {op} {right.describe()}:"
+                f" {left.type!r} {op} {right.type!r} has no meaning; cast() one of the two"
+            )
         self.op = op
         self.left = left
         self.right = right
@@ -597,6 +617,8 @@ def _arithmetic_operand(left: Expression[Any], other: Any) -> Expression[Any]:
         return ScalarSubquery(other)
     if other is None:
         raise QueryError(f"cannot calculate with {left.describe()} and None: the result would be NULL")
+    if isinstance(other, (list, tuple, dict, set, bytes, UUID)):
+        raise QueryError(f"cannot calculate with {left.describe()} and a {type(other).__name__}")
     # A duration added to a point in time, and a number of another kind, keep their own type.
     if left.type is not None and isinstance(other, left.type.accepts) and not isinstance(other, timedelta):
         return operand(left, other)

@@ -135,6 +135,28 @@ def objection(type: SQLType, value: Any) -> Optional[str]:
 
 
 _POINTS = (DateTime, Date, Time)
+_KINDS: tuple[tuple[str, tuple[type[SQLType], ...]], ...] = (
+    ("number", (Integer, Float, Numeric, Boolean)),
+    ("text", (String,)),
+    ("point", _POINTS),
+    ("duration", (Interval,)),
+)
+_MEANINGFUL = {
+    ("number", "number"): "+-*/%",
+    ("text", "text"): "+",
+    ("point", "point"): "-",
+    ("point", "duration"): "+-",
+    ("duration", "point"): "+",
+    ("duration", "duration"): "+-/",
+    ("duration", "number"): "*/",
+    ("number", "duration"): "*",
+}
+
+
+def has_meaning(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> bool:
+    """Tell whether `left op right` means anything; types of no known kind, such as JSON, may do all."""
+    kinds = [name for side in (left, right) for name, types in _KINDS if isinstance(side, types)]
+    return len(kinds) < 2 or op in _MEANINGFUL.get((kinds[0], kinds[1]), "")
 
 
 def arithmetic_type(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> Optional[SQLType]:
