@@ -122,4 +122,4 @@ class Flight(Model):
         constraints = [Unique("time_hour", "airline", "number"), Check("distance > 0")]
 
 
-MODELS = [Airline, Airport, Plane, Weather, Flight]
+MODELS: list[type[Model]] = [Airline, Airport, Plane, Weather, Flight]

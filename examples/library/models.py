@@ -76,7 +76,7 @@ class Book(Recorded):
     subjects: ManyToMany["Subject"] = many_to_many(related_name="books")
     loans: OneToMany["Loan"] = one_to_many()
 
-    class Meta:
+    class Meta(Recorded.Meta):
         constraints = [Check("copies >= 0")]
 
 
@@ -105,7 +105,7 @@ class Loan(Recorded):
     member: ForeignKey[Member] = foreign_key(related_name="loans", on_delete="RESTRICT")
     member_id: Field[int] = key_column()
 
-    class Meta:
+    class Meta(Recorded.Meta):
         indexes = [Index("due", "returned")]
 
     def validate(self) -> None:
