@@ -241,7 +241,7 @@ def test_a_stream_runs_in_constant_memory(writer: Session) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert total > 0
-    assert peak < 2_000_000
+    assert peak < 4_000_000  # all at once take 7 MB
     assert len(writer.identity.get(Review, ())) <= 10
 
 

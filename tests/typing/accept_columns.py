@@ -95,7 +95,9 @@ def functions() -> None:
     now: Expression[datetime] = func.now()
     total: Expression[Optional[Decimal]] = func.sum(Book.price)
     # Over no rows these give None, and the types say so.
-    assert_type(Select(func.sum(Book.price), func.min(Book.title)), Select[Row[Optional[Decimal], Optional[str]]])
+    assert_type(
+        Select(func.sum(Book.price), func.min(Book.title)), Select[Row[Optional[Decimal], Optional[str]]]
+    )
     latest: Expression[Optional[datetime]] = func.max(Book.published)
     print(count, lower, length, now, total, latest)
     func.anything(Book.id, 1).label("x")
