@@ -262,7 +262,7 @@ def run(plan: Plan[T], perform: Callable[[Command], Any]) -> T:
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     except BaseException as error:
-        if plan.gi_frame is None:
+        if getattr(plan, "gi_frame", None) is None:  # it has ended
             raise
         # An interrupt hit the driver between two commands: the plan has still to clean up.
         return run(_failing(plan, error), perform)
@@ -298,7 +298,7 @@ async def arun(plan: Plan[T], perform: Callable[[Command], Awaitable[Any]]) -> T
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     except BaseException as error:
-        if plan.gi_frame is None:
+        if getattr(plan, "gi_frame", None) is None:  # it has ended
             raise
         # An interrupt hit the driver between two commands: the plan has still to clean up.
         return await arun(_failing(plan, error), perform)
