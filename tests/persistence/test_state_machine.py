@@ -213,7 +213,8 @@ class Machine(RuleBasedStateMachine):
         if kind == "author":
             record["name"] = record["email"] = instance.email = instance.name = self.unique("again")
         elif kind == "book":
-            record.update(rating=instance.rating, meta=dict(instance.meta), labels=list(instance.labels))
+            labels = None if instance.labels is None else list(instance.labels)
+            record.update(rating=instance.rating, meta=dict(instance.meta), labels=labels)
             record.update(author=None, editor=None, tags=set())
         elif kind == "chapter":
             record["book"] = book

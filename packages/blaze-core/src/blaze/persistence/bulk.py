@@ -138,7 +138,8 @@ def _insert(session: SessionBase, mapper: Mapper, instances: list[Any], return_k
             )
         assert mapper.identity is not None
         take = codec.taker(attributes, True)
-        size = max(min(ROWS, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
+        width = len(attributes)  # a row of nothing but defaults needs a statement of its own
+        size = max(min(ROWS, session.dialect.features.max_bind_params // width), 1) if width else 1
         for start in range(0, len(group), size):
             chunk = group[start : start + size]
             sql = codec.insert_sql(attributes, (mapper.identity,), len(chunk))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from blaze.plan import ExecuteMany, Plan
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
     from blaze.persistence.unit_of_work import UnitOfWork
@@ -28,6 +30,7 @@ class Deleter:
         self.work = session.work
         self.codecs = session.compilation.codecs
         self.lists: dict[Relation, list[Any]] = {}
+        self.leaving: dict[int, tuple[RelatedList[Any], set[int]]] = {}  # lists, and who leaves them
         self.gone = LoadContext(Gone(session.compilation.codecs))
 
     def delete_all(self, order: list[Mapper], instances: dict[int, Any]) -> Plan[None]:
@@ -93,24 +96,30 @@ class Deleter:
                     values = tuple(value_before(mapper, o, a) for a in attributes)
                     if values in taken and None not in values:
                         found[id(o)] = o
+        if not found:
+            return found
+        rows: dict[Any, int] = {}
+        for o in found.values():
+            kind = type(o).__mapper__
+            rows[kind, key_before(kind, o)] = id(o)
         for instance in changed:
             mapper = type(instance).__mapper__
             for relation in mapper.key_relations:
-                key = local_before(mapper, instance, relation)
-                for identity, o in list(found.items()):
-                    if type(o).__mapper__ is relation.target and key_before(relation.target, o) == key:
-                        del found[identity]
+                row = (relation.target, local_before(mapper, instance, relation))
+                if row in rows:
+                    found.pop(rows[row], None)
+        referring: dict[Any, list[Any]] = {}
+        for o in deleted.values():
+            mapper = type(o).__mapper__
+            for relation in mapper.key_relations:
+                referring.setdefault((relation.target, local_before(mapper, o, relation)), []).append(o)
         waiting = list(found.values())
         while waiting:  # what refers to them goes with them
             target = waiting.pop()
             kind = type(target).__mapper__
-            key = key_before(kind, target)
-            for identity, o in deleted.items():
-                mapper = type(o).__mapper__
-                if identity not in found and any(
-                    r.target is kind and local_before(mapper, o, r) == key for r in mapper.key_relations
-                ):
-                    found[identity] = o
+            for o in referring.get((kind, key_before(kind, target)), ()):
+                if id(o) not in found:
+                    found[id(o)] = o
                     waiting.append(o)
         return found
 
@@ -124,8 +133,8 @@ class Deleter:
         for relation in mapper.relations.values():
             if relation.inverse is not None:
                 self.leave(relation, relation.inverse, instance)
-        if mapper.bridges:
-            bridge(work, mapper, instance, False)
+        for shown, member in bridged(mapper, instance):
+            self.leaving.setdefault(id(shown), (shown, set()))[1].add(id(member))
         mapper.make_new(instance)
         if mapper.mutable_indexes:
             mapper.set_context(instance, self.gone)
@@ -161,8 +170,14 @@ class Deleter:
                     work.undo.append(partial(put_back_singles, [(other, inverse, instance)]))
                     extra[inverse.name] = None
             elif shown.is_loaded and instance in shown:
-                work.undo.append(partial(shown.restore, shown.state()))
-                shown.keep([item for item in shown if item is not instance])
+                self.leaving.setdefault(id(shown), (shown, set()))[1].add(id(instance))
+
+    def leave_lists(self) -> None:
+        """Take what was forgotten out of the loaded lists: each list is gone through once."""
+        for shown, members in self.leaving.values():
+            self.work.undo.append(partial(shown.restore, shown.state()))
+            shown.keep([item for item in shown if id(item) not in members])
+        self.leaving.clear()
 
     def follow(self, deleted: list[Any]) -> None:
         """Cascade to the loaded objects whose rows the database deleted or unlinked."""
@@ -201,19 +216,26 @@ class Deleter:
                     self.forget(child, instance, child.key(instance))
 
 
-def bridge(work: UnitOfWork, mapper: Mapper, instance: Any, linked: bool) -> None:
-    """Show in loaded many-to-many lists that an object of their `through` model has come or gone."""
+def bridge(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> None:
+    """Show in loaded many-to-many lists that objects of their `through` model have come."""
+    coming: dict[int, tuple[RelatedList[Any], list[Any]]] = {}
+    for instance in instances:
+        for shown, member in bridged(mapper, instance):
+            coming.setdefault(id(shown), (shown, []))[1].append(member)
+    for shown, members in coming.values():
+        work.undo.append(partial(shown.restore, shown.state()))
+        for member in members:
+            shown.show(member)
+
+
+def bridged(mapper: Mapper, instance: Any) -> Iterator[tuple[RelatedList[Any], Any]]:
+    """Yield the loaded many-to-many lists that an object of their `through` model links to a member."""
     for relation, near, far in mapper.bridges:
         owner, member = near.known(instance), far.known(instance)
         extra = owner._extra_ if owner not in (None, UNSET) else None
         shown = extra.get(relation.name) if extra else None
-        if shown is None or not shown.is_loaded or member in (None, UNSET):
-            continue
-        work.undo.append(partial(shown.restore, shown.state()))
-        if linked:
-            shown.show(member)
-        else:
-            shown.keep([item for item in shown if item is not member])
+        if shown is not None and shown.is_loaded and member not in (None, UNSET):
+            yield shown, member
 
 
 def leaves_first(mapper: Mapper, own: list[Relation], instances: list[Any]) -> list[Any]:

@@ -236,6 +236,7 @@ class Flush:
             self.deleter.forget(mapper, instance, key)
         if deleted:
             self.deleter.follow(list(deleted.values()))
+            self.deleter.leave_lists()
         for instances in self.new.values():
             for instance in instances:
                 work.new.pop(id(instance), None)
@@ -279,8 +280,7 @@ class Flush:
                 found[mapper.key(instance)] = instance
         work.undo.append(partial(undo_inserts, work, group))
         if mapper.bridges:
-            for instance in instances:
-                bridge(work, mapper, instance, True)
+            bridge(work, mapper, instances)
 
     def finish_update(self, group: UpdatedGroup) -> None:
         """Note what the database holds now for updated objects."""

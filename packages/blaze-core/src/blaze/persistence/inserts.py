@@ -69,25 +69,17 @@ class Inserter:
 
     def insert_all(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
         """Insert the new objects of one model: in one batch, or level by level along self-references."""
-        own = [relation for relation in mapper.key_relations if relation.target is mapper]
-        left = instances
         self.waiting.discard(mapper)
-        while left:
-            ready = left
-            if own:
-                waiting = {id(o) for o in left}
-                ready = [
-                    o for o in left if not any(id(r.peek(o)) in waiting and r.peek(o) is not o for r in own)
-                ] or left
-            if ready is left and own:
-                self.waiting.add(mapper)  # what is left refers to itself in circles
-            self.take_keys(mapper, ready)
+        own = [relation for relation in mapper.key_relations if relation.target is mapper]
+        levels, circular = roots_first(own, instances) if own else ([instances], [])
+        for level in levels:
+            self.take_keys(mapper, level)
+            yield from self.insert(mapper, level)
+        if circular:
+            self.waiting.add(mapper)  # what is left refers to itself in circles
+            self.take_keys(mapper, circular)
             self.waiting.discard(mapper)
-            yield from self.insert(mapper, ready)
-            if ready is left:
-                return
-            done = {id(o) for o in ready}
-            left = [o for o in left if id(o) not in done]
+            yield from self.insert(mapper, circular)
 
     def take_keys(self, mapper: Mapper, instances: Sequence[Any]) -> None:
         """Copy the keys of related objects; a key that is not known yet is completed by an update later."""
@@ -167,7 +159,7 @@ class Inserter:
             returned = (*mapper.pk, *missing)
         singly = bool(missing) and not features.returning
         width = len(attributes)
-        size = 1 if singly else max(min(CHUNK, features.max_bind_params // max(width, 1)), 1)
+        size = 1 if singly or not width else max(min(CHUNK, features.max_bind_params // width), 1)
         take = codec.taker(attributes, True)
         for start in range(0, len(instances), size):
             chunk = instances if len(instances) <= size else instances[start : start + size]
@@ -218,6 +210,38 @@ class Inserter:
                     attribute.raw_set(instance, value)
                 else:
                     attribute.set(instance, codec.decode(attribute, value))
+
+
+def roots_first(own: list[Relation], instances: list[Any]) -> tuple[list[list[Any]], list[Any]]:
+    """Return objects of a model that refers to itself in levels, each after those it refers to.
+
+    The second list is what refers to each other in circles, with all that refers to those; an object that
+    refers to itself only is none of them.
+    """
+    places = {id(o): place for place, o in enumerate(instances)}
+    children: dict[int, list[int]] = {}
+    parents = [0] * len(instances)
+    for place, instance in enumerate(instances):
+        for relation in own:
+            parent = places.get(id(relation.peek(instance)), place)
+            if parent != place:
+                parents[place] += 1
+                children.setdefault(parent, []).append(place)
+    levels: list[list[Any]] = []
+    ready = [place for place, count in enumerate(parents) if not count]
+    left = len(instances)
+    while ready:
+        levels.append([instances[place] for place in ready])
+        left -= len(ready)
+        following: list[int] = []
+        for place in ready:
+            for child in children.get(place, ()):
+                parents[child] -= 1
+                if not parents[child]:
+                    following.append(child)
+        following.sort()
+        ready = following
+    return levels, [o for place, o in enumerate(instances) if parents[place]] if left else []
 
 
 def take_off(group: InsertedGroup, instance: Any) -> None:
