@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,19 @@ pytest_plugins = ["tests.support.requirements", "tests.support.skips"]
 
 def enter_folder(namespace: dict[str, Any]) -> None:
     folder = tempfile.TemporaryDirectory(prefix="blaze-docs-")
-    namespace["__folder__"] = (folder, Path.cwd())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            loop = asyncio.get_event_loop_policy().get_event_loop()
+        except RuntimeError:
+            loop = None
+    namespace["__folder__"] = (folder, Path.cwd(), loop)
     os.chdir(folder.name)
 
 
 def leave_folder(namespace: dict[str, Any]) -> None:
-    folder, before = namespace["__folder__"]
+    folder, before, loop = namespace["__folder__"]
+    asyncio.set_event_loop(loop)  # `asyncio.run` in a block has dropped the one of pytest-asyncio, unclosed
     os.chdir(before)
     folder.cleanup()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable
 
@@ -60,7 +61,8 @@ def test_reading_goes_on_while_another_connection_writes(play: Play, path: Path)
 @pytest.mark.parametrize("readonly", ["mode", "immutable", "transaction"])
 def test_a_read_only_database_reads_and_refuses_to_write(play: Play, path: Path, readonly: str) -> None:
     if readonly == "immutable":
-        sqlite3.connect(path).execute("PRAGMA journal_mode = DELETE").close()
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("PRAGMA journal_mode = DELETE")
     dsn = {"mode": f"sqlite:///{path}?mode=ro", "immutable": f"sqlite:///file:{path}%3Fimmutable=1"}.get(
         readonly
     )
