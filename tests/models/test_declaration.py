@@ -353,6 +353,16 @@ def reverse_name_is_a_field() -> Any:
     return Broken
 
 
+def reverse_name_of_links_is_a_field() -> Any:
+    class Target(Model):
+        things: Field[str]
+
+    class Broken(Model):
+        a: ManyToMany[Target] = many_to_many(related_name="things")
+
+    return Broken
+
+
 def reverse_name_is_a_method() -> Any:
     class Target(Model):
         name: Field[str]
@@ -447,6 +457,7 @@ def one_to_one_reverse_twice() -> Any:
         (unknown_target, ["Broken.other", "'Nowhere'", "define or import"]),
         (two_of_one_name, ["Broken.b", "'things'", "taken"]),
         (reverse_name_is_a_field, ["Broken.a", "'things'", "Target.things"]),
+        (reverse_name_of_links_is_a_field, ["Broken.a", "things", "taken", "Target.things"]),
         (reverse_name_is_a_method, ["Broken.a", "'things'", "Target.things"]),
         (bad_on_delete, ["Broken.a", "on_delete", "CASCADE"]),
         (set_null_on_not_null, ["Broken.a", "Optional"]),

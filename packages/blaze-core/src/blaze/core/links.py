@@ -29,6 +29,11 @@ class LinkBuilder:
         """Make both sides."""
         other_name = self.other_side()
         other_spec = self.declared_spec(other_name)
+        if other_spec is not None and getattr(other_spec, "kind", None) is None:
+            raise ModelError(
+                f"{self.mapper.where}.{self.name}: related_name={other_name!r} is taken by the field "
+                f"{self.target.name}.{other_name}; choose another name"
+            )
         first, second = (self.mapper, self.name), (self.target, other_name or "")
         if (
             other_spec is not None
