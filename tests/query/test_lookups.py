@@ -224,3 +224,13 @@ def test_lookups_reach_fields_of_any_name() -> None:
         session.commit()
         query = session.query(Entry).filter(feed__source="a", feed__target="b", feed__names="c")
         assert query.order_by("feed__source").count() == 1
+
+
+def test_a_long_chain_of_alternatives(session: Session) -> None:
+    q, condition = Q(id=1), Book.id == 1
+    for number in range(2, 500):
+        q |= Q(id=-number)
+        condition |= Book.id == -number
+    assert ids(session.query(Book).filter(q)) == [1]
+    assert ids(session.query(Book).where(condition)) == [1]
+    assert ids(session.query(Book).exclude(q)) == [2, 3, 4, 5, 6, 7]

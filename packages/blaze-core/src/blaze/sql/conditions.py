@@ -53,9 +53,13 @@ class ConditionRenderer(ExpressionRenderer):
         if isinstance(expression, Logical):
             if expression.op == "AND":
                 return f"({' AND '.join(self.conditions(scope, [started]))})"
-            right = (expression.right, start + len(expression.left.binds))
-            left = self.condition(scope, (expression.left, start))
-            return f"({left} OR {self.condition(scope, right)})"
+            # One pair of parentheses for a whole chain: databases limit how deep they nest.
+            chain: list[Started] = []
+            while isinstance(expression, Logical) and expression.op == "OR":
+                chain.append((expression.right, start + len(expression.left.binds)))
+                expression = expression.left
+            chain.append((expression, start))
+            return f"({' OR '.join([self.condition(scope, each) for each in reversed(chain)])})"
         if isinstance(expression, Not):
             return f"NOT {self.condition(scope, (expression.expression, start))}"
         source = self.many_step(scope, expression)
