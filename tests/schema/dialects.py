@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from blaze.dialects.dialect import Dialect
@@ -11,7 +10,7 @@ from blaze.dialects.dialect import Dialect
 def ansi(**features: Any) -> Dialect:
     """Give the standard dialect with other capabilities."""
     dialect = Dialect()
-    dialect.features = replace(dialect.features, **features)
+    dialect.features = dialect.features._replace(**features)
     return dialect
 
 

@@ -1,5 +1,7 @@
 """Blaze: a typed data layer, the same code sync and async."""
 
+from typing import TYPE_CHECKING, Any
+
 from blaze import hooks
 from blaze.adapters.config import ConnectionConfig
 from blaze.core.constraints import Check, Index, Unique
@@ -38,7 +40,6 @@ from blaze.errors import (
     UniqueError,
     ValidationError,
 )
-from blaze.persistence.async_session import AsyncSession
 from blaze.persistence.manager import SessionManager
 from blaze.persistence.results import AsyncQueryResult, QueryResult, Result
 from blaze.persistence.session import Session
@@ -57,6 +58,23 @@ from blaze.sql.derived import CTE, Derived
 from blaze.sql.expressions import Expression
 from blaze.sql.functions import case, cast, excluded, exists, func, literal, row
 from blaze.sql.raw import sql
+
+# asyncio would be a third of what importing Blaze costs, and a blocking program never needs it.
+if TYPE_CHECKING:
+    from blaze.persistence.async_session import AsyncSession
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import `AsyncSession` on first use."""
+        if name != "AsyncSession":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from blaze.persistence.async_session import AsyncSession
+
+        return globals().setdefault(name, AsyncSession)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "CTE",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 import threading
 import weakref
@@ -120,7 +119,7 @@ class Engine:
         self._async_adapter: Optional[AsyncAdapter] = None
         if adapter is None:
             self._adapter = self._find_backend().make_adapter(settings.driver)
-        elif inspect.iscoroutinefunction(adapter.connect):
+        elif _is_async(adapter):
             self._async_adapter = cast(AsyncAdapter, adapter)
         else:
             self._adapter = cast(Adapter, adapter)
@@ -332,6 +331,12 @@ class Engine:
                 pools.pop(other).terminate()
             pool = pools[loop] = AsyncPool(partial(self.async_adapter.connect, self._prepared), self._limits)
             return pool
+
+
+def _is_async(adapter: Union[Adapter, AsyncAdapter]) -> bool:
+    from inspect import iscoroutinefunction
+
+    return iscoroutinefunction(adapter.connect)
 
 
 def _split(

@@ -9,12 +9,11 @@ Rules for authors of plans: never `yield` inside `finally`; an error or a cancel
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Generator, Iterable, Sequence
-from inspect import isawaitable
 from typing import Any, Callable, Optional, TypeVar
 
 from blaze.errors import ConfigurationError
+from blaze.utils.awaitables import is_awaitable
 
 T = TypeVar("T")
 
@@ -196,7 +195,7 @@ def fire(handlers: Iterable[Callable[..., Any]], **arguments: Any) -> Plan[None]
     """
     for handler in handlers:
         result = handler(**arguments)
-        if result is not None and isawaitable(result):
+        if result is not None and is_awaitable(result):
             yield from _wait(result)
 
 
@@ -207,7 +206,7 @@ def fire_each(
     for instance in instances:
         for handler in handlers:
             result = handler(instance=instance, **arguments)
-            if result is not None and isawaitable(result):
+            if result is not None and is_awaitable(result):
                 yield from _wait(result)
 
 
@@ -221,12 +220,14 @@ def fire_all(handlers: Iterable[Callable[..., Any]], **arguments: Any) -> Plan[N
     for handler in handlers:
         try:
             result = handler(**arguments)
-            if result is not None and isawaitable(result):
+            if result is not None and is_awaitable(result):
                 yield from _wait(result)
         except Exception as error:
             if first is None:
                 first = error
             else:
+                import logging
+
                 logging.getLogger("blaze.hooks").exception("a further hook failed; the first error is raised")
     if first is not None:
         raise first

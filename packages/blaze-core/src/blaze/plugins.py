@@ -11,7 +11,6 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Optional
 
 from blaze import hooks
@@ -21,8 +20,7 @@ from blaze.utils.naming import suggest
 __all__ = ["GROUPS", "Group", "PluginInfo", "Registry", "backend", "load", "plugins", "register", "registry"]
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """What the plugins of one entry-point group must look like."""
 
     what: str

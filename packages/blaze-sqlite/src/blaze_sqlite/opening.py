@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid
-from dataclasses import replace
 from typing import Any, NamedTuple, Optional
 from urllib.parse import quote
 
@@ -77,7 +76,7 @@ def prepare(config: ConnectionConfig, dialect: SQLiteDialect) -> Prepared:
     if isolation is not None:
         dialect.isolation(isolation)
     if Target.of(config).memory and config.database in (None, ":memory:"):
-        config = replace(config, database=f"file:blaze-{uuid.uuid4().hex}?mode=memory&cache=shared")
+        config = config.replace(database=f"file:blaze-{uuid.uuid4().hex}?mode=memory&cache=shared")
     target = Target.of(config)
     if not target.shared:
         return Prepared(config)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple, Optional, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Optional, Protocol
 
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import AsyncConnection, Connection
@@ -16,6 +16,7 @@ from blaze.utils.naming import suggest
 __all__ = ["PROTOCOL_VERSION", "Adapter", "AsyncAdapter", "Backend", "Keeper", "Prepared"]
 
 PROTOCOL_VERSION = 1
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Keeper(Protocol):
@@ -93,8 +94,7 @@ class AsyncAdapter(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(NamedTuple):
     """What an entry point of the group ``blaze.backends`` resolves to.
 
     The factories are called once per engine and import their driver then, not before. ``drivers`` and
@@ -105,9 +105,9 @@ class Backend:
     name: str
     adapter: Callable[[], Adapter]
     async_adapter: Optional[Callable[[], AsyncAdapter]] = None
-    drivers: Mapping[str, Callable[[], Adapter]] = field(default_factory=dict)
-    async_drivers: Mapping[str, Callable[[], AsyncAdapter]] = field(default_factory=dict)
-    options: Mapping[str, Option] = field(default_factory=dict)
+    drivers: Mapping[str, Callable[[], Adapter]] = _NONE
+    async_drivers: Mapping[str, Callable[[], AsyncAdapter]] = _NONE
+    options: Mapping[str, Option] = _NONE
     protocol_version: int = PROTOCOL_VERSION
 
     def make_adapter(self, driver: Optional[str] = None) -> Adapter:

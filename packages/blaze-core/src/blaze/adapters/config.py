@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, Optional, Union
-from urllib.parse import parse_qsl, quote, unquote
 
 from blaze import plugins
 from blaze.adapters.options import COMMON_OPTIONS, Option, read_option
 from blaze.errors import ConfigurationError
 from blaze.security.secret import Secret
+from blaze.utils.value import Value
 
 __all__ = ["ConnectionConfig"]
 
@@ -22,6 +21,8 @@ _FIELDS_IN_QUERY = ("host", "port", "user", "password")
 _ENCODE = (
     "special characters in a user, password or database name must be percent-encoded (urllib.parse.quote)"
 )
+
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class _Parts(NamedTuple):
@@ -32,8 +33,7 @@ class _Parts(NamedTuple):
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class ConnectionConfig:
+class ConnectionConfig(Value):
     """Say where a database is and how to connect; immutable, and never shows its password.
 
     ``options`` are typed and checked here (see ``blaze.adapters.options``; times in seconds). A pickle of it
@@ -41,22 +41,44 @@ class ConnectionConfig:
     """
 
     scheme: str
-    driver: Optional[str] = None
-    host: Optional[str] = None
-    port: Optional[int] = None
-    user: Optional[str] = None
-    password: Optional[Union[Secret, str]] = field(default=None, repr=False)
-    database: Optional[str] = None
-    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    driver: Optional[str]
+    host: Optional[str]
+    port: Optional[int]
+    user: Optional[str]
+    password: Optional[Secret]
+    database: Optional[str]
+    options: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        if isinstance(self.password, str):
-            object.__setattr__(self, "password", Secret(self.password))
-        if self.port is not None and not 0 < self.port < 65536:
-            raise ConfigurationError(f"the port {self.port} is not between 1 and 65535")
-        known = _known_options(self.scheme, self.options)
-        typed = {name: read_option(name, value, known, self.scheme) for name, value in self.options.items()}
-        object.__setattr__(self, "options", MappingProxyType(typed))
+    _fields = ("scheme", "driver", "host", "port", "user", "password", "database", "options")
+
+    def __init__(
+        self,
+        scheme: str,
+        driver: Optional[str] = None,
+        host: Optional[str] = None,
+        port: Optional[int] = None,
+        user: Optional[str] = None,
+        password: Optional[Union[Secret, str]] = None,
+        database: Optional[str] = None,
+        options: Mapping[str, Any] = _NO_OPTIONS,
+    ) -> None:
+        # Wrapped before anything can fail, so that no traceback shows it.
+        password = Secret(password) if isinstance(password, str) else password
+        self._set(
+            scheme=scheme,
+            driver=driver,
+            host=host,
+            port=port,
+            user=user,
+            password=password,
+            database=database,
+            options=options,
+        )
+        if port is not None and not 0 < port < 65536:
+            raise ConfigurationError(f"the port {port} is not between 1 and 65535")
+        known = _known_options(scheme, options)
+        typed = {name: read_option(name, value, known, scheme) for name, value in options.items()}
+        self._set(options=MappingProxyType(typed))
 
     @classmethod
     def from_dsn(cls, dsn: Union[str, Secret]) -> ConnectionConfig:
@@ -109,19 +131,24 @@ class ConnectionConfig:
     @property
     def secret(self) -> Optional[Secret]:
         """Give the password, still wrapped."""
-        password = self.password
-        return Secret(password) if isinstance(password, str) else password
+        return self.password
 
     def get(self, name: str, default: Any = None) -> Any:
         """Give the value of an option, or the default when it was not set."""
         return self.options.get(name, default)
 
+    def replace(self, **fields: Any) -> ConnectionConfig:
+        """Give a copy with these fields changed, checked like a new configuration."""
+        return type(self)(**{**dict(zip(self._fields, self._values)), **fields})
+
     def with_options(self, **options: Any) -> ConnectionConfig:
         """Give a copy with these options set."""
-        return replace(self, options={**self.options, **options})
+        return self.replace(options={**self.options, **options})
 
     def redacted(self) -> str:
         """Give the DSN with ``***`` in place of the password."""
+        from urllib.parse import quote
+
         driver = f"+{self.driver}" if self.driver else ""
         user = quote(self.user, safe="") if self.user else ""
         password = ":***" if self.password else ""
@@ -137,6 +164,9 @@ class ConnectionConfig:
 
     def __repr__(self) -> str:
         return f"ConnectionConfig({self.redacted()!r})"
+
+    def __hash__(self) -> int:
+        return hash(self._values[:-1])  # options is a mapping
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = (self.scheme, self.driver, self.host, self.port, self.user, self.password, self.database)
@@ -157,6 +187,8 @@ def _known_options(scheme: str, given: Mapping[str, Any]) -> Mapping[str, Option
 
 def _split(secret: Secret) -> _Parts:
     """Take a DSN apart; report problems instead of raising, so that no traceback shows this frame."""
+    from urllib.parse import parse_qsl, unquote
+
     dsn = secret.reveal()
     match = _SCHEME.match(dsn)
     if match is None:
@@ -192,6 +224,8 @@ def _split(secret: Secret) -> _Parts:
 
 
 def _host_and_port(text: str) -> tuple[Optional[str], Optional[int], str]:
+    from urllib.parse import unquote
+
     if not text:
         return None, None, ""
     if text.startswith("["):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Optional
+from typing import Any, Literal, NamedTuple, Optional
 
 from blaze.errors import ConfigurationError
 from blaze.utils.naming import suggest
@@ -16,8 +15,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option: what kind of value it takes and what it means.
 
     ``seconds`` are floats, at least 0, finite; ``count`` is a whole number, at least 0; ``choice`` is one of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -14,8 +13,6 @@ from blaze.adapters.connection import Connection
 from blaze.errors import ConfigurationError, DatabaseError, PoolTimeoutError, SessionError
 
 __all__ = ["Limits", "Pool", "PoolStats"]
-
-_log = logging.getLogger("blaze.pool")
 
 
 class PoolStats(NamedTuple):
@@ -212,7 +209,10 @@ class Pool:
             try:
                 connection.reset()
             except DatabaseError as error:
-                _log.warning("a connection is closed because it could not be reset: %s", error)
+                import logging
+
+                log = logging.getLogger("blaze.pool")
+                log.warning("a connection is closed because it could not be reset: %s", error)
                 return False
         return connection.usable
 

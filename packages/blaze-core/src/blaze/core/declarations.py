@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
+from types import BuiltinFunctionType
 from typing import Any, Optional, get_args, get_origin
 
 from blaze.core.annotations import evaluate, is_class_variable, split_optional
@@ -124,7 +125,7 @@ def _field(name: str, annotation: Any, value: Any, given: bool, place: str) -> D
         value = FieldSpec()
     elif isinstance(value, RelationSpec):
         raise ModelError(f"{place}: {value.kind}() needs a relation annotation such as ForeignKey[...]")
-    elif inspect.isroutine(value) or isinstance(value, (property, classmethod, staticmethod)):
+    elif isinstance(value, BuiltinFunctionType) or hasattr(type(value), "__get__"):
         raise ModelError(f"{place}: the field and a method have the same name; rename one")
     elif not isinstance(value, (FieldSpec, KeyColumnSpec)):
         value = FieldSpec(default=value)
@@ -152,7 +153,7 @@ def fields_of_mixin(base: type) -> dict[str, Declaration]:
         for name, value in annotations.items()
         if isinstance(base.__dict__.get(name), (FieldSpec, KeyColumnSpec, RelationSpec))
     }
-    module = inspect.getmodule(base)
+    module = sys.modules.get(base.__module__)
     return read_declarations(
         wanted,
         dict(base.__dict__),

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
-from typing_extensions import dataclass_transform
-
 from blaze.core.accessors import (
     ClassAttribute,
     key_property,
@@ -23,6 +21,7 @@ from blaze.core.registry import Registry, registry
 from blaze.core.specs import UNSET, FieldSpec, KeyColumnSpec, RelationSpec
 from blaze.core.validation import full_clean
 from blaze.errors import ModelError, UnknownFieldError
+from blaze.utils.compat import dataclass_transform
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Optional
+from typing import Literal, NamedTuple, Optional
 
 __all__ = ["ArrayParam", "Features"]
 
 ArrayParam = Literal["json_each", "any", "expand"]
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """What a database can do; the defaults are those of a modest ANSI database."""
 
     # Statements

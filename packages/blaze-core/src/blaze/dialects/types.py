@@ -11,11 +11,11 @@ import enum
 import math
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Optional
 
 from blaze.errors import DataError
+from blaze.utils.value import Value
 
 __all__ = [
     "INT64_MAX",
@@ -48,7 +48,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 _SHOWN = 40
 
 
-class SQLType:
+class SQLType(Value):
     """Base of the portable types; instances are immutable, compare by value and can be keys of a dict.
 
     ``python_type`` is what reading gives, ``accepts`` what ``isinstance`` lets through when writing;
@@ -71,7 +71,6 @@ def _show(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-@dataclass(frozen=True)
 class Null(SQLType):
     """The type of NULL."""
 
@@ -79,7 +78,6 @@ class Null(SQLType):
     accepts = (type(None),)
 
 
-@dataclass(frozen=True)
 class Boolean(SQLType):
     """True or False."""
 
@@ -87,7 +85,6 @@ class Boolean(SQLType):
     accepts = (bool,)
 
 
-@dataclass(frozen=True)
 class Integer(SQLType):
     """A whole number of 64 bits."""
 
@@ -102,7 +99,6 @@ class Integer(SQLType):
         return None
 
 
-@dataclass(frozen=True)
 class Float(SQLType):
     """A binary floating-point number of 64 bits; infinities fit, NaN does not."""
 
@@ -126,15 +122,18 @@ def _is_exact_float(value: int) -> bool:
         return False
 
 
-@dataclass(frozen=True)
 class Numeric(SQLType):
     """A decimal number: ``precision`` digits in all, ``scale`` after the point; None means unlimited."""
 
-    precision: Optional[int] = None
-    scale: Optional[int] = None
+    precision: Optional[int]
+    scale: Optional[int]
 
     python_type = decimal.Decimal
     accepts = (decimal.Decimal, int)
+    _fields = ("precision", "scale")
+
+    def __init__(self, precision: Optional[int] = None, scale: Optional[int] = None) -> None:
+        self._set(precision=precision, scale=scale)
 
     def check(self, value: Any) -> Optional[str]:
         if isinstance(value, bool) or not isinstance(value, (decimal.Decimal, int)):
@@ -158,14 +157,17 @@ class Numeric(SQLType):
         return None
 
 
-@dataclass(frozen=True)
 class String(SQLType):
     """A text of at most ``length`` characters; None means any length."""
 
-    length: Optional[int] = None
+    length: Optional[int]
 
     python_type = str
     accepts = (str,)
+    _fields = ("length",)
+
+    def __init__(self, length: Optional[int] = None) -> None:
+        self._set(length=length)
 
     def check(self, value: Any) -> Optional[str]:
         if not isinstance(value, str):
@@ -185,7 +187,6 @@ def _check_text(value: str) -> Optional[str]:
     return None
 
 
-@dataclass(frozen=True)
 class Binary(SQLType):
     """Bytes."""
 
@@ -193,7 +194,6 @@ class Binary(SQLType):
     accepts = (bytes, bytearray, memoryview)
 
 
-@dataclass(frozen=True)
 class Date(SQLType):
     """A day without a time."""
 
@@ -206,7 +206,6 @@ class Date(SQLType):
         return None if isinstance(value, dt.date) else self._mismatch(value)
 
 
-@dataclass(frozen=True)
 class Time(SQLType):
     """A time of day without a time zone, to the microsecond."""
 
@@ -223,14 +222,17 @@ class Time(SQLType):
         )
 
 
-@dataclass(frozen=True)
 class DateTime(SQLType):
     """A moment to the microsecond: aware and kept in UTC, or naive when ``timezone`` is False."""
 
-    timezone: bool = True
+    timezone: bool
 
     python_type = dt.datetime
     accepts = (dt.datetime,)
+    _fields = ("timezone",)
+
+    def __init__(self, timezone: bool = True) -> None:
+        self._set(timezone=timezone)
 
     def check(self, value: Any) -> Optional[str]:
         if not isinstance(value, dt.datetime):
@@ -248,7 +250,6 @@ class DateTime(SQLType):
         return None
 
 
-@dataclass(frozen=True)
 class Interval(SQLType):
     """A length of time to the microsecond."""
 
@@ -263,7 +264,6 @@ class Interval(SQLType):
         return None
 
 
-@dataclass(frozen=True)
 class Uuid(SQLType):
     """A UUID."""
 
@@ -271,7 +271,6 @@ class Uuid(SQLType):
     accepts = (uuid.UUID,)
 
 
-@dataclass(frozen=True)
 class Json(SQLType):
     """A JSON document: dict, list, str, int, float, bool or None inside; what JSON cannot hold exactly is
     refused.
@@ -313,7 +312,6 @@ def _check_json(value: Any, path: str, depth: int) -> Optional[str]:
     return f"{_show(value)}{where} is a {kind.__name__}, which JSON cannot hold; store its text or number"
 
 
-@dataclass(frozen=True)
 class Array(SQLType):
     """A list of values of one type; native where the database has arrays, JSON elsewhere."""
 
@@ -321,6 +319,10 @@ class Array(SQLType):
 
     python_type = list
     accepts = (list, tuple)
+    _fields = ("item",)
+
+    def __init__(self, item: SQLType) -> None:
+        self._set(item=item)
 
     def check(self, value: Any) -> Optional[str]:
         if not isinstance(value, (list, tuple)):
@@ -335,8 +337,8 @@ class Array(SQLType):
 class Custom(SQLType):
     """Base of types made of another: ``storage`` is the portable type underneath.
 
-    A plugin subclasses it as a frozen dataclass; both converters get no None and must be plain fast
-    callables.
+    A plugin subclasses it, as a frozen dataclass when it has parameters; both converters get no None and must
+    be plain fast callables.
     """
 
     storage: SQLType = String()
@@ -363,29 +365,31 @@ class _Members(dict[Any, enum.Enum]):
         raise DataError(f"the database holds {_show(key)}, which is no member of {self.enum_class.__name__}")
 
 
-@dataclass(frozen=True)
 class Enum(Custom):
     """A member of ``enum_class``, stored as its value when all values are str or all are int, else as its
     name.
     """
 
     enum_class: type[enum.Enum]
-    storage: SQLType = field(init=False, repr=False, compare=False)
-    by_name: bool = field(init=False, repr=False, compare=False)
+    by_name: bool
 
-    def __post_init__(self) -> None:
-        values = [member.value for member in self.enum_class.__members__.values()]
+    _fields = ("enum_class",)
+
+    def __init__(self, enum_class: type[enum.Enum]) -> None:
+        values = [member.value for member in enum_class.__members__.values()]
         if not values:
-            raise TypeError(f"{self.enum_class.__name__} has no members")
+            raise TypeError(f"{enum_class.__name__} has no members")
         texts = all(isinstance(value, str) for value in values)
         numbers = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
         by_name = not texts and not numbers
-        stored = list(self.enum_class.__members__) if by_name else [str(value) for value in values]
-        storage: SQLType = Integer() if numbers else String(max(map(len, stored)))
-        object.__setattr__(self, "storage", storage)
-        object.__setattr__(self, "by_name", by_name)
-        object.__setattr__(self, "python_type", self.enum_class)
-        object.__setattr__(self, "accepts", (self.enum_class,))
+        stored = list(enum_class.__members__) if by_name else [str(value) for value in values]
+        self._set(
+            enum_class=enum_class,
+            storage=Integer() if numbers else String(max(map(len, stored))),
+            by_name=by_name,
+            python_type=enum_class,
+            accepts=(enum_class,),
+        )
 
     @property
     def stored_values(self) -> tuple[Any, ...]:

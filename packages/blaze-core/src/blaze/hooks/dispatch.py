@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from inspect import isawaitable
 from typing import Any
 
 from blaze.hooks.table import Calls
+from blaze.utils.awaitables import is_awaitable
 
 
 def call(handlers: Calls, **arguments: Any) -> None:
@@ -18,5 +18,5 @@ async def acall(handlers: Calls, **arguments: Any) -> None:
     """Call the handlers of an asynchronous session, in order, and await those that are `async def`."""
     for handler in handlers:
         result = handler(**arguments)
-        if result is not None and isawaitable(result):
+        if result is not None and is_awaitable(result):
             await result

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import difflib
 import functools
-import inspect
 from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from blaze.errors import ConfigurationError, ModelError
 from blaze.hooks.spec import ARGUMENTS, EVENTS, INSTANCE_EVENTS, SESSION_EVENTS
 from blaze.utils.naming import suggest
+
+# inspect is imported late, by those who have hooks: it costs more than all of this package.
+if TYPE_CHECKING:
+    import inspect
 
 # Takes the arguments of its event by name, all of them.
 Call = Callable[..., Any]
 
 MODEL, REGISTERED, PLUGIN, SESSION = range(4)  # where a handler comes from, in calling order
 TRYFIRST = 100
-
-_Signature = inspect.Signature
-_Parameter = inspect.Parameter
 
 
 class Handler(NamedTuple):
@@ -84,15 +84,17 @@ def wanted_arguments(event: str, function: Callable[..., Any], name: str) -> tup
 
     A parameter with a default may have any name that is not a misspelt one.
     """
+    from inspect import Parameter
+
     given = EVENTS[event]
     wanted: list[str] = []
     for parameter in _signature(function, name).parameters.values():
-        if parameter.kind is _Parameter.VAR_KEYWORD:
+        if parameter.kind is Parameter.VAR_KEYWORD:
             return given
-        if parameter.kind is _Parameter.VAR_POSITIONAL:
+        if parameter.kind is Parameter.VAR_POSITIONAL:
             continue
-        optional = parameter.default is not _Parameter.empty
-        if parameter.kind is _Parameter.POSITIONAL_ONLY:
+        optional = parameter.default is not Parameter.empty
+        if parameter.kind is Parameter.POSITIONAL_ONLY:
             if not optional:
                 raise ConfigurationError(
                     f"{name} cannot handle {event}: its argument {parameter.name!r} is positional only,"
@@ -190,6 +192,8 @@ def misspelt(
     meant = difflib.get_close_matches(name, EVENTS, 1, likeness)
     if not meant:
         return None
+    import inspect
+
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -199,6 +203,8 @@ def misspelt(
 
 def is_async(function: Any) -> bool:
     """Tell whether calling a function gives a coroutine."""
+    import inspect
+
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -215,6 +221,8 @@ def describe(function: Any) -> str:
 
 
 def _signature(function: Callable[..., Any], name: str) -> inspect.Signature:
+    import inspect
+
     plain: Any = function
     while isinstance(plain, functools.partial):
         plain = plain.func

@@ -9,8 +9,6 @@ from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
-from typing_extensions import Self
-
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
 from blaze.persistence import bulk, objects
@@ -28,6 +26,8 @@ from blaze.query.entities import M
 from blaze.schema.create import create_all_plan, drop_all_plan
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from blaze.query.manager import Model
     from blaze.query.query import Path, Query
     from blaze.sql.columns import Column

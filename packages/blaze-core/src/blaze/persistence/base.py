@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from logging import DEBUG
 from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 from blaze.core.context import LoadContext
@@ -33,7 +32,6 @@ from blaze.query.root import Root, root_of
 from blaze.security import Secret
 from blaze.security.redaction import Redactor
 from blaze.sql.values import INTEGER
-from blaze.utils.logging import StatementLog, sql_logger
 from blaze.utils.naming import suggest
 from blaze.utils.tracker import QueryTracker
 
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
+    from blaze.utils.logging import StatementLog
 
 _LAZY = (None, "batch", "raise")
 MISSING: Any = object()
@@ -118,12 +117,16 @@ class SessionBase:
 
     def _statement_log(self, slow_query_ms: Optional[float]) -> StatementLog:
         """Return the log of slow statements; the default one is made once for each engine."""
-        if slow_query_ms is not None:
-            return StatementLog(slow_query_ms)
-        log = self.dialect.memory.get(StatementLog)
+        log: Optional[StatementLog] = None
+        if slow_query_ms is None:
+            log = self.dialect.memory.get("statement log")
         if log is None:
-            log = self.dialect.memory.setdefault(StatementLog, StatementLog())
-        return log  # type: ignore[no-any-return]
+            from blaze.utils.logging import StatementLog  # logging comes with the first session
+
+            log = StatementLog(slow_query_ms)
+            if slow_query_ms is None:
+                log = self.dialect.memory.setdefault("statement log", log)
+        return log
 
     def observe(self, command: Union[Execute, ExecuteMany], seconds: float, result: Any) -> None:
         """Note an executed statement: statistics, the log, the slow-query log."""
@@ -132,7 +135,7 @@ class SessionBase:
         log = self.log
         if seconds >= log.slow_seconds:
             log.slow(command.sql, seconds, rows, command.first_params)
-        if sql_logger.isEnabledFor(DEBUG):
+        if log.is_verbose():
             log.statement(command.sql, seconds, rows, command.first_params)
 
     def set_up(self) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +10,7 @@ from blaze.errors import QueryError
 from blaze.persistence.retry import call_with_session
 from blaze.query.query import Query
 from blaze.query.terminal import Plan
+from blaze.utils.awaitables import is_awaitable
 
 if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
@@ -39,6 +37,8 @@ def like(tasks: Any, results: Sequence[Any]) -> Any:
 
 def run_parallel(session: SessionBase, tasks: Any) -> Any:
     """Run tasks in threads; the first error is raised when all have ended."""
+    from concurrent.futures import ThreadPoolExecutor
+
     session.check_usable()
     wanted = checked(tasks)
     if not wanted:
@@ -64,6 +64,8 @@ def run_parallel(session: SessionBase, tasks: Any) -> Any:
 
 async def run_parallel_async(session: SessionBase, tasks: Any) -> Any:
     """Run tasks as asyncio tasks; an error cancels the others and is raised."""
+    import asyncio
+
     session.check_usable()
     wanted = checked(tasks)
     kind = cast(Any, type(session))
@@ -74,7 +76,7 @@ async def run_parallel_async(session: SessionBase, tasks: Any) -> Any:
                 result = await own.run_query(task.query, task.mode, *task.arguments)
             elif callable(task):
                 result = call_with_session(task, own)
-                if inspect.isawaitable(result):
+                if is_awaitable(result):
                     result = await result
             else:
                 result = await own.exec(task).all()

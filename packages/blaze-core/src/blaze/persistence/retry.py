@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import random
 import time
 from typing import Any, Callable
 
@@ -22,6 +20,8 @@ def retryable(error: BaseException) -> bool:
 
 def pause_length(attempt: int) -> float:
     """Return how many seconds to wait before a retry, the first of which is attempt 1."""
+    import random
+
     longest: float = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
     return longest * (0.5 + random.random() / 2)
 
@@ -33,6 +33,8 @@ def pause_before(attempt: int) -> None:
 
 def call_with_session(function: Callable[..., Any], session: Any) -> Any:
     """Call a function, with the session when it takes an argument."""
+    import inspect
+
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

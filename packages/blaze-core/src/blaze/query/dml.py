@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, Union, overload
 
-from typing_extensions import Self
-
 from blaze.core.loaders import Shape, default_attributes
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
@@ -22,6 +20,8 @@ from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from blaze.query.entities import AnyRow
     from blaze.query.manager import Model
     from blaze.query.row import Row

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Tuple, TypeVar, Union  # noqa: UP035 - tuple[Unpack] needs Python 3.11
 
-from typing_extensions import Unpack
-
 from blaze.query.row import Row
 from blaze.sql.expressions import Expression
+from blaze.utils.compat import Unpack
 
 if TYPE_CHECKING:
     from blaze.query.manager import Model

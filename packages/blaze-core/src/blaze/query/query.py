@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, TypeVar, Union
 
-from typing_extensions import Self
-
 from blaze.core.paths import RelationPath
 from blaze.errors import QueryError
 from blaze.query.aliases import Alias
@@ -19,6 +17,8 @@ from blaze.sql.expressions import Expression, Label, Logical, Not, ScalarSubquer
 from blaze.sql.selectable import Selectable
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from blaze.query.manager import Model
 
 R = TypeVar("R", covariant=True)

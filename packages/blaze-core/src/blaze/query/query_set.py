@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, Union, overload
 
-from typing_extensions import Self
-
 from blaze.errors import NoResultError, QueryError
 from blaze.query.compilation import query_sql
 from blaze.query.entities import First, S
 from blaze.query.query import Query, R
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from blaze.dialects.dialect import Dialect
     from blaze.query.paging import Page
     from blaze.sql.expressions import Expression

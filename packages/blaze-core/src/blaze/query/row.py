@@ -6,9 +6,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Optional, Tuple  # noqa: UP035 - tuple[Unpack] needs Python 3.11
 
-from typing_extensions import TypeVarTuple, Unpack
-
 from blaze.errors import UnknownFieldError
+from blaze.utils.compat import TypeVarTuple, Unpack
 from blaze.utils.naming import suggest
 
 Ts = TypeVarTuple("Ts")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, overload
 
-from typing_extensions import Self
-
 from blaze.errors import QueryError
 from blaze.query.compilation import query_sql
 from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, First, M, S
@@ -14,6 +12,8 @@ from blaze.query.root import root_of
 from blaze.query.terminal import Plan
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from blaze.dialects.dialect import Dialect
     from blaze.query.entities import AnyRow
     from blaze.query.paging import Page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from blaze.errors import ConfigurationError
@@ -50,7 +49,9 @@ class Secret:
             return NotImplemented
         if self._text is None or other._text is None:
             return self._text is other._text
-        return hmac.compare_digest(self._text.encode("utf-8"), other._text.encode("utf-8"))
+        from hmac import compare_digest
+
+        return compare_digest(self._text.encode("utf-8"), other._text.encode("utf-8"))
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Optional
 
 from blaze.errors import ConfigurationError
@@ -85,17 +86,17 @@ class StatementLog:
     """Write statements to the loggers; `slow_seconds` is the limit that callers compare with.
 
     Callers test first, so that a quiet log costs them no call:
-    `if seconds >= log.slow_seconds: log.slow(...)`, and
-    `if sql_logger.isEnabledFor(logging.DEBUG): log.statement(...)`.
+    `if seconds >= log.slow_seconds: log.slow(...)`, and `if log.is_verbose(): log.statement(...)`.
     """
 
-    __slots__ = ("_redactor", "slow_seconds")
+    __slots__ = ("_redactor", "is_verbose", "slow_seconds")
 
     def __init__(
         self, slow_query_ms: Optional[float] = None, redactor: Optional[ParameterRedactor] = None
     ) -> None:
         self.slow_seconds = slow_query_seconds(slow_query_ms)
         self._redactor = redactor
+        self.is_verbose = partial(sql_logger.isEnabledFor, logging.DEBUG)
 
     def slow(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -41,7 +40,9 @@ def constraint_name(kind: str, table: str, parts: Sequence[str] = (), max_bytes:
     raw = name.encode("utf-8")
     if len(raw) <= max_bytes:
         return name
-    digest = hashlib.sha256(raw).hexdigest()[:8]
+    from hashlib import sha256
+
+    digest = sha256(raw).hexdigest()[:8]
     return f"{raw[: max_bytes - 9].decode('utf-8', 'ignore')}_{digest}"
 
 
