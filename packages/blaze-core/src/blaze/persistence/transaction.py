@@ -93,7 +93,11 @@ class TransactionManager:
             raise
 
     def commit(self) -> Plan[None]:
-        """Flush and commit everything; on failure roll back, in the database and in memory."""
+        """Flush and commit everything; on failure roll back, in the database and in memory.
+
+        Where the database only refused for now (a lock) and nothing had been written before, everything stays
+        pending: the commit can be tried again.
+        """
         session = self.session
         session.check_usable()
         hooks = session.hooks
@@ -110,12 +114,17 @@ class TransactionManager:
             # Cancelled or interrupted, a COMMIT may have taken effect all the same.
             if committing and not isinstance(error, DatabaseError) and self._has_committed():
                 self._keep()
-            else:
+            elif committing or not self._can_be_tried_again(error):
                 yield from self.rollback(error)
             raise
         self._keep()
         if hooks.after_commit:
             yield from fire_all(hooks.after_commit, session=session)
+
+    def _can_be_tried_again(self, error: BaseException) -> bool:
+        """Whether a failed flush left nothing behind, and only a lock stood in its way."""
+        waits = isinstance(error, DatabaseError) and error.retryable
+        return waits and not self.begun and self.broken is None and not self.session.work.undo
 
     def _has_committed(self) -> bool:
         """Whether a COMMIT of which nobody told the outcome has taken effect."""
