@@ -117,16 +117,16 @@ class SessionBase:
 
     def _statement_log(self, slow_query_ms: Optional[float]) -> StatementLog:
         """Return the log of slow statements; the default one is made once for each engine."""
-        log: Optional[StatementLog] = None
-        if slow_query_ms is None:
-            log = self.dialect.memory.get("statement log")
-        if log is None:
-            from blaze.utils.logging import StatementLog  # logging comes with the first session
+        memory = self.dialect.memory
+        found: Optional[StatementLog] = memory.get("statement log") if slow_query_ms is None else None
+        if found is not None:
+            return found
+        from blaze.utils.logging import StatementLog  # logging comes with the first session
 
-            log = StatementLog(slow_query_ms)
-            if slow_query_ms is None:
-                log = self.dialect.memory.setdefault("statement log", log)
-        return log
+        made = StatementLog(slow_query_ms)
+        if slow_query_ms is None:
+            memory["statement log"] = made
+        return made
 
     def observe(self, command: Union[Execute, ExecuteMany], seconds: float, result: Any) -> None:
         """Note an executed statement: statistics, the log, the slow-query log."""
