@@ -38,6 +38,9 @@ class Fake:
         self.closed = True
         self.usable = False
 
+    def detach(self) -> None:
+        self.usable = False
+
 
 class Maker:
     """Make connections and remember them; fails as often as told."""

@@ -558,13 +558,14 @@ class AsyncMachine(Machine):
 MACHINES = pytest.mark.parametrize("machine", [Machine, AsyncMachine], ids=["sync", "async"])
 
 
-def explore(machine: Any, examples: int, steps: int) -> None:
+def explore(machine: Any, examples: int, steps: int, same: bool = True) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
+            derandomize=same,
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -579,4 +580,4 @@ def test_a_session_agrees_with_a_plain_model_of_the_world(machine: Any) -> None:
 @pytest.mark.long
 @MACHINES
 def test_a_session_agrees_with_a_plain_model_of_the_world_at_length(machine: Any) -> None:
-    explore(machine, 2000, 60)
+    explore(machine, 2000, 60, same=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import Optional, Protocol
 
 __all__ = ["watch"]
 
@@ -50,8 +50,14 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    failure: Optional[Exception] = None
     while _resting:
-        _resting.pop().after_fork_in_child()
+        try:
+            _resting.pop().after_fork_in_child()
+        except Exception as error:  # the others must let go of their locks all the same
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
