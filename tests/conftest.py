@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The same examples in every run, so that a run says something about a change; the long tests look for new ones.
+# The same examples in every run, so that a run tells about a change; the long tests look for new ones.
 settings.register_profile("blaze", derandomize=True, deadline=None)
 settings.load_profile("blaze")
 
