@@ -19,7 +19,7 @@ from blaze.adapters import ConnectionConfig
 from blaze.engine import Engine
 from blaze.errors import ConfigurationError, ConnectionLostError, PoolTimeoutError, SessionError, TimeoutError
 from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter, SQLiteDialect
-from tests.backend.loops import run
+from tests.support.loops import run
 
 pytestmark = pytest.mark.requirement("R110")
 

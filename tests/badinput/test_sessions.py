@@ -67,6 +67,7 @@ def test_two_sessions_changing_one_row_meet_in_the_database(play: Play) -> None:
             theirs.name = "y"
             with pytest.raises(StaleDataError, match="Label"):
                 await m(second.commit())
+            await m(second.rollback())
             assert await m(second.query(Label).count()) == 0
 
     play(scenario)
@@ -83,7 +84,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "get_one": lambda s: s.get_one(Writer, 1),
     "query": lambda s: s.query(Writer).all(),
     "count": lambda s: s.query(Writer).count(),
-    "update": lambda s: s.query(Writer).update(name="x"),
+    "update": lambda s: s.query(Writer).all_rows().update(name="x"),
     "execute": lambda s: s.execute("SELECT 1"),
     "exec": lambda s: s.exec(Update(Writer).set(name="x").all_rows()),
     "exec_scalar": lambda s: s.exec_scalar("SELECT 1"),

@@ -101,7 +101,7 @@ VIOLATIONS: dict[str, tuple[Callable[[Any], Any], Any, Any, tuple[str, ...], str
     ),
     "referenced row deleted": (delete, ForeignKeyError, None, (), "still referenced"),
     "referenced row deleted by query": (
-        lambda s: s.query(Writer).delete(),
+        lambda s: s.query(Writer).all_rows().delete(),
         ForeignKeyError,
         None,
         (),
@@ -115,14 +115,14 @@ VIOLATIONS: dict[str, tuple[Callable[[Any], Any], Any, Any, tuple[str, ...], str
         "ck_price",
     ),
     "check by query": (
-        lambda s: s.query(Work).update(price=Decimal(-1)),
+        lambda s: s.query(Work).all_rows().update(price=Decimal(-1)),
         CheckError,
         "ck_price",
         (),
         "ck_price",
     ),
     "null by query": (
-        lambda s: s.query(Writer).update(name=None),
+        lambda s: s.query(Writer).all_rows().update(name=None),
         NotNullError,
         None,
         ("name",),

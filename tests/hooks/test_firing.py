@@ -15,7 +15,7 @@ from blaze.plan import Call, Command, Plan, arun, fire, fire_all, fire_each, run
 
 def perform(command: Command) -> Any:
     assert isinstance(command, Call)
-    command.refuse()
+    command.answer()
 
 
 async def aperform(command: Command) -> Any:

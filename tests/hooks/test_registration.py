@@ -323,7 +323,7 @@ class TestModelMethods:
         del Model
         gc.collect()
         assert reference() is None
-        assert not table._models
+        assert not table.known
 
 
 def test_threads_may_register_at_once(registry: hooks.HookRegistry) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from blaze import AsyncSession, Engine, Select, Session, SessionManager, create_all
-from blaze.errors import NoSessionError, QueryError, TimeoutError, UniqueError
+from blaze.errors import NoSessionError, QueryError, SessionError, TimeoutError, UniqueError
 from tests.persistence.models import Author, Book, Tag
 from tests.persistence.twins import Database, names
 
@@ -327,6 +327,33 @@ async def test_get_or_create_gives_way_to_who_was_faster(db: Database) -> None:
         with pytest.raises(UniqueError):
             await s.get_or_create(Author, name="new", defaults={"email": "e"})
         await s.rollback()
+
+
+def test_objects_are_added_outside_of_a_loop(engine: Engine) -> None:
+    """What awaits nothing needs no loop; while the task of a block runs, others get the clear error."""
+    loop = asyncio.new_event_loop()
+    session = AsyncSession(engine)
+    block = session.transaction()
+
+    async def enter() -> None:
+        await block.__aenter__()
+
+    async def end() -> None:
+        await block.__aexit__(None, None, None)
+
+    async def inside() -> None:
+        async with session.transaction():
+            with pytest.raises(SessionError, match="task"):
+                await loop.run_in_executor(None, session.add, Tag(name="of a thread"))
+        await session.close()
+
+    loop.run_until_complete(enter())
+    session.add(Tag(name="between"))
+    loop.run_until_complete(end())
+    loop.run_until_complete(inside())
+    loop.close()
+    with Session(engine) as after:
+        assert after.query(Tag.name).scalars() == ["between"]
 
 
 def test_engines_come_and_go_without_a_trace(tmp_path: Any) -> None:

@@ -71,6 +71,27 @@ def replaced(session: Session, size: int) -> None:
     session.add_all([Label(text=str(number), shelf=None) for number in range(size)])
 
 
+def rotation(session: Session, size: int) -> None:
+    """One circle of unique values."""
+    labels = [Label(text=str(number), shelf=None) for number in range(size)]
+    session.add_all(labels)
+    session.commit()
+    for number, label in enumerate(labels):
+        label.text = str((number + 1) % size)
+
+
+def swaps(session: Session, size: int) -> None:
+    """Many circles of two, and a new object for every third."""
+    labels = [Label(text=str(number), shelf=None) for number in range(2 * size)]
+    session.add_all(labels)
+    session.commit()
+    for number, label in enumerate(labels):
+        label.text = str(number ^ 1)
+    for number, label in enumerate(labels[::3]):
+        session.add(Label(text=label.text, shelf=None))
+        label.text = f"free {number}"
+
+
 def calls_of_a_flush(prepare: Callable[[Session, int], None], size: int) -> int:
     """Count the calls of Python and C functions in one flush."""
     models = [Author, Award, Book, Chapter, Tag, Node, Student, Course, Enrolment, Shelf, Label]
@@ -95,13 +116,56 @@ def calls_of_a_flush(prepare: Callable[[Session, int], None], size: int) -> int:
 
 
 @pytest.mark.requirement("R20")
-@pytest.mark.parametrize("prepare", [chain, circle, members_of_a_list, links, unlinks, replaced])
+@pytest.mark.parametrize(
+    "prepare", [chain, circle, members_of_a_list, links, unlinks, replaced, rotation, swaps]
+)
 def test_four_times_the_objects_take_about_four_times_the_calls(
     prepare: Callable[[Session, int], None],
 ) -> None:
     calls_of_a_flush(prepare, 5)  # what is made once
     few, many = calls_of_a_flush(prepare, 100), calls_of_a_flush(prepare, 400)
     assert many < 6 * few
+
+
+def lines_of_emptying_a_list(size: int) -> int:
+    """Count the lines and rounds of loops while the members of a loaded list leave it one by one."""
+    lines = 0
+
+    def count(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    with Engine("sqlite://") as engine:
+        create_all(engine, [Author, Award, Book, Tag])
+        with Session(engine) as session:
+            book, author = Book(title="b"), Author(name="a")
+            session.add_all([book, author])
+            tags = [Tag(name=str(number)) for number in range(size)]
+            books = [Book(title=str(number)) for number in range(size)]
+            book.tags.add(*tags)
+            author.books.add(*books)
+            session.commit()
+            assert len(book.tags) == len(author.books) == size
+            before = sys.gettrace()
+            sys.settrace(count)
+            try:
+                for tag, other in zip(tags, books):
+                    book.tags.remove(tag)
+                    author.books.remove(other)
+            finally:
+                sys.settrace(before)
+            assert list(book.tags) == list(author.books) == []
+            session.commit()
+            assert session.exec_scalar("SELECT count(*) FROM book_tags") == 0
+    return lines
+
+
+@pytest.mark.requirement("R52")
+def test_members_that_leave_a_list_one_by_one_cost_one_pass() -> None:
+    lines_of_emptying_a_list(5)
+    few, many = lines_of_emptying_a_list(50), lines_of_emptying_a_list(200)
+    assert many < 5 * few
 
 
 @pytest.mark.requirement("R20")

@@ -179,19 +179,34 @@ async def test_an_error_in_a_hook_of_a_flush_leaves_everything_as_it_was(
     assert await db.rows("SELECT count(*) FROM award") == [(int(earlier),)]
 
 
-@pytest.mark.parametrize("event", ["before_commit"])
-async def test_an_error_before_the_commit_rolls_back(db: Database, event: str) -> None:
-    recorder = Recorder(event)
+async def test_an_error_before_the_commit_keeps_everything_pending(db: Database) -> None:
+    recorder = Recorder("before_commit")
     async with db.session(hooks=[recorder]) as s:
         tag = Tag(name="t")
         await s.add(tag)
-        with pytest.raises(ValueError, match="before_commit fails"):
-            await s.commit()
-        assert tag not in s.session
-        assert recorder.seen[-1] == "after_rollback ValueError"
+        for _ in range(2):
+            with pytest.raises(ValueError, match="before_commit fails"):
+                await s.commit()
+            assert s.new == [tag]
+            assert not s.in_transaction
+        assert recorder.seen == ["before_commit"] * 2
         recorder.fail = ""
-        await s.add(tag)
         await s.commit()
+    assert await db.rows("SELECT name FROM tag") == [("t",)]
+
+
+async def test_an_error_before_the_commit_of_a_block_rolls_it_back(db: Database) -> None:
+    recorder = Recorder("before_commit")
+    async with db.session(hooks=[recorder]) as s:
+        tag = Tag(name="t")
+        with pytest.raises(ValueError, match="before_commit fails"):
+            async with s.transaction():
+                await s.add(tag)
+        assert tag not in s.session
+        assert recorder.seen == ["before_commit", "after_rollback ValueError"]
+        recorder.fail = ""
+        async with s.transaction():
+            await s.add(tag)
     assert await db.rows("SELECT name FROM tag") == [("t",)]
 
 

@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sqlite3
+from typing import Any
 
 import pytest
 
-from blaze import DatabaseError, Engine, Field, Model, Session, create_all, field
+from blaze import Engine, TimeoutError
+from tests.persistence.models import Tag
+from tests.persistence.twins import Database
 
 
-class Note(Model):
-    id: Field[int] = field(primary_key=True)
-    text: Field[str]
+@pytest.fixture
+async def impatient(db: Database) -> Any:
+    """Give the same database behind an engine that does not wait for locks."""
+    engine = Engine(f"{db.engine.config.redacted()}?lock_timeout=0.05", pool_size=1, max_overflow=0)
+    yield Database(engine, db.kind)
+    assert engine.pool_stats().in_use == 0
+    await engine.adispose()
 
 
-def test_a_commit_refused_by_a_lock_keeps_everything_pending(tmp_path: Path) -> None:
-    with Engine(f"sqlite:///{tmp_path}/notes.db?lock_timeout=0.05") as engine:
-        create_all(engine, [Note])
-        with Session(engine) as session, engine.connection() as other:
-            other.begin()
-            note = Note(text="kept")
-            session.add(note)
-            with pytest.raises(DatabaseError) as caught:
-                session.commit()
+@pytest.mark.requirement("R21")
+async def test_a_flush_refused_by_a_lock_keeps_everything_pending(db: Database, impatient: Database) -> None:
+    async with db.session() as holder, impatient.session() as s:
+        await holder.begin()
+        tag = Tag(name="kept")
+        await s.add(tag)
+        for _ in range(2):
+            with pytest.raises(TimeoutError) as caught:
+                await s.commit()
             assert caught.value.retryable
-            assert session.new == [note]
-            other.rollback()
-            session.commit()
-            assert session.query(Note).one() is note
+            assert s.new == [tag]
+        await holder.rollback()
+        await s.commit()
+        assert await s.all(Tag) == [tag]
+
+
+@pytest.mark.requirement("R21")
+async def test_a_commit_command_refused_by_a_lock_stays_open(db: Database, impatient: Database) -> None:
+    """Without write-ahead logging a reader holds up the COMMIT of who has written already."""
+    await db.engine.adispose()  # only who is alone can turn it off
+    reader = sqlite3.connect(str(impatient.engine.config.database), isolation_level=None)
+    try:
+        async with impatient.session() as s:
+            await s.execute("PRAGMA journal_mode = DELETE")
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM tag").fetchall()
+            tag = Tag(name="kept")
+            await s.add(tag)
+            for _ in range(2):
+                with pytest.raises(TimeoutError) as caught:
+                    await s.commit()
+                assert caught.value.retryable
+                assert s.in_transaction
+                assert s.new == []
+                assert tag.id == 1
+            reader.execute("COMMIT")
+            await s.commit()
+            tag.name = "changed"
+            await s.flush()
+            await s.rollback()
+            assert tag.name == "kept"
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM tag").fetchall()
+            await s.add(Tag(name="lost"))
+            with pytest.raises(TimeoutError):
+                await s.commit()
+            await s.rollback()
+            reader.execute("COMMIT")
+            assert await s.all(Tag) == [tag]
+    finally:
+        reader.close()

@@ -392,40 +392,143 @@ async def test_a_not_null_error_of_the_database_is_told_apart(db: Database) -> N
         assert await s.all(Tag) == []
 
 
-@pytest.mark.requirement("R21")
-async def test_a_failing_commit_rolls_back_and_the_session_goes_on(db: Database) -> None:
+@pytest.mark.requirement("R20", "R21")
+@pytest.mark.parametrize("earlier", [False, True])
+async def test_a_commit_whose_flush_fails_keeps_everything_pending(db: Database, earlier: bool) -> None:
     await library(db)
     async with db.session() as s:
+        if earlier:
+            await s.add(Tag(name="earlier"))
+            await s.flush()
         a = await s.get_one(Author, 1)
         a.name = "changed"
-        duplicate = Author(name="x", email="b")
-        await s.add(duplicate)
-        with pytest.raises(UniqueError) as caught:
-            await s.commit()
-        assert caught.value.columns == ("email",)
-        assert a.name == "a"
-        assert duplicate not in s.session
+        duplicate, good = Author(name="x", email="b"), Book(title="good")
+        await s.add_all([good, duplicate])
+        for _ in range(2):
+            with pytest.raises(UniqueError) as caught:
+                await s.commit()
+            assert caught.value.columns == ("email",)
+            assert (a.name, s.dirty, s.new) == ("changed", [a], [good, duplicate])
+            assert s.in_transaction is earlier
         duplicate.email = "c"
-        await s.add(duplicate)
         await s.commit()
-        assert duplicate.id is not None
+        assert None not in (duplicate.id, good.id)
+    assert await db.rows("SELECT name FROM author") == [("changed",), ("b",), ("x",)]
+    assert await db.rows("SELECT count(*) FROM tag WHERE name = 'earlier'") == [(int(earlier),)]
 
 
-async def test_a_failing_commit_of_the_database_rolls_back(db: Database) -> None:
+@pytest.mark.requirement("R21", "R22")
+async def test_rollback_after_a_failed_commit_takes_back_all(db: Database) -> None:
+    await library(db)
+    async with db.session() as s:
+        earlier, duplicate = Tag(name="earlier"), Author(name="x", email="b")
+        await s.add(earlier)
+        await s.flush()
+        a = await s.get_one(Author, 1)
+        a.name = "changed"
+        await s.add(duplicate)
+        with pytest.raises(UniqueError):
+            await s.commit()
+        await s.rollback()
+        assert (a.name, earlier.id, s.new, s.dirty) == ("a", None, [], [])
+        await s.commit()
+    assert await db.rows("SELECT count(*) FROM tag WHERE name = 'earlier'") == [(0,)]
+
+
+@pytest.mark.requirement("R21")
+async def test_a_commit_that_the_database_refuses_asks_for_a_rollback(db: Database) -> None:
     """A deferred foreign key is checked at COMMIT only."""
     async with db.session() as s:
         await s.execute("CREATE TABLE late (x REFERENCES tag (id) DEFERRABLE INITIALLY DEFERRED)")
+        known = Tag(name="known")
+        await s.add(known)
         await s.commit()
         tag = Tag(name="t")
         await s.add(tag)
+        known.name = "changed"
         await s.execute("INSERT INTO late VALUES (77)")
         with pytest.raises(ForeignKeyError):
             await s.commit()
-        assert tag.id is None
+        await db.save(Tag(name="other"))  # the database has rolled back: no lock is held
+        for use in (
+            lambda: s.commit(),
+            lambda: s.flush(),
+            lambda: s.all(Tag),
+            lambda: s.add(Tag(name="u")),
+            lambda: s.delete(known),
+            lambda: s.execute("SELECT 1"),
+            lambda: s.begin(),
+            lambda: s.run_in_transaction(lambda: None),
+            lambda: s.bulk_insert([Tag(name="u")]),
+        ):
+            with pytest.raises(SessionError, match=r"the transaction is lost .*call rollback\(\)"):
+                await use()
+        await s.rollback()
+        assert (tag.id, known.name) == (None, "known")
         assert tag not in s.session
         await s.add(tag)
         await s.commit()
-        assert await db.rows("SELECT name FROM tag") == [("t",)]
+    assert await db.rows("SELECT name FROM tag") == [("known",), ("other",), ("t",)]
+    assert await db.rows("SELECT * FROM late") == []
+
+
+async def test_a_session_with_a_refused_commit_can_be_closed(db: Database) -> None:
+    async with db.session() as s:
+        await s.execute("CREATE TABLE late (x REFERENCES tag (id) DEFERRABLE INITIALLY DEFERRED)")
+        await s.commit()
+    s = db.open()
+    tag = Tag(name="t")
+    await s.add(tag)
+    await s.execute("INSERT INTO late VALUES (77)")
+    with pytest.raises(ForeignKeyError):
+        await s.commit()
+    await s.close()
+    assert tag.id is None
+    for options in ({"auto_commit": True}, {"autocommit": True}):
+        with pytest.raises(ForeignKeyError):
+            async with db.session(**options) as s:
+                await s.execute("INSERT INTO late VALUES (77)")
+                await s.add(tag)
+        assert tag.id is None
+    assert await db.rows("SELECT name FROM tag") == []
+
+
+@pytest.mark.requirement("R6", "R16")
+async def test_what_commits_by_itself_rolls_back_when_that_fails(db: Database) -> None:
+    await library(db)
+    async with db.session(autocommit=True) as s:
+        a, duplicate = await s.get_one(Author, 1), Author(name="x", email="b")
+        a.name = "changed"
+        with pytest.raises(UniqueError):
+            await s.add(duplicate)
+        assert duplicate not in s.session
+        assert (a.name, s.new, s.dirty) == ("a", [], [])
+        duplicate.email = "c"
+        await s.add(duplicate)
+    told: list[Any] = []
+
+    class Told:
+        def after_rollback(self, error: Any) -> None:
+            told.append(type(error))
+
+    again = Author(name="y", email="b")
+    with pytest.raises(UniqueError):
+        async with db.session(auto_commit=True, hooks=[Told()]) as s:
+            await s.add(Tag(name="lost"))
+            await s.flush()
+            await s.add(again)
+    assert told == [UniqueError]
+    async with db.session() as s:
+        with pytest.raises(UniqueError):
+            async with s.transaction():
+                await s.add(again)
+        assert again not in s.session
+        with pytest.raises(UniqueError):
+            await s.run_in_transaction(lambda session: session.add(again))
+        assert again not in s.session
+        assert not s.in_transaction
+    assert await db.rows("SELECT name FROM author") == [("a",), ("b",), ("x",)]
+    assert await db.rows("SELECT count(*) FROM tag WHERE name = 'lost'") == [(0,)]
 
 
 # --- the arguments of a session
@@ -649,8 +752,13 @@ async def test_a_function_runs_again_after_a_conflict(db: Database) -> None:
         with pytest.raises(Boom):
             await s.run_in_transaction(awrong if db.asynchronous else wrong)
         assert len(calls) == 1
+        calls.clear()
+        with pytest.raises(SerializationError):
+            await s.do(lambda session: session.transaction(retries=1)(afails if db.asynchronous else fails))
+        assert len(calls) == 2
         with pytest.raises(SessionError, match="run_in_transaction"):
-            s.session.transaction(retries=3)
+            async with s.transaction(retries=3):
+                """Never."""
 
 
 async def test_refresh_get_or_create_merge_and_expunge(db: Database) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from blaze import Session
 from blaze.errors import ModelError, SessionError, StaleDataError, UniqueError, ValidationError
 from tests.persistence.models import (
     Account,
@@ -251,6 +252,72 @@ async def test_assigning_a_profile_to_an_owner_that_has_one_frees_the_other(db: 
         await s.add(new)
         await s.commit()
         assert await db.rows("SELECT text, author_id FROM profile") == [("new", 1)]
+
+
+@pytest.mark.requirement("R24")
+async def test_a_profile_that_was_only_read_from_its_owner_is_freed_as_well(db: Database) -> None:
+    await db.save(Author(name="a", profile=Profile(text="old")), Profile(text="new"))
+    async with db.session() as s:
+        author = await s.get_one(Author, 1)
+        (old,) = await s.all(Profile, Profile.text == "old")
+        assert await s.read(author, "profile") is old
+        (new,) = await s.all(Profile, Profile.text == "new")
+        new.author_id = author.id
+        await s.commit()
+        assert (author.profile, new.author, old.author, old.author_id) == (new, author, None, None)
+    assert await db.rows("SELECT text, author_id FROM profile ORDER BY text") == [("new", 1), ("old", None)]
+
+
+async def test_a_new_profile_comes_into_the_session_of_its_owner_at_once(db: Database) -> None:
+    await db.save(Author(name="a"))
+    async with db.session() as s:
+        author = await s.get_one(Author, 1)
+        author.name = "changed"  # reading the former profile may flush it
+        await s.read(author, "profile")
+        first, second = Profile(text="first"), Profile(text="second")
+        author.profile = first
+        assert first in s.session
+        assert s.new == [first]
+        await s.commit()
+        author.profile = second
+        assert s.new == [second]
+        await s.rollback()
+        assert (author.profile, first.author, second in s.session) == (first, author, False)
+        author.profile = second
+        await s.commit()
+    assert await db.rows("SELECT text, author_id FROM profile ORDER BY text") == [
+        ("first", None),
+        ("second", 1),
+    ]
+
+
+async def test_a_new_object_that_is_deleted_leaves_the_lists_that_hold_it(db: Database) -> None:
+    await db.save(Author(name="a"), Book(title="b"))
+    async with db.session() as s:
+        author, book = await s.get_one(Author, 1), await s.get_one(Book, 1)
+        await s.read(author, "books")
+        await s.read(book, "tags")
+        tag, late = Tag(name="t"), Book(title="late")
+        book.tags.add(tag)
+        author.books.add(late)
+        await s.delete(tag)
+        await s.delete(late)
+        assert (list(book.tags), list(author.books), s.new) == ([], [], [])
+        await s.commit()
+        assert await s.scalar("SELECT count(*) FROM tag") == 0
+        assert await s.scalar("SELECT count(*) FROM book") == 1
+
+
+def test_a_new_profile_is_saved_though_its_owner_was_not_read_before(blocking: Database) -> None:
+    with Session(blocking.engine) as session:
+        session.add(Author(name="a"))
+        session.commit()
+    with Session(blocking.engine) as session:
+        author = session.get_one(Author, 1)
+        author.name = "changed"
+        author.profile = Profile(text="p")
+        session.commit()
+        assert session.query(Profile).one().author is author
 
 
 # --- many-to-many
@@ -598,6 +665,8 @@ async def test_an_update_or_delete_of_a_row_that_is_gone_raises(db: Database) ->
         await s.delete(tags[0])
         with pytest.raises(StaleDataError, match="DELETE of 1 Tag"):
             await s.commit()
+        assert s.deleted == [tags[0]]
+        await s.rollback()
 
 
 async def test_a_version_column_detects_concurrent_changes(db: Database) -> None:
@@ -611,7 +680,7 @@ async def test_a_version_column_detects_concurrent_changes(db: Database) -> None
         theirs.balance = 7
         with pytest.raises(StaleDataError):
             await other.commit()
-        assert (theirs.version, theirs.balance, theirs.changes) == (1, 0, 0)
+        assert (theirs.version, theirs.balance, theirs.changes) == (1, 7, 0)
         await other.refresh(theirs)
         assert (theirs.version, theirs.balance) == (2, 5)
         theirs.balance = 7
@@ -621,6 +690,7 @@ async def test_a_version_column_detects_concurrent_changes(db: Database) -> None
             await s.commit()
         with pytest.raises(StaleDataError, match="merge"):
             await other.merge(mine)
+        await s.rollback()
 
 
 async def test_a_failed_flush_gives_the_version_back(db: Database) -> None:
@@ -655,3 +725,22 @@ async def test_a_circle_of_keys_that_are_not_null_says_what_to_do(db: Database) 
             await s.flush()
         await s.expunge(chapter)
         await s.commit()
+
+
+@pytest.mark.requirement("R20")
+async def test_the_type_of_a_loaded_object_makes_new_ones(db: Database) -> None:
+    await db.save(Author(name="a", email="a"))
+    async with db.session() as s:
+        loaded = await s.get_one(Author, 1)
+        for state in ("unchanged", "changed", "with deferred columns"):
+            made = type(loaded)(name=state)
+            assert (type(made), made.name, made.id, made in s.session) == (Author, state, None, False)
+            if state == "unchanged":
+                loaded.email = "b"
+            elif state == "changed":
+                await s.commit()
+                await s.expunge(loaded)
+                loaded = (await s.do(lambda session: session.query(Author).defer(Author.email).all()))[0]
+        await s.add(made)
+        await s.commit()
+    assert await db.rows("SELECT name FROM author ORDER BY id") == [("a",), ("with deferred columns",)]

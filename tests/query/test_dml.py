@@ -34,13 +34,13 @@ async def test_update_returns_the_number_of_rows(both: Both) -> None:
     assert await both(query.where(Book.pages == 1).count()) == 3
     assert await both(both.query(Book.price).where(Book.id == 1).scalar()) == Decimal("19.98")
     assert await both(query.where(Book.id == 99).update(pages=2)) == 0
-    assert await both(query.update(in_print=False)) == 7
+    assert await both(query.all_rows().update(in_print=False)) == 7
 
 
 async def test_delete_returns_the_number_of_rows(both: Both) -> None:
     assert await both(both.query(Review).where(Review.stars < 3).delete()) == 3
     assert await both(both.query(Review).count()) == 6
-    assert await both(both.query(Review).delete()) == 6
+    assert await both(both.query(Review).all_rows().delete()) == 6
 
 
 async def test_update_and_delete_over_relations(both: Both) -> None:
@@ -64,7 +64,7 @@ async def test_update_and_delete_by_composite_keys(both: Both) -> None:
     newest = both.query(Edition).order_by(Edition.year.desc()).limit(1)
     assert await both(newest.update(year=2020)) == 1
     assert await both(both.query(Edition.code).where(Edition.year == 2020).scalar()) == "B"
-    assert await both(both.query(Copy).delete()) == 5
+    assert await both(both.query(Copy).all_rows().delete()) == 5
     assert await both(both.query(Edition).order_by(Edition.year).limit(2).delete()) == 2
     assert await both(both.query(Edition).where(Edition.copies.is_(None)).delete()) == 1
 
@@ -91,7 +91,7 @@ def test_update_takes_expressions_and_subqueries(writer: Session) -> None:
     assert writer.execute("SELECT title, pages FROM book WHERE id = 1").first() == ("THE DISPOSSESSED", 388)
     other = alias(Book, "other")
     longest = Select(func.max(other.pages)).where(other.author_id == Book.author_id)
-    writer.query(Book).update(pages=longest)
+    writer.query(Book).all_rows().update(pages=longest)
     assert scalars(writer, "SELECT pages FROM book ORDER BY id") == [388, 388, 388, 165, 165, 264, 591]
 
 
@@ -123,7 +123,7 @@ def test_update_of_what_is_no_set_of_objects(session: Session) -> None:
 
 def test_an_update_of_null_where_there_must_be_a_value(writer: Session) -> None:
     with pytest.raises(IntegrityError):
-        writer.query(Book).update(title=None)
+        writer.query(Book).all_rows().update(title=None)
     assert writer.query(Book).count() == 7
 
 
@@ -140,7 +140,7 @@ async def test_loaded_objects_follow_an_update(both: Both) -> None:
 
 async def test_rolling_an_update_back_restores_the_loaded_objects(both: Both) -> None:
     book = await both(both.session.get(Book, 1))
-    await both(both.query(Book).update(pages=0))
+    await both(both.query(Book).all_rows().update(pages=0))
     assert book.pages == 0
     await both(both.session.rollback())
     assert book.pages == 387

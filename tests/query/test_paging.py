@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -153,12 +154,32 @@ def test_a_cursor_of_another_order_is_refused(session: Session) -> None:
             other.paginate(2, after=cursor)
 
 
+def opened(cursor: str) -> bytes:
+    return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+
+
+def test_a_changed_cursor_is_refused(session: Session) -> None:
+    query = session.query(Book).order_by(Book.price.desc(), Book.rating)
+    cursor = query.paginate(2).next
+    assert cursor is not None
+    raw = opened(cursor)
+    for place in range(len(raw)):
+        changed = base64.urlsafe_b64encode(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
+        with pytest.raises(QueryError, match="is no cursor"):
+            query.paginate(2, after=changed.decode())
+    for length in range(len(cursor)):
+        with pytest.raises(QueryError, match="is no cursor"):
+            query.paginate(2, after=cursor[:length])
+    assert query.paginate(2, after=cursor).items
+
+
 def test_a_forged_cursor_cannot_do_more_than_a_condition(session: Session) -> None:
     cursor = session.query(Book).order_by(Book.title).paginate(2).next
     assert cursor is not None
-    data = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    data = json.loads(opened(cursor)[4:])
     for forged in ("' OR 1=1 --", 5, None, ["n", "1"], ["z", "1"], [], {}, ["e", "X"], [["n"], 1]):
-        text = base64.urlsafe_b64encode(json.dumps([*data[:2], forged, *data[3:]]).encode()).decode()
+        raw = json.dumps([*data[:2], forged, *data[3:]]).encode()
+        text = base64.urlsafe_b64encode(crc32(raw).to_bytes(4, "big") + raw).decode()
         try:
             page = session.query(Book).order_by(Book.title).paginate(2, after=text)
         except QueryError:

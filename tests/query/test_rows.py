@@ -269,3 +269,12 @@ def test_a_to_many_column_outside_an_aggregate_needs_a_join(session: Session) ->
 
 def test_a_group_of_one_author_row(session: Session) -> None:
     assert len(AUTHORS) == session.query(func.count(Author.id)).scalar()
+
+
+def test_labels_go_before_the_methods_of_tuples(session: Session) -> None:
+    row = session.execute('SELECT 3 AS "count", 4 AS "index", 5 AS "__len__", 6 AS "_asdict"').one()
+    assert (row.count, row.index, row._asdict, len(row)) == (3, 4, 6, 4)
+    assert pickle.loads(pickle.dumps(row)).count == 3
+    counted = session.query(Book.title, func.count(Book.id).label("count")).group_by(Book.title).first()
+    assert counted is not None
+    assert counted.count == 1

@@ -14,4 +14,4 @@ def ansi(**features: Any) -> Dialect:
     return dialect
 
 
-RICH = ansi(comments=True, deferrable_constraints=True, partial_indexes=True)
+RICH = ansi(comments=True, deferrable_constraints=True, partial_indexes=True, expression_indexes=True)

@@ -151,8 +151,8 @@ def test_the_indexes_are_what_the_models_say(engine: Engine) -> None:
         (1, 0, "name,employer_id"),
     }
     assert indexes("article_tags") == {
-        ("ix_article_tags_article_id", 0, 0, "article_id"),
-        (1, 0, "tag_id,article_id"),
+        ("ix_article_tags_tag_id", 0, 0, "tag_id"),
+        (1, 0, "article_id,tag_id"),
     }
     assert indexes("company") == {("ix_company_owner_id", 0, 0, "owner_id"), (1, 0, "name")}
 

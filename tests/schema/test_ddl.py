@@ -80,7 +80,7 @@ def test_a_circle_is_closed_afterwards_where_the_database_can() -> None:
     created = ANSI.create_sql([m.Person, m.Company])
     assert created[-3] == (
         'ALTER TABLE "company" ADD CONSTRAINT "fk_company_owner_id" FOREIGN KEY ("owner_id")'
-        ' REFERENCES "person" ("id") DEFERRABLE INITIALLY DEFERRED'
+        ' REFERENCES "person" ("id") ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED'
     )
     assert sum("fk_company_owner_id" in sql for sql in created) == 1
     assert ANSI.drop_sql([m.Person, m.Company])[0] == (

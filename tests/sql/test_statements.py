@@ -169,7 +169,7 @@ def test_a_dialect_without_a_feature_refuses() -> None:
     insert = InsertBuilder(link_table, link_table.columns).plain([1, 1])
     with pytest.raises(CapabilityError, match=r"ansi has no INSERT \.\.\. ON CONFLICT"):
         Compiler(Dialect()).compile(insert.on_conflict([]).build())
-    with pytest.raises(CapabilityError, match="ansi has no RETURNING"):
+    with pytest.raises(CapabilityError, match=r"ansi has no DELETE \.\.\. RETURNING"):
         Compiler(Dialect()).compile(DeleteBuilder(book.source).returning(book.id).build())
 
 

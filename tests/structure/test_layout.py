@@ -22,6 +22,18 @@ SUBPACKAGES = [
     "sql",
     "utils",
 ]
+# Where the tests of each area are.
+AREAS = {
+    "adapters": "backend",
+    "execution": "query",
+    "persistence": "persistence",
+    "schema": "schema",
+    "security": "backend/test_security.py",
+    "caching": "cache",
+    "hooks": "hooks",
+    "performance": "utils/test_tracker.py",
+    "examples": "examples",
+}
 DISTRIBUTIONS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 
 
@@ -36,6 +48,17 @@ def test_every_subpackage_has_a_readme() -> None:
     packages = sorted(path.parent for path in ROOT.glob("packages/*/src/**/__init__.py"))
     missing = [str(path.relative_to(ROOT)) for path in packages if not (path / "README.md").is_file()]
     assert missing == [str(CORE.relative_to(ROOT))]  # its README is that of the distribution
+
+
+@pytest.mark.requirement("R100")
+def test_every_readme_names_the_files_beside_it() -> None:
+    missing = []
+    for readme in ROOT.glob("packages/*/src/**/README.md"):
+        text = readme.read_text(encoding="utf-8")
+        if "| the other modules |" not in text:
+            files = {path.name for path in readme.parent.glob("*.py")} - {"__init__.py"}
+            missing += [f"{readme.parent.name}/{name}" for name in files if f"`{name}`" not in text]
+    assert not missing
 
 
 @pytest.mark.requirement("R107")
@@ -60,6 +83,34 @@ def test_every_distribution_is_complete(distribution: Path) -> None:
     assert (distribution / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert (distribution / "README.md").is_file()
     assert len(list(distribution.glob("src/*/py.typed"))) == 1
+
+
+@pytest.mark.requirement("R105")
+@pytest.mark.parametrize("area", AREAS)
+def test_every_area_has_tests(area: str) -> None:
+    place = ROOT / "tests" / AREAS[area]
+    files = [place] if place.suffix else sorted(place.rglob("test_*.py"))
+    tests = [
+        node.name
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
+    ]
+    assert len(tests) >= 5
+
+
+@pytest.mark.requirement("R108")
+def test_the_core_compares_nothing_with_the_name_of_a_backend() -> None:
+    names = {"sqlite", "postgres", "postgresql", "mysql", "mariadb"}
+    found = [
+        f"{path.relative_to(CORE)}:{node.lineno}"
+        for path in CORE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Constant) and side.value in names
+    ]
+    assert not found
 
 
 @pytest.mark.requirement("R113")

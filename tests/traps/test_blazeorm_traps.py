@@ -125,8 +125,9 @@ async def test_a_failed_commit_leaves_no_level_and_no_lock(db: Database) -> None
         await s.execute("INSERT INTO deferred (owner_id) VALUES (99)")
         with pytest.raises(ForeignKeyError):
             await s.commit()
-        await s.add(Tag(name="after"))
         await db.save(Tag(name="other"))  # the lock is free
+        await s.rollback()
+        await s.add(Tag(name="after"))
         await s.commit()
     assert len(await db.rows("SELECT name FROM tag")) == 2
     assert await db.rows("SELECT * FROM deferred") == []
@@ -419,6 +420,7 @@ async def test_an_update_of_no_row_is_an_error(db: Database, model: Any) -> None
         await s.delete(found)
         with pytest.raises(StaleDataError, match=model.__name__):
             await s.commit()
+        await s.rollback()
 
 
 @pytest.mark.requirement("R4", "R7")

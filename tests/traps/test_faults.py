@@ -411,7 +411,7 @@ async def test_a_session_dropped_without_close_gives_its_connection_back(db: Dat
         await s.add(Tag(name="dropped"))
         await s.flush()
 
-    for _ in range(20):
+    for _ in range(5):
         await use()
         gc.collect()
         await asyncio.sleep(0)

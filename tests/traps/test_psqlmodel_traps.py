@@ -164,7 +164,7 @@ async def test_bulk_operations_change_rows_in_few_statements(db: Database) -> No
 async def test_errors_leave_no_poisoned_and_no_lost_connection(db: Database) -> None:
     await db.save(Author(name="a", email="e"))
     for _ in range(30):
-        s = db.open()
+        s = db.open(autoflush=False)
         await s.add(Author(name="b", email="e"))
         with pytest.raises(UniqueError):
             await s.commit()
@@ -236,10 +236,12 @@ async def test_children_are_not_deleted_where_no_on_delete_says_so(db: Database)
         await s.delete(await s.get(Author, 1))
         with pytest.raises(ForeignKeyError):
             await s.commit()
+        await s.rollback()
         (parent,) = await s.all(Node, Node.name == "p")
         await s.delete(parent)
         with pytest.raises(ForeignKeyError):
             await s.commit()
+        await s.rollback()
     assert await db.rows("SELECT count(*) FROM strict UNION ALL SELECT count(*) FROM node") == [(1,), (2,)]
 
 

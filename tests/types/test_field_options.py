@@ -33,8 +33,8 @@ class Defaults(Model):
     plain: Field[int] = field(default=7)
     made: Field[int] = field(default_factory=tick)
     tags: Field[list[str]] = field(default_factory=list)
-    listed: Field[list[int]] = [1, 2]
-    meta: Field[dict[str, Any]] = field(default={"a": [1]})
+    listed: Field[list[int]] = field(default_factory=lambda: [1, 2])
+    meta: Field[dict[str, Any]] = field(default_factory=lambda: {"a": [1]})
     server: Field[int] = field(server_default="41 + 1")
     stamped: Field[Optional[dt.datetime]] = field(server_default="CURRENT_TIMESTAMP")
     nothing: Field[Optional[str]]
@@ -110,6 +110,7 @@ def test_none_is_a_value_and_no_default(engine: Engine) -> None:
         session.add(Defaults(plain=None))  # type: ignore[arg-type]
         with pytest.raises(ValidationError, match="plain"):
             session.commit()
+        session.rollback()
 
 
 def test_generated_columns_are_read_back_and_cannot_be_written(engine: Engine) -> None:

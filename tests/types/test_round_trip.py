@@ -35,7 +35,7 @@ async def read(open_session: Opener, model: Any) -> list[Any]:
 
 
 async def empty(session: Any, model: Any) -> None:
-    await m(session.query(model).delete())
+    await m(session.query(model).all_rows().delete())
 
 
 def check(found: list[Any], values: list[Any]) -> None:

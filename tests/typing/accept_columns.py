@@ -6,7 +6,7 @@ from typing import Optional
 
 from typing_extensions import assert_type
 
-from blaze import Expression, Q, Row, Select, func
+from blaze import Expression, Q, Row, Select, cast, func
 from tests.typing.accept_models import Author, Book, Everything, Status
 
 
@@ -81,10 +81,11 @@ def arithmetic() -> None:
 def shapes() -> None:
     # Annotated, not assert_type: the classes of these expressions are nobody's business.
     as_integer: Expression[int] = Book.title.cast(int)
+    as_text: Expression[str] = cast(Book.price, str)
     labelled: Expression[Decimal] = (Book.price * 2).label("double")
     ordered: Expression[str] = Book.title.desc().nulls_last()
     inside: Expression[bool] = Book.meta["pages"] == 387
-    print(as_integer, labelled, ordered, inside)
+    print(as_integer, as_text, labelled, ordered, inside)
 
 
 def functions() -> None:

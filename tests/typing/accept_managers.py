@@ -1,10 +1,10 @@
 """`Model.objects`."""
 
-from typing import ClassVar, Optional
+from typing import Any, ClassVar, Optional
 
 from typing_extensions import assert_type
 
-from blaze import Field, Manager, Model, Q, field
+from blaze import Field, Manager, Model, Q, QuerySet, field
 from tests.typing.accept_models import Author, Book, Everything
 
 
@@ -16,6 +16,29 @@ class ShelfManager(Manager["Shelf"]):
 class Shelf(Model):
     free: Field[int] = field(default=0)
     library: ClassVar[ShelfManager] = ShelfManager()
+
+
+class KeptManager(Manager[Any]):
+    def kept(self) -> QuerySet[Any]:
+        return self.filter(kept=True)
+
+
+class KeptBase(Model):
+    kept: Field[bool] = field(default=True)
+    kept_ones: ClassVar[KeptManager] = KeptManager()
+
+    class Meta:
+        abstract = True
+
+
+class KeptThing(KeptBase):
+    name: Field[str]
+
+
+def inherited_manager() -> None:
+    assert_type(KeptThing.kept_ones, KeptManager)
+    assert_type(KeptThing.kept_ones.kept(), QuerySet[Any])
+    assert_type(KeptThing.objects, Manager[KeptThing])
 
 
 def own_manager() -> None:

@@ -73,6 +73,7 @@ class User(Model):
     code: Field[str] = field(primary_key=True, init=True, max_length=10)
     parent: ForeignKey[Optional["User"]] = foreign_key(default=None)
     parent_id: Field[Optional[str]] = key_column()
+    profile: OneToOne[Optional["Profile"]] = one_to_one(reverse=True)
 
 
 class Review(Model):

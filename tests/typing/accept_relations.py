@@ -1,10 +1,10 @@
 """Relations: paths on the class, objects and lists on the instance."""
 
-from typing import Optional
+from typing import Any, Optional
 
 from typing_extensions import assert_type
 
-from blaze import Column, Expression, RelatedList, Session
+from blaze import AsyncQuerySet, Column, Expression, Part, QuerySet, RelatedList, Select, Session
 from tests.typing.accept_models import Author, Book, Profile, Review, Tag, User
 
 
@@ -15,6 +15,8 @@ def paths() -> None:
     assert_type(Book.tags, type[Tag])
     assert_type(Profile.user, type[User])
     assert_type(User.parent, type[User])
+    assert_type(User.profile, type[Profile])
+    assert_type(User.profile.bio, Column[str])
     assert_type(Book.author.name, Column[str])
     assert_type(Book.editor.name, Column[str])
     assert_type(Book.author.books.title, Column[str])
@@ -37,12 +39,25 @@ def conditions(author: Author, nobody: Optional[Author]) -> None:
     assert_type(Book.author.not_in([author]), Expression[bool])
 
 
+def parts(session: Session, query: AsyncQuerySet[Author]) -> None:
+    part = Author.books.where(Book.price < 20, Book.tags.name == "sf").order_by(Book.price.desc()).limit(3)
+    assert_type(part, Part[Book])
+    assert_type(part.include(Book.tags, best=Book.tags.limit(1)), Part[Book])
+    assert_type(session.query(Author).include(Author.books), QuerySet[Author])
+    assert_type(session.query(Author).include(Author.books, cheap=part), QuerySet[Any])
+    assert_type(query.include(cheap=part), AsyncQuerySet[Any])
+    assert_type(Select(Author).include(cheap=part), Select[Any])
+
+
 def to_one(book: Book, review: Review, profile: Profile, user: User) -> None:
     assert_type(book.author, Author)
     assert_type(book.editor, Optional[Author])
     assert_type(book.author_id, int)
     assert_type(review.book_id, int)
     assert_type(profile.user, User)
+    assert_type(user.profile, Optional[Profile])
+    user.profile = profile
+    user.profile = None
     assert_type(user.parent, Optional[User])
     assert_type(user.parent_id, Optional[str])
     assert_type(review.book.author.name, str)
@@ -68,6 +83,16 @@ def to_many(author: Author, book: Book, tag: Tag) -> None:
     book.tags.set([tag])
     book.tags.clear()
     book.tags = [tag]
+
+
+async def asked(author: Author, query: QuerySet[Book]) -> None:
+    assert_type(await author.books.count(), int)
+    assert_type(await author.books.exists(), bool)
+    number: int = author.books.count() + 1
+    assert_type(author.books.where(Book.price < 20).first(), Optional[Book])
+    assert_type(author.books.filter(title="x").count(), int)
+    if author.books.exists() and number:
+        assert_type(author.books.query(), QuerySet[Book])
 
 
 def links(session: Session, book: Book, tag: Tag) -> None:

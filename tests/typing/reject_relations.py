@@ -38,4 +38,8 @@ def eager(session: Session) -> None:
     session.query(Book).select_related(Book.title)  # error
     session.query(Book).join(Book.title)  # error
     session.query(Book).include(5)  # error
+    session.query(Author).include(Author.books.limit(3))  # error
+    session.query(Author).include(some=Author.books)  # error
+    Author.books.where("price < 20")  # error
+    Author.books.limit("3")  # error
     session.add_m2m(Author(name="x"), Book.tags, "sf")  # error

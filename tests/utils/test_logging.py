@@ -52,13 +52,13 @@ def test_a_wrong_limit_is_refused(monkeypatch: pytest.MonkeyPatch, value: Any) -
 @pytest.mark.requirement("R91", "R94")
 def test_a_slow_query_is_logged_without_its_values(caplog: pytest.LogCaptureFixture) -> None:
     log = StatementLog(100, Redactor())
-    sql = "SELECT * FROM t WHERE name = 'hunter2' AND pin = ?"
+    sql = "SELECT * FROM t WHERE name = 'hunter2' AND tokenize = ? AND pin = ?"
     with correlation("request 1"):
-        log.slow(sql, 0.25, 3, ("hunter2", 4711), names=["tokenize", "pin"])
+        log.slow(sql, 0.25, 3, ("hunter2", 4711))
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("blaze.slow", logging.WARNING)
     assert record.blaze == {  # type: ignore[attr-defined]
-        "statement": "SELECT * FROM t WHERE name = ? AND pin = ?",
+        "statement": "SELECT * FROM t WHERE name = ? AND tokenize = ? AND pin = ?",
         "duration_ms": 250.0,
         "rows": 3,
         "params": ["'hunter2'", "***"],  # "tokenize" only looks like a secret

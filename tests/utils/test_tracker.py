@@ -226,3 +226,10 @@ class TestLoops:
     def test_what_has_no_name_is_shown_as_it_is(self) -> None:
         with pytest.warns(NPlusOneWarning, match="has fetched table book 2 times"):
             look_up(QueryTracker(threshold=1), 2, "table book")
+
+    def test_code_without_a_module_is_warned_about_too(self) -> None:
+        code = compile(
+            "for _ in range(9): tracker.lookup('SELECT one', Book, 'author')", "a template", "exec"
+        )
+        with pytest.warns(NPlusOneWarning, match="a template:1 has loaded Book.author 6 times"):
+            exec(code, {"tracker": QueryTracker(threshold=5), "Book": Book})

@@ -51,8 +51,8 @@ CREATE TABLE "booking" (
   "spare_building" VARCHAR(10),
   "spare_number" INTEGER,
   CONSTRAINT "uq_booking_spare_building_spare_number" UNIQUE ("spare_building", "spare_number"),
-  CONSTRAINT "fk_booking_room_building_room_number" FOREIGN KEY ("room_building", "room_number") REFERENCES "room" ("building", "RoomNo") ON DELETE CASCADE,
-  CONSTRAINT "fk_booking_spare_building_spare_number" FOREIGN KEY ("spare_building", "spare_number") REFERENCES "room" ("building", "RoomNo")
+  CONSTRAINT "fk_booking_room_building_room_number" FOREIGN KEY ("room_building", "room_number") REFERENCES "room" ("building", "RoomNo") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "fk_booking_spare_building_spare_number" FOREIGN KEY ("spare_building", "spare_number") REFERENCES "room" ("building", "RoomNo") ON UPDATE CASCADE
 );
 
 CREATE TABLE "article" (
@@ -65,7 +65,7 @@ CREATE TABLE "company" (
   "name" VARCHAR(80) NOT NULL,
   "owner_id" INTEGER NOT NULL,
   CONSTRAINT "uq_company_name" UNIQUE ("name"),
-  CONSTRAINT "fk_company_owner_id" FOREIGN KEY ("owner_id") REFERENCES "person" ("id") DEFERRABLE INITIALLY DEFERRED
+  CONSTRAINT "fk_company_owner_id" FOREIGN KEY ("owner_id") REFERENCES "person" ("id") ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED
 );
 
 CREATE TABLE "person" (
@@ -78,8 +78,8 @@ CREATE TABLE "person" (
   CONSTRAINT "uq_person_name_employer_id" UNIQUE ("name", "employer_id"),
   CONSTRAINT "ck_person_length_name_0" CHECK (length(name) > 0),
   CONSTRAINT "nobody_is_his_own_boss" CHECK (boss_id <> id),
-  CONSTRAINT "fk_person_boss_id" FOREIGN KEY ("boss_id") REFERENCES "person" ("id") ON DELETE SET NULL,
-  CONSTRAINT "fk_person_employer_id" FOREIGN KEY ("employer_id") REFERENCES "company" ("id") ON DELETE RESTRICT
+  CONSTRAINT "fk_person_boss_id" FOREIGN KEY ("boss_id") REFERENCES "person" ("id") ON DELETE SET NULL ON UPDATE CASCADE,
+  CONSTRAINT "fk_person_employer_id" FOREIGN KEY ("employer_id") REFERENCES "company" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 
 CREATE TABLE "contribution" (
@@ -88,15 +88,15 @@ CREATE TABLE "contribution" (
   "share" NUMERIC TEXT(5, 2) COLLATE decimal NOT NULL,
   CONSTRAINT "pk_contribution" PRIMARY KEY ("article_id", "person_id"),
   CONSTRAINT "share_is_percent" CHECK (share BETWEEN 0 AND 100.00),
-  CONSTRAINT "fk_contribution_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE,
-  CONSTRAINT "fk_contribution_person_id" FOREIGN KEY ("person_id") REFERENCES "person" ("id")
+  CONSTRAINT "fk_contribution_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "fk_contribution_person_id" FOREIGN KEY ("person_id") REFERENCES "person" ("id") ON UPDATE CASCADE
 );
 
 CREATE TABLE "badge" (
   "person_id" INTEGER NOT NULL,
   "code" VARCHAR(8) NOT NULL,
   CONSTRAINT "pk_badge" PRIMARY KEY ("person_id"),
-  CONSTRAINT "fk_badge_person_id" FOREIGN KEY ("person_id") REFERENCES "person" ("id") ON DELETE CASCADE
+  CONSTRAINT "fk_badge_person_id" FOREIGN KEY ("person_id") REFERENCES "person" ("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 CREATE TABLE "tag" (
@@ -110,27 +110,27 @@ CREATE TABLE "country" (
 );
 
 CREATE TABLE "article_tags" (
-  "tag_id" INTEGER NOT NULL,
   "article_id" INTEGER NOT NULL,
-  CONSTRAINT "pk_article_tags" PRIMARY KEY ("tag_id", "article_id"),
-  CONSTRAINT "fk_article_tags_tag_id" FOREIGN KEY ("tag_id") REFERENCES "tag" ("id") ON DELETE CASCADE,
-  CONSTRAINT "fk_article_tags_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE
+  "tag_id" INTEGER NOT NULL,
+  CONSTRAINT "pk_article_tags" PRIMARY KEY ("article_id", "tag_id"),
+  CONSTRAINT "fk_article_tags_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "fk_article_tags_tag_id" FOREIGN KEY ("tag_id") REFERENCES "tag" ("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 CREATE TABLE "article_sources" (
   "from_article_id" INTEGER NOT NULL,
   "to_article_id" INTEGER NOT NULL,
   CONSTRAINT "pk_article_sources" PRIMARY KEY ("from_article_id", "to_article_id"),
-  CONSTRAINT "fk_article_sources_from_article_id" FOREIGN KEY ("from_article_id") REFERENCES "article" ("id") ON DELETE CASCADE,
-  CONSTRAINT "fk_article_sources_to_article_id" FOREIGN KEY ("to_article_id") REFERENCES "article" ("id") ON DELETE CASCADE
+  CONSTRAINT "fk_article_sources_from_article_id" FOREIGN KEY ("from_article_id") REFERENCES "article" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "fk_article_sources_to_article_id" FOREIGN KEY ("to_article_id") REFERENCES "article" ("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 CREATE TABLE "printed_in" (
   "article_id" INTEGER NOT NULL,
   "country_id" VARCHAR(2) NOT NULL,
   CONSTRAINT "pk_printed_in" PRIMARY KEY ("article_id", "country_id"),
-  CONSTRAINT "fk_printed_in_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE,
-  CONSTRAINT "fk_printed_in_country_id" FOREIGN KEY ("country_id") REFERENCES "country" ("code") ON DELETE CASCADE
+  CONSTRAINT "fk_printed_in_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "fk_printed_in_country_id" FOREIGN KEY ("country_id") REFERENCES "country" ("code") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 CREATE TABLE "article_rooms" (
@@ -138,8 +138,8 @@ CREATE TABLE "article_rooms" (
   "room_building" VARCHAR(10) NOT NULL,
   "room_number" INTEGER NOT NULL,
   CONSTRAINT "pk_article_rooms" PRIMARY KEY ("article_id", "room_building", "room_number"),
-  CONSTRAINT "fk_article_rooms_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE,
-  CONSTRAINT "fk_article_rooms_room_building_room_number" FOREIGN KEY ("room_building", "room_number") REFERENCES "room" ("building", "RoomNo") ON DELETE CASCADE
+  CONSTRAINT "fk_article_rooms_article_id" FOREIGN KEY ("article_id") REFERENCES "article" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "fk_article_rooms_room_building_room_number" FOREIGN KEY ("room_building", "room_number") REFERENCES "room" ("building", "RoomNo") ON DELETE CASCADE ON UPDATE CASCADE
 );
 
 CREATE INDEX "ix_report_statistic_id" ON "report" ("statistic_id");
@@ -160,7 +160,7 @@ CREATE UNIQUE INDEX "active_email" ON "person" ("email") WHERE email IS NOT NULL
 
 CREATE INDEX "ix_contribution_person_id" ON "contribution" ("person_id");
 
-CREATE INDEX "ix_article_tags_article_id" ON "article_tags" ("article_id");
+CREATE INDEX "ix_article_tags_tag_id" ON "article_tags" ("tag_id");
 
 CREATE INDEX "ix_article_sources_to_article_id" ON "article_sources" ("to_article_id");
 

@@ -6,13 +6,12 @@ import contextlib
 import itertools
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 from blaze import plugins
-from blaze.adapters import fork
 from blaze.adapters.adapter import Adapter, AsyncAdapter, Backend, Keeper
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import AsyncConnection, Connection
@@ -20,6 +19,7 @@ from blaze.adapters.pool import Limits, Pool, PoolStats, closed_error
 from blaze.dialects.dialect import Dialect
 from blaze.errors import ConfigurationError
 from blaze.security.secret import Secret
+from blaze.utils import fork
 
 # asyncio is half of what importing this module would cost, and a blocking program never needs it.
 if TYPE_CHECKING:
@@ -112,6 +112,9 @@ class Engine:
         # DSNs are wrapped before anything can fail, so that no traceback shows their password.
         target = Secret(target) if isinstance(target, str) else target
         config = Secret(config) if isinstance(config, str) else config
+        if isinstance(replicas, str):
+            replicas = cast(Any, Secret(replicas))  # refused in the next line
+        replicas = _guarded(replicas)
         adapter, settings = _split(target, config)
         self.config = settings
         self._backend: Optional[Backend] = None
@@ -126,7 +129,11 @@ class Engine:
         self._limits = _limits(settings, pool_size, max_overflow, pool_timeout, recycle)
         self._resources = resources = _Resources()
         first: Any = self._adapter or self._async_adapter
-        self._prepared, resources.keeper = first.prepare(settings)
+        prepared = first.prepare(settings)
+        self._prepared, resources.keeper = prepared.config, prepared.keeper
+        # What tells this database from others, for caches; users and drivers of one database share it.
+        at = f"{settings.host or ''}:{settings.port or ''}/{settings.database or ''}"
+        self.identity: str = f"{first.name}://{prepared.identity or at}"
         self._finalizer = weakref.finalize(self, resources.close)
         if self._adapter is not None:
             pool = self._open_pool(self._adapter)
@@ -155,6 +162,7 @@ class Engine:
         """Give the blocking adapter; ConfigurationError where there is none."""
         if self._adapter is None:
             self._adapter = self._find_backend().make_adapter()
+            self._prepare_second(self._adapter)
         return self._adapter
 
     @property
@@ -162,7 +170,14 @@ class Engine:
         """Give the asynchronous adapter; ConfigurationError where there is none."""
         if self._async_adapter is None:
             self._async_adapter = self._find_backend().make_async_adapter(self.config.driver)
+            self._prepare_second(self._async_adapter)
         return self._async_adapter
+
+    def _prepare_second(self, adapter: Any) -> None:
+        """Let the adapter of the other kind see the configuration; the first one holds what is kept open."""
+        keeper = adapter.prepare(self._prepared).keeper
+        if keeper is not None:
+            keeper.close()
 
     def reader(self) -> Engine:
         """Give the next replica in turn, or the engine itself when there is none."""
@@ -217,6 +232,16 @@ class Engine:
             yield connection
         finally:
             await self.arelease(connection)
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections the pool gives out at the same time: `pool_size` and `max_overflow`."""
+        return self._limits.total
+
+    @property
+    def pool_timeout(self) -> float:
+        """How many seconds a caller waits for a connection, or for a session that another thread uses."""
+        return self._limits.timeout
 
     def pool_stats(self) -> PoolStats:
         """Count the connections of all pools now; ``size`` is what each pool keeps."""
@@ -331,6 +356,13 @@ class Engine:
                 pools.pop(other).terminate()
             pool = pools[loop] = AsyncPool(partial(self.async_adapter.connect, self._prepared), self._limits)
             return pool
+
+
+def _guarded(replicas: Any) -> list[Any]:
+    """Return the replicas, DSNs wrapped; raise `ConfigurationError` for what is no list of them."""
+    if not isinstance(replicas, Iterable):
+        raise ConfigurationError("replicas takes a list of DSNs, configurations or engines")
+    return [Secret(replica) if isinstance(replica, str) else replica for replica in replicas]
 
 
 def _is_async(adapter: Union[Adapter, AsyncAdapter]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 __all__ = [
     "BlazeError",
@@ -40,6 +40,7 @@ __all__ = [
     "UncommittedChangesWarning",
     "UniqueError",
     "UnknownFieldError",
+    "UnknownOptionError",
     "ValidationError",
 ]
 
@@ -68,6 +69,10 @@ class UnknownFieldError(QueryError, AttributeError, TypeError):
     It is an AttributeError and a TypeError too, so `hasattr` and callers of constructors see what they
     expect.
     """
+
+
+class UnknownOptionError(ModelError, TypeError):
+    """A specifier such as `field` was given an option that it does not have."""
 
 
 class NoResultError(QueryError):
@@ -107,17 +112,35 @@ class CapabilityError(BlazeError):
 
 
 class ValidationError(BlazeError):
-    """Values do not satisfy the model; ``errors`` maps each field name to its messages."""
+    """Values do not satisfy the model; ``errors`` maps each field name to its messages.
+
+    A single text, or a list of them, is about the object as a whole and stands under ``"__all__"``.
+    ``others`` are the errors of further objects that the same flush has found.
+    """
 
     errors: dict[str, list[str]]
     model: Any
+    others: tuple[ValidationError, ...] = ()
 
-    def __init__(self, errors: Mapping[str, Iterable[str]], model: Any = None) -> None:
-        self.errors = {name: list(messages) for name, messages in errors.items()}
+    def __init__(
+        self, errors: Union[str, Iterable[str], Mapping[str, Union[str, Iterable[str]]]], model: Any = None
+    ) -> None:
+        given = errors if isinstance(errors, Mapping) else {"__all__": errors}
+        self.errors = {
+            name: [messages] if isinstance(messages, str) else list(messages)
+            for name, messages in given.items()
+        }
         self.model = model
         name = getattr(model, "__name__", None) or (str(model) if model is not None else "values")
         lines = "; ".join(f"{field}: {', '.join(messages)}" for field, messages in self.errors.items())
         super().__init__(f"{name} is not valid: {lines}")
+
+    def along_with(self, others: Sequence[ValidationError]) -> ValidationError:
+        """Return the error itself, telling of those of other objects, too."""
+        if others:
+            self.others = tuple(others)
+            self.args = ("\n".join(str(error) for error in (self, *others)),)
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.errors, self.model)

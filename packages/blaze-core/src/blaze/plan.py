@@ -9,11 +9,10 @@ Rules for authors of plans: never `yield` inside `finally`; an error or a cancel
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar
 
-from blaze.errors import ConfigurationError
-from blaze.utils.awaitables import is_awaitable
+from blaze.utils.awaitables import close_awaitable, is_awaitable, refuse_awaitable
 
 T = TypeVar("T")
 
@@ -28,12 +27,17 @@ class Command:
 
     writes = False
     counted = False  # whether statistics count it: statements are, transaction control is not
+    connected = True  # whether it goes to the connection; the others need none
     sql = ""
     params: Any = ()
 
     def apply(self, connection: Any) -> Any:
         """Send the command; an asynchronous connection returns an awaitable of the same result."""
         raise TypeError(f"{type(self).__name__} cannot be sent to a connection")
+
+    def answer(self) -> Any:
+        """Answer a command that needs no connection, for a synchronous driver."""
+        return self.apply(None)
 
 
 class Execute(Command):
@@ -168,10 +172,12 @@ class Release(Command):
 class Call(Command):
     """Wait for an awaitable, such as the coroutine of an `async def` hook; needs no connection.
 
-    `apply` returns it for an asynchronous driver to await; a synchronous one calls `refuse()`.
+    `apply` returns it for an asynchronous driver to await; a synchronous one is refused.
     """
 
     __slots__ = ("awaitable",)
+
+    connected = False
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
         self.awaitable = awaitable
@@ -179,13 +185,72 @@ class Call(Command):
     def apply(self, connection: Any) -> Awaitable[Any]:
         return self.awaitable
 
-    def refuse(self) -> None:
+    def answer(self) -> Any:
         """Close the awaitable and raise ConfigurationError: nothing can await it here."""
-        _close(self.awaitable)
-        raise ConfigurationError(
-            "a hook of a synchronous session returned something to await: use AsyncSession,"
-            " or a plain function"
-        )
+        refuse_awaitable(self.awaitable)
+
+
+class CacheCommand(Command):
+    """One call of a cache backend; an asynchronous backend returns an awaitable of the same result."""
+
+    __slots__ = ("backend",)
+
+    connected = False
+
+
+class CacheGet(CacheCommand):
+    """Look keys up; the result is the backend's `Hits`."""
+
+    __slots__ = ("keys",)
+
+    def __init__(self, backend: Any, keys: Sequence[str]) -> None:
+        self.backend = backend
+        self.keys = keys
+
+    def apply(self, connection: Any) -> Any:
+        return self.backend.get_many(self.keys)
+
+
+class CacheSet(CacheCommand):
+    """Store values that were read after `mark`."""
+
+    __slots__ = ("mark", "ttl", "values")
+
+    def __init__(self, backend: Any, values: Mapping[str, Any], ttl: Optional[float], mark: Any) -> None:
+        self.backend = backend
+        self.values = values
+        self.ttl = ttl
+        self.mark = mark
+
+    def apply(self, connection: Any) -> Any:
+        return self.backend.set_many(self.values, self.ttl, self.mark)
+
+
+class CacheDelete(CacheCommand):
+    """Drop keys: before a commit with a `hold` in seconds, after it by the same holder without."""
+
+    __slots__ = ("hold", "holder", "keys")
+
+    def __init__(self, backend: Any, keys: Sequence[str], hold: float = 0.0, holder: str = "") -> None:
+        self.backend = backend
+        self.keys = keys
+        self.hold = hold
+        self.holder = holder
+
+    def apply(self, connection: Any) -> Any:
+        return self.backend.delete_many(self.keys, self.hold, self.holder)
+
+
+class CacheClear(CacheCommand):
+    """Drop everything."""
+
+    __slots__ = ()
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+
+    def apply(self, connection: Any) -> Any:
+        return self.backend.clear()
 
 
 def fire(handlers: Iterable[Callable[..., Any]], **arguments: Any) -> Plan[None]:
@@ -237,69 +302,47 @@ def _wait(awaitable: Awaitable[Any]) -> Plan[None]:
     try:
         yield Call(awaitable)
     except BaseException:
-        _close(awaitable)
+        close_awaitable(awaitable)
         raise
 
 
-def _close(awaitable: Any) -> None:
-    """Close a coroutine that nobody is going to await, so that Python does not warn about it."""
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()
-
-
 def run(plan: Plan[T], perform: Callable[[Command], Any]) -> T:
-    """Drive a plan with a blocking `perform`; return what the plan returns."""
-    send = plan.send
-    try:
-        command = send(None)
-        while True:
-            try:
-                result = perform(command)
-            except BaseException as error:
-                command = plan.throw(error)
-            else:
-                command = send(result)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    except BaseException as error:
-        if getattr(plan, "gi_frame", None) is None:  # it has ended
-            raise
-        # An interrupt hit the driver between two commands: the plan has still to clean up.
-        return run(_failing(plan, error), perform)
+    """Drive a plan with a blocking `perform`; return what the plan returns.
 
-
-def _failing(plan: Plan[T], error: BaseException) -> Plan[T]:
-    """Go on with a plan that waits at a `yield`, with an error thrown in there."""
-    try:
-        command = plan.throw(error)
-        while True:
-            try:
-                result = yield command
-            except BaseException as failure:
-                command = plan.throw(failure)
-            else:
-                command = plan.send(result)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+    Whatever is raised while the plan waits, by `perform` or by an interrupt between two commands, is thrown
+    into it, so that it can clean up.
+    """
+    resume: Any = plan.send
+    value: Any = None
+    while True:
+        try:
+            command = resume(value)
+            send = plan.send
+            while True:
+                command = send(perform(command))
+        except BaseException as error:
+            value = None  # an error kept in its own traceback would keep all that is in there
+            if getattr(plan, "gi_frame", None) is None:  # it has ended
+                if error.__class__ is StopIteration:
+                    return error.value  # type: ignore[no-any-return]
+                raise
+            resume, value = plan.throw, error
 
 
 async def arun(plan: Plan[T], perform: Callable[[Command], Awaitable[Any]]) -> T:
-    """Drive a plan with an awaited `perform`; return what the plan returns."""
-    send = plan.send
-    try:
-        command = send(None)
-        while True:
-            try:
-                result = await perform(command)
-            except BaseException as error:
-                command = plan.throw(error)
-            else:
-                command = send(result)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    except BaseException as error:
-        if getattr(plan, "gi_frame", None) is None:  # it has ended
-            raise
-        # An interrupt hit the driver between two commands: the plan has still to clean up.
-        return await arun(_failing(plan, error), perform)
+    """Drive a plan with an awaited `perform`; see `run`."""
+    resume: Any = plan.send
+    value: Any = None
+    while True:
+        try:
+            command = resume(value)
+            send = plan.send
+            while True:
+                command = send(await perform(command))
+        except BaseException as error:
+            value = None
+            if getattr(plan, "gi_frame", None) is None:
+                if error.__class__ is StopIteration:
+                    return error.value  # type: ignore[no-any-return]
+                raise
+            resume, value = plan.throw, error

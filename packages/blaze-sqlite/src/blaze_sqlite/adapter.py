@@ -10,7 +10,7 @@ from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError
 from blaze_sqlite.connection import SQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
-from blaze_sqlite.opening import connect_arguments, open_error, prepare, set_up
+from blaze_sqlite.opening import ClosingConnection, connect_arguments, open_error, prepare, set_up
 
 if TYPE_CHECKING:
     from blaze_sqlite.aio import AiosqliteConnection
@@ -33,7 +33,7 @@ class SQLiteAdapter:
     def connect(self, config: ConnectionConfig) -> SQLiteConnection:
         raw = None
         try:
-            raw = sqlite3.connect(**connect_arguments(config))
+            raw = sqlite3.connect(**connect_arguments(config), factory=ClosingConnection)
             return set_up(raw, config, self.dialect)
         except sqlite3.Error as error:
             if raw is not None:

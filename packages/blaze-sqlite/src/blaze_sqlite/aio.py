@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Optional, Union, cast, overload
 
 import aiosqlite
@@ -23,7 +23,7 @@ from blaze.errors import ConnectionLostError
 from blaze_sqlite.connection import SQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import DRIVER_ERRORS, translate
-from blaze_sqlite.opening import connect_arguments, open_error, set_up
+from blaze_sqlite.opening import ClosingConnection, connect_arguments, open_error, set_up
 
 __all__ = ["AiosqliteConnection", "connect"]
 
@@ -48,7 +48,7 @@ class _Job:
         return self.result
 
 
-class _Raw(sqlite3.Connection):
+class _Raw(ClosingConnection):
     """A driver connection whose ``execute`` also runs jobs."""
 
     def execute(self, sql: Any, parameters: Any = ()) -> Any:
@@ -120,6 +120,10 @@ class AiosqliteConnection:
     def usable(self) -> bool:
         return self._settled and self._sync.usable
 
+    @usable.setter
+    def usable(self, value: bool) -> None:
+        self._sync.usable = value
+
     @property
     def keep_on_fork(self) -> bool:
         return self._sync.keep_on_fork
@@ -154,7 +158,9 @@ class AiosqliteConnection:
     async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
         return cast(int, await self._run(self._sync.execute_many, sql, rows))
 
-    async def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> AsyncIterator[list[Row]]:
+    async def stream(
+        self, sql: str, params: Parameters = (), size: int = 1000
+    ) -> AsyncGenerator[list[Row], None]:
         stream = self._sync.stream(sql, params, size)
         try:
             while True:

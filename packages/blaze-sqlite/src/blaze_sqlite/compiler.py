@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from blaze.dialects.types import Binary, Custom, Float, Numeric, SQLType, String
+from blaze.dialects.types import Binary, Custom, Float, Json, Numeric, SQLType, String
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
@@ -216,7 +216,7 @@ class SQLiteCompiler(Compiler):
         if self.in_returning and isinstance(_storage(node.type), Float):
             # RETURNING gives 3.0 as it is kept in the table: as the integer 3.
             return f"CAST({super().selected(node)} AS REAL)"
-        if not isinstance(node, JsonItem) or node.type is not node.expression.type:
+        if not isinstance(node, JsonItem) or not isinstance(node.type, Json):
             return super().selected(node)
         # json_extract gives plain SQL values; -> gives JSON, from which every value can be read back.
         self.require("json_paths", "JSON values of JSON paths (SQLite 3.38)")

@@ -12,11 +12,11 @@ from typing import Any, Optional, Union, overload
 
 from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
-from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError, UniqueError
+from blaze.errors import ConnectionLostError, DatabaseError, SQLSyntaxError, TimeoutError, UniqueError
 from blaze.security import redact_statement
 from blaze_sqlite.constraints import unique_name
 from blaze_sqlite.dialect import SQLiteDialect
-from blaze_sqlite.errors import DRIVER_ERRORS, code_of, translate
+from blaze_sqlite.errors import DRIVER_ERRORS, add_place, code_of, translate
 
 __all__ = ["SQLiteConnection", "TimedSQLiteConnection"]
 
@@ -85,6 +85,7 @@ class SQLiteConnection:
         "_query_only",
         "_raw",
         "keep_on_fork",
+        "place",
         "usable",
     )
 
@@ -102,7 +103,12 @@ class SQLiteConnection:
         self._lock_timeout = lock_timeout
         self._query_only = False
         self.keep_on_fork = lock_timeout is not None
+        self.place: Any = None
         self.usable = True
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # the interpreter may be ending, or the making have failed
+            self._raw.close()
 
     @property
     def raw(self) -> Any:
@@ -207,12 +213,12 @@ class SQLiteConnection:
 
     def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
         begin = self._begin if isolation is None else self._begin_for(isolation)
-        if read_only:
-            self.execute("PRAGMA query_only = ON", (), _ignore)
-            self._query_only = True
         try:
+            if read_only:
+                self._query_only = True  # before it is: what is interrupted here must be put back
+                self.execute("PRAGMA query_only = ON", (), _ignore)
             self.execute(begin if immediate and not read_only else "BEGIN", (), _ignore)
-        except DatabaseError:
+        except BaseException:
             self._end_read_only()
             raise
 
@@ -271,15 +277,29 @@ class SQLiteConnection:
         translated = translate(error, sql)
         if isinstance(translated, UniqueError) and translated.constraint is None:
             translated.constraint = unique_name(self._raw, str(error))
+        if isinstance(translated, SQLSyntaxError) and str(error).startswith("no such table"):
+            add_place(translated, self._raw)
         if isinstance(translated, ConnectionLostError) or (translated.code or "").startswith(_FATAL_CODES):
             self.usable = False
         return translated
 
 
+class _Clock:
+    """Tell whether the statement that runs has run out of time."""
+
+    __slots__ = ("deadline",)
+
+    def __init__(self) -> None:
+        self.deadline = math.inf
+
+    def is_late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+
 class TimedSQLiteConnection(SQLiteConnection):
     """A connection on which no statement runs longer than ``statement_timeout`` seconds."""
 
-    __slots__ = ("_deadline", "_statement_timeout")
+    __slots__ = ("_clock", "_statement_timeout")
 
     def __init__(
         self,
@@ -291,8 +311,9 @@ class TimedSQLiteConnection(SQLiteConnection):
     ) -> None:
         super().__init__(raw, dialect, isolation, lock_timeout)
         self._statement_timeout = statement_timeout
-        self._deadline = math.inf
-        raw.set_progress_handler(self._is_late, _OPCODES_PER_CHECK)
+        # Apart from the connection, which would never be collected if its driver's connection held it.
+        self._clock = _Clock()
+        raw.set_progress_handler(self._clock.is_late, _OPCODES_PER_CHECK)
 
     @overload
     def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
@@ -320,25 +341,16 @@ class TimedSQLiteConnection(SQLiteConnection):
         finally:
             stream.close()
 
-    def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # closed already
-            # The handler refers to this object, which refers to the connection.
-            self._raw.set_progress_handler(None, 0)
-        super().close()
-
     @contextlib.contextmanager
     def _limit(self) -> Iterator[None]:
-        self._deadline = time.monotonic() + self._statement_timeout
+        self._clock.deadline = time.monotonic() + self._statement_timeout
         try:
             yield
         finally:
-            self._deadline = math.inf
-
-    def _is_late(self) -> bool:
-        return time.monotonic() > self._deadline
+            self._clock.deadline = math.inf
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
-        if code_of(error) == "SQLITE_INTERRUPT" and self._is_late():
+        if code_of(error) == "SQLITE_INTERRUPT" and self._clock.is_late():
             text = redact_statement(sql)
             return TimeoutError(
                 f"the statement ran longer than statement_timeout ({self._statement_timeout:g} s)\n"

@@ -1,4 +1,4 @@
-"""Names of constraints: SQLite tells the columns of a violated unique constraint, but not its name."""
+"""Names in SQL: SQLite tells the columns of a violated unique constraint, but not its name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import re
 import sqlite3
 from typing import Any, Optional
 
-__all__ = ["unique_name"]
+from blaze.dialects.features import Lexis
+
+__all__ = ["LEXIS", "plain_name", "unique_name"]
+
+LEXIS = Lexis(bracket_names=True)  # how SQLite reads SQL
 
 _NAME = r'"(?:[^"]|"")+"|\[[^\]]+\]|`[^`]+`|\w+'
 _UNIQUE = re.compile(
@@ -29,13 +33,14 @@ def unique_name(raw: Any, detail: str) -> Optional[str]:
         texts = raw.execute("SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL", (table,))
         for (text,) in texts.fetchall():
             for found in _UNIQUE.finditer(text):
-                if [_plain(name) for name in found["columns"].split(",")] == columns:
-                    return _plain(found["constraint"] or found["index"])
+                if [plain_name(name) for name in found["columns"].split(",")] == columns:
+                    return plain_name(found["constraint"] or found["index"])
     except sqlite3.Error:
         return None  # the error that is being reported matters more than its name
     return None
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name without its quotes."""
     name = name.strip()
     return name[1:-1].replace('""', '"') if name[:1] in ('"', "[", "`") else name

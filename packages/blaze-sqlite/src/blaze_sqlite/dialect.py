@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.dialects import types as t
 from blaze.dialects.dialect import Codec, Dialect
 from blaze.dialects.features import Features
 from blaze_sqlite import codecs
+from blaze_sqlite.constraints import LEXIS
+
+if TYPE_CHECKING:
+    from blaze.dialects.changes import AddedColumn, TableChange
+    from blaze.dialects.migrating import MigrationLock
+    from blaze_sqlite.rebuild import SQLiteRebuilder
 
 __all__ = ["SQLiteDialect"]
 
@@ -17,12 +23,11 @@ Version = tuple[int, ...]
 
 def _features(version: Version) -> Features:
     return Features(
+        lexis=LEXIS,
         returning=version >= (3, 35),
-        insert_returning_multi=version >= (3, 35),
-        insert_returning_ordered=version >= (3, 35),
-        default_keyword=False,
+        update_returning=version >= (3, 35),
+        delete_returning=version >= (3, 35),
         on_conflict=version >= (3, 24),
-        update_from=version >= (3, 33),
         max_bind_params=32_766 if version >= (3, 32) else 999,
         array_param="json_each",
         row_value_in=True,
@@ -33,7 +38,6 @@ def _features(version: Version) -> Features:
         right_join=version >= (3, 39),
         full_join=version >= (3, 39),
         nulls_order=version >= (3, 30),
-        nulls_sort_first=True,
         offset_needs_limit=True,
         unlimited_limit="-1",
         json_paths=version >= (3, 38),
@@ -54,15 +58,11 @@ def _features(version: Version) -> Features:
         generated_columns=version >= (3, 31),
         deferrable_constraints=True,
         defer_foreign_keys="PRAGMA defer_foreign_keys = ON",
-        alter_column=False,
         add_constraint=False,
         drop_column=version >= (3, 35),
         rename_column=version >= (3, 25),
         partial_indexes=True,
         expression_indexes=True,
-        native_boolean=False,
-        native_decimal=False,
-        lastrowid=True,
     )
 
 
@@ -127,6 +127,30 @@ class SQLiteDialect(Dialect):
         """
         return "INTEGER PRIMARY KEY"
 
+    def alter_table(self, table: str, change: TableChange) -> Optional[list[str]]:
+        from blaze.dialects.changes import AddedColumn, RenamedColumn
+
+        if isinstance(change, RenamedColumn):
+            self.require("rename_column", "RENAME COLUMN before 3.25")
+        elif not isinstance(change, AddedColumn) or not _is_easily_added(change):
+            return None
+        return super().alter_table(table, change)
+
+    def rebuilder(self) -> SQLiteRebuilder:
+        """Give what makes a table anew, for all changes but new names and simple new columns."""
+        from blaze_sqlite.rebuild import SQLiteRebuilder
+
+        return SQLiteRebuilder(self)
+
+    def migration_lock(self, transaction: bool) -> Optional[MigrationLock]:
+        """Give the write lock of the database, which a transaction takes; there is no other lock."""
+        from blaze.dialects.migrating import MigrationLock
+
+        return MigrationLock(isolation="IMMEDIATE") if transaction else None
+
+    def table_exists(self, schema: bool) -> str:
+        return "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
+
     def current_timestamp(self, type_: t.SQLType) -> str:
         """Give the SQL of the present moment in the form in which values of ``type_`` are stored."""
         if isinstance(type_, t.Date):
@@ -150,3 +174,13 @@ class SQLiteDialect(Dialect):
         if isinstance(type_, t.Array):
             return codecs.array_decoder(type_.item, self.decoder(type_.item))
         return codecs.decoder(type_)
+
+
+def _is_easily_added(column: AddedColumn) -> bool:
+    """Say whether ADD COLUMN takes a column: NULL or one literal must be the value of all rows."""
+    from blaze.sql.tokens import TEXT, tokenize
+
+    if column.generated or column.default is None:
+        return column.nullable and not column.generated
+    tokens = [token for token in tokenize(column.default, LEXIS) if token.text not in "()"]
+    return len(tokens) == 1 and (tokens[0].kind == TEXT or tokens[0].text[0].isdigit())

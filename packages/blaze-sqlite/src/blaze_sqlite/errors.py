@@ -10,7 +10,8 @@ import sqlite3
 from typing import NamedTuple, Optional
 
 from blaze import errors as e
-from blaze.security import redact_statement
+from blaze.adapters import refusals
+from blaze.security import redact_detail, redact_statement
 
 __all__ = ["DRIVER_ERRORS", "code_of", "translate"]
 
@@ -28,15 +29,13 @@ class _Meaning(NamedTuple):
 
 
 _MEANINGS: dict[str, _Meaning] = {
-    "SQLITE_CONSTRAINT_UNIQUE": _Meaning(e.UniqueError, "another row has the same value of {place}"),
-    "SQLITE_CONSTRAINT_PRIMARYKEY": _Meaning(e.UniqueError, "another row has the same key {place}"),
-    "SQLITE_CONSTRAINT_ROWID": _Meaning(e.UniqueError, "another row has the same key {place}"),
-    "SQLITE_CONSTRAINT_NOTNULL": _Meaning(e.NotNullError, "{place} must have a value and got NULL"),
-    "SQLITE_CONSTRAINT_CHECK": _Meaning(e.CheckError, "the check {place} refuses the values"),
+    "SQLITE_CONSTRAINT_UNIQUE": _Meaning(e.UniqueError, refusals.UNIQUE),
+    "SQLITE_CONSTRAINT_PRIMARYKEY": _Meaning(e.UniqueError, refusals.KEY),
+    "SQLITE_CONSTRAINT_ROWID": _Meaning(e.UniqueError, refusals.KEY),
+    "SQLITE_CONSTRAINT_NOTNULL": _Meaning(e.NotNullError, refusals.NOT_NULL),
+    "SQLITE_CONSTRAINT_CHECK": _Meaning(e.CheckError, refusals.CHECK),
     "SQLITE_CONSTRAINT_DATATYPE": _Meaning(e.DataError, "a value has another type than its STRICT column"),
-    "SQLITE_CONSTRAINT_FOREIGNKEY": _Meaning(
-        e.ForeignKeyError, "a referenced row does not exist, or a row that goes is still referenced"
-    ),
+    "SQLITE_CONSTRAINT_FOREIGNKEY": _Meaning(e.ForeignKeyError, "{reference}"),
     "SQLITE_CONSTRAINT": _Meaning(e.IntegrityError, "a constraint refused the change ({detail})"),
     "SQLITE_BUSY": _Meaning(
         e.TimeoutError,
@@ -153,13 +152,13 @@ def code_of(error: BaseException) -> str:
 
 def translate(error: BaseException, statement: Optional[str] = None) -> e.DatabaseError:
     """Give the Blaze exception of a driver's one; the caller raises it ``from`` the driver's."""
-    detail = str(error)
+    detail = redact_detail(str(error), statement)
     code = code_of(error)
     if not code:
         return _driver_error(error, detail, statement)
     meaning = _meaning(code, detail.lower())
     constraint, columns, place = _place(code, detail)
-    text = meaning.text.format(place=place, detail=detail)
+    text = meaning.text.format(place=place, detail=detail, reference=refusals.of_reference(statement))
     return meaning.error(
         _with_statement(text, statement),
         statement=None if statement is None else redact_statement(statement),
@@ -230,3 +229,16 @@ def _driver_error(error: BaseException, detail: str, statement: Optional[str]) -
 
 def _with_statement(text: str, statement: Optional[str]) -> str:
     return text if statement is None else f"{text}\n  statement: {redact_statement(statement)}"
+
+
+def add_place(error: e.DatabaseError, raw: sqlite3.Connection) -> None:
+    """Say in which file a table is missing: a path with a slip makes a new, empty database."""
+    try:
+        file = raw.execute("PRAGMA database_list").fetchone()[2]
+    except sqlite3.Error:
+        return
+    where = (
+        f"the file {file}: check its path" if file else "an in-memory database, of which each engine has one"
+    )
+    text, line, statement = str(error).partition("\n")
+    error.args = (f"{text}; this is {where}; create_all() and migrations make tables{line}{statement}",)

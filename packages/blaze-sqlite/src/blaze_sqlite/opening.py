@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import uuid
 from typing import Any, NamedTuple, Optional
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
@@ -16,10 +17,26 @@ from blaze_sqlite.connection import SQLiteConnection, TimedSQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import code_of, translate
 
-__all__ = ["DEFAULT_LOCK_TIMEOUT", "Target", "connect_arguments", "open_error", "prepare", "set_up"]
+__all__ = [
+    "DEFAULT_LOCK_TIMEOUT",
+    "ClosingConnection",
+    "Target",
+    "connect_arguments",
+    "open_error",
+    "prepare",
+    "set_up",
+]
 
 DEFAULT_LOCK_TIMEOUT = 5.0
 _FOREIGN_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "pgbouncer")
+
+
+class ClosingConnection(sqlite3.Connection):
+    """A driver connection that closes itself when nobody holds it any more; from 3.13 on Python warns."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # it was never opened
+            self.close()
 
 
 class Target(NamedTuple):
@@ -79,9 +96,19 @@ def prepare(config: ConnectionConfig, dialect: SQLiteDialect) -> Prepared:
         config = config.replace(database=f"file:blaze-{uuid.uuid4().hex}?mode=memory&cache=shared")
     target = Target.of(config)
     if not target.shared:
-        return Prepared(config)
+        return Prepared(config, None, _identity(config, target))
     # The database lives as long as one connection is open.
-    return Prepared(config, sqlite3.connect(target.database, uri=True, check_same_thread=False))
+    keeper = sqlite3.connect(target.database, uri=True, check_same_thread=False)
+    return Prepared(config, keeper, _identity(config, target))
+
+
+def _identity(config: ConnectionConfig, target: Target) -> str:
+    """Name the database: a file by its real path, one in memory by process and name."""
+    database = config.database or ""
+    if target.memory:
+        return f"memory/{os.getpid()}/{database}"
+    path = database[len("file:") :].partition("?")[0] if database.startswith("file:") else database
+    return os.path.realpath(unquote(path) if path is not database else path)
 
 
 def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
@@ -103,10 +130,18 @@ def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
 def open_error(error: sqlite3.Error, config: ConnectionConfig) -> DatabaseError:
     """Translate an error of opening, naming the file and the cure."""
     translated = translate(error)
-    folder = os.path.dirname(os.path.abspath(config.database or "."))
+    database = config.database or ""
+    folder = os.path.dirname(os.path.abspath(database or "."))
     detail = str(translated)
-    if code_of(error) == "SQLITE_CANTOPEN" and not Target.of(config).uri and not os.path.isdir(folder):
-        detail = f"the folder {folder} does not exist; create it first"
+    if code_of(error) == "SQLITE_CANTOPEN" and not database.startswith("file:"):
+        path = os.path.abspath(database or ".")
+        mode = config.get("mode", "rwc")
+        if not os.path.isdir(folder):
+            detail = f"the folder {folder} does not exist; create it first"
+        elif os.path.isdir(path):
+            detail = f"{path} is a folder; give the path of a file"
+        elif mode in ("ro", "rw") and not os.path.exists(path):
+            detail = f"there is no file {path}, and mode={mode} makes none; check the path"
     return type(translated)(
         f"{config.redacted()} cannot be opened: {detail}",
         code=translated.code,

@@ -28,10 +28,15 @@ class Keeper(Protocol):
 
 
 class Prepared(NamedTuple):
-    """What one engine connects with: the final configuration, and what to keep open meanwhile."""
+    """What one engine connects with: the final configuration, and what to keep open meanwhile.
+
+    `identity` is a text that all engines on this database share and no other has, where host, port and
+    database name do not make one.
+    """
 
     config: ConnectionConfig
     keeper: Optional[Keeper] = None
+    identity: str = ""
 
 
 class Adapter(Protocol):

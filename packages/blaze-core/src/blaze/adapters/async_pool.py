@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Optional
 
-from blaze.adapters import fork
 from blaze.adapters.connection import AsyncConnection
 from blaze.adapters.pool import DEFAULT_LIMITS, Limits, PoolStats, closed_error
 from blaze.errors import DatabaseError, SessionError
+from blaze.utils import fork
 
 __all__ = ["AsyncPool"]
 

@@ -193,6 +193,8 @@ def _split(secret: Secret) -> _Parts:
     match = _SCHEME.match(dsn)
     if match is None:
         return _Parts({}, {}, "it does not start with a scheme such as postgresql:// or sqlite:///")
+    if "\0" in unquote(dsn):
+        return _Parts({}, {}, "it holds a NUL character")
     rest, _, query = dsn[match.end() :].partition("?")
     # A password may hold an "@" by mistake, never a path: the last "@" before the first "/" ends the user
     # part.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from typing import Any, Optional, Protocol, TypeVar, Union, overload
 
 from blaze.adapters.outcome import Outcome
@@ -20,13 +20,19 @@ class Connection(Protocol):
 
     It never begins a transaction by itself. Driver exceptions come out as ``blaze.errors.DatabaseError`` with
     the driver's as ``__cause__``. ``usable`` turns False for good once the connection is lost or of unknown
-    state.
+    state. One that nobody holds any more closes itself. It can be weakly referenced.
     """
+
+    place: Any
+    """The pool's, which sets and reads it; None before."""
 
     @property
     def usable(self) -> bool:
         """Say whether the connection may be used again; False is for good."""
         ...
+
+    @usable.setter
+    def usable(self, value: bool) -> None: ...
 
     @property
     def keep_on_fork(self) -> bool:
@@ -66,7 +72,7 @@ class Connection(Protocol):
         """
         ...
 
-    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Iterator[list[Row]]:
+    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
         """Give the rows in lists of at most ``size``, in constant memory; close it to stop early."""
         ...
 
@@ -121,6 +127,9 @@ class AsyncConnection(Protocol):
         """Say whether the connection may be used again; False is for good."""
         ...
 
+    @usable.setter
+    def usable(self, value: bool) -> None: ...
+
     @property
     def keep_on_fork(self) -> bool:
         """Say whether it may stay open, idle, in a process that forks; the pool closes others just before."""
@@ -157,7 +166,7 @@ class AsyncConnection(Protocol):
         """
         ...
 
-    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> AsyncIterator[list[Row]]:
+    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> AsyncGenerator[list[Row], None]:
         """Give the rows in lists of at most ``size``, in constant memory; ``aclose()`` the iterator to stop
         early.
         """

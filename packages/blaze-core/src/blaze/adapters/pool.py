@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
-from blaze.adapters import fork
 from blaze.adapters.connection import Connection
 from blaze.errors import ConfigurationError, DatabaseError, PoolTimeoutError, SessionError
+from blaze.utils import fork
 
 __all__ = ["Limits", "Pool", "PoolStats"]
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
 class PoolStats(NamedTuple):
@@ -51,8 +56,10 @@ class Limits(NamedTuple):
             raise ConfigurationError(
                 f"a pool of pool_size {self.size} and max_overflow {self.max_overflow} holds no connection"
             )
-        if not self.timeout >= 0 or not self.recycle >= 0:
-            raise ConfigurationError("pool_timeout and recycle are seconds, at least 0")
+        if not _is_seconds(self.timeout) or not _is_seconds(self.recycle):
+            raise ConfigurationError(
+                f"pool_timeout and recycle are seconds, at least 0, not {self.timeout!r} and {self.recycle!r}"
+            )
         return self
 
     def expiry(self) -> float:
@@ -69,6 +76,8 @@ class Limits(NamedTuple):
 
 
 DEFAULT_LIMITS = Limits()
+# Seconds after which a waiter looks by itself: nobody wakes it for the place of a dropped connection.
+LONGEST_WAIT = 0.5
 
 
 def closed_error() -> SessionError:
@@ -76,36 +85,63 @@ def closed_error() -> SessionError:
     return SessionError("the engine is disposed; make a new Engine")
 
 
+class Place:
+    """The right to one open connection, and what the pool knows of that connection.
+
+    A pool counts the places that are alive. The place of a connection that an interrupt drops halfway dies
+    with it, so that it is free again by itself.
+    """
+
+    __slots__ = ("__weakref__", "connection", "expiry", "lent", "mark", "owner")
+
+    def __init__(self, owner: set[weakref.ref[Place]]) -> None:
+        self.owner = owner
+        self.connection: Callable[[], Optional[Connection]] = _no_connection
+        self.expiry = 0.0  # the moment (`time.monotonic`) at which the connection is to be replaced
+        self.lent: list[bool] = []  # not empty: in use; `pop` lets one of two releasing threads win
+        self.mark: weakref.ref[Place] = weakref.ref(self, owner.discard)
+        owner.add(self.mark)
+
+
+class _Waiter:
+    """A caller that waits; one that an interrupt drops is not counted any more."""
+
+    __slots__ = ("__weakref__",)
+
+
+def _no_connection() -> None:
+    """Stand in for the connection of a place that has none yet."""
+
+
 class Pool:
     """Hand out connections and take them back.
 
-    With an idle connection there, acquire and release take no lock: `list.pop`, `list.append` and the dict
-    operations are atomic. Whoever has to wait announces it before looking at the idle list a last time, and
-    whoever gives a connection back looks for waiters after putting it there, so no wake-up is lost.
+    With an idle connection there, acquire and release take no lock: `list.pop` and `list.append` are atomic.
+    Whoever has to wait announces it before looking at the idle list a last time, and whoever gives a
+    connection back looks for waiters after putting it there, so no wake-up is lost. At any moment a
+    connection is in the idle list or in the hands of who acquired it, and nowhere else.
     """
 
     __slots__ = (
         "__weakref__",
-        "_busy",
         "_closed",
         "_condition",
         "_connect",
         "_idle",
         "_limits",
-        "_opened",
+        "_places",
         "_size",
-        "_waiting",
+        "_waiters",
     )
 
     def __init__(self, connect: Callable[[], Connection], limits: Limits = DEFAULT_LIMITS) -> None:
         self._connect = connect
         self._limits = limits.checked()
         self._size = limits.size
-        self._idle: list[tuple[Connection, float]] = []  # with the moment at which it is to be replaced
-        self._busy: dict[Connection, float] = {}
+        self._idle: list[Connection] = []
+        self._places: set[weakref.ref[Place]] = set()  # open or being opened; added to under the condition
+        self._waiters: set[weakref.ref[_Waiter]] = set()
         self._condition = threading.Condition()
-        self._opened = 0  # open or being opened; changed under the condition only
-        self._waiting = 0
         self._closed = False
         fork.watch(self)
 
@@ -115,29 +151,36 @@ class Pool:
         It waits at most ``timeout`` seconds (None: those of the pool).
         """
         try:
-            connection, expiry = self._idle.pop()
+            connection = self._idle.pop()
         except IndexError:
             return self._acquire_slowly(timeout)
-        if expiry < time.monotonic() or not connection.usable:
+        place = connection.place
+        if place.expiry < time.monotonic() or not connection.usable:
             self._drop(connection)
             return self._acquire_slowly(timeout)
-        self._busy[connection] = expiry
+        place.lent.append(True)
         return connection
 
     def release(self, connection: Connection, discard: bool = False) -> None:
         """Take a connection back: an open transaction is rolled back, an unusable or discarded connection is
         closed.
         """
-        expiry = self._busy.pop(connection, None)
-        if expiry is None:
+        place = connection.place
+        if place is None or place.owner is not self._places or not place.lent:
             self._refuse(connection)
-        elif discard or self._closed or not self._clean(connection):
+            return
+        try:
+            place.lent.pop()
+        except IndexError:  # another thread was faster
+            self._refuse(connection)
+            return
+        if discard or self._closed or not self._clean(connection):
             self._drop(connection)
-        elif len(self._idle) >= self._size and not self._waiting:
+        elif len(self._idle) >= self._size and not self._waiters:
             self._drop(connection)  # opened in a rush that is over
         else:
-            self._idle.append((connection, expiry))
-            if self._waiting:
+            self._idle.append(connection)
+            if self._waiters:
                 with self._condition:
                     self._condition.notify()
             if self._closed:  # meanwhile
@@ -146,7 +189,7 @@ class Pool:
     def stats(self) -> PoolStats:
         """Count the connections now."""
         idle = len(self._idle)
-        return PoolStats(self._size, max(self._opened - idle, 0), idle, self._waiting)
+        return PoolStats(self._size, max(len(self._places) - idle, 0), idle, len(self._waiters))
 
     def close(self) -> None:
         """Close idle connections now and others when they come back; later and waiting callers get a
@@ -161,19 +204,20 @@ class Pool:
         limit = self._limits.timeout if timeout is None else timeout
         deadline = time.monotonic() + limit
         while True:
-            entry = self._wait(deadline, limit)
-            if entry is None:
-                return self._open()
-            connection, expiry = entry
-            if expiry >= time.monotonic() and connection.usable:
-                self._busy[connection] = expiry
-                return connection
-            self._drop(connection)
+            found = self._wait(deadline, limit)
+            if isinstance(found, Place):
+                return self._open(found)
+            if found.place.expiry >= time.monotonic() and found.usable:
+                found.place.lent.append(True)
+                return found
+            self._drop(found)
 
-    def _wait(self, deadline: float, limit: float) -> Optional[tuple[Connection, float]]:
-        """Wait for an idle connection, or give None for the right to open one."""
+    def _wait(self, deadline: float, limit: float) -> Union[Connection, Place]:
+        """Wait for an idle connection, or for the place to open one."""
         with self._condition:
-            self._waiting += 1  # announced before the first look at the idle list: see the class
+            waiter = _Waiter()
+            mark = weakref.ref(waiter, self._waiters.discard)
+            self._waiters.add(mark)  # announced before the first look at the idle list: see the class
             try:
                 while True:
                     if self._closed:
@@ -183,25 +227,27 @@ class Pool:
                             return self._idle.pop()
                         except IndexError:  # another thread was faster
                             continue
-                    if self._opened < self._limits.total:
-                        self._opened += 1
-                        return None
+                    if len(self._places) < self._limits.total:
+                        return Place(self._places)
                     remaining = deadline - time.monotonic()
                     if remaining <= 0:
-                        raise self._limits.exhausted(limit, self._waiting)
-                    self._condition.wait(remaining)
+                        raise self._limits.exhausted(limit, len(self._waiters))
+                    self._condition.wait(min(remaining, LONGEST_WAIT))
             finally:
-                self._waiting -= 1
+                self._waiters.discard(mark)
 
-    def _open(self) -> Connection:
-        """Open a connection for which room was made."""
+    def _open(self, place: Place) -> Connection:
+        """Open a connection for which there is a place."""
         try:
             connection = self._connect()
+            place.expiry = self._limits.expiry()
+            place.lent.append(True)
+            place.connection = weakref.ref(connection)
+            connection.place = place
+            return connection
         except BaseException:
-            self._make_room()
+            self._free(place)  # the traceback keeps it alive
             raise
-        self._busy[connection] = self._limits.expiry()
-        return connection
 
     def _clean(self, connection: Connection) -> bool:
         """Undo what the user left behind; say whether the connection is fit for the next one."""
@@ -223,32 +269,32 @@ class Pool:
 
     def _drop(self, connection: Connection) -> None:
         connection.close()
-        self._make_room()
+        self._free(connection.place)
 
     def _drop_idle(self) -> None:
         while self._idle:
             try:
-                connection, _ = self._idle.pop()
+                connection = self._idle.pop()
             except IndexError:
                 return
             self._drop(connection)
 
-    def _make_room(self) -> None:
+    def _free(self, place: Place) -> None:
         with self._condition:
-            self._opened -= 1
+            self._places.discard(place.mark)
             self._condition.notify()
 
     def before_fork(self) -> None:
         """Take the lock, and close what may not be open while the process forks."""
         self._condition.acquire()
-        for entry in list(self._idle):
-            if not entry[0].keep_on_fork:
+        for connection in list(self._idle):
+            if not connection.keep_on_fork:
                 try:
-                    self._idle.remove(entry)
+                    self._idle.remove(connection)
                 except ValueError:  # another thread has just taken it
                     continue
-                entry[0].close()
-                self._opened -= 1
+                connection.close()
+                self._places.discard(connection.place.mark)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
@@ -256,10 +302,10 @@ class Pool:
 
     def after_fork_in_child(self) -> None:
         """Begin anew: every connection is the parent's, and the thread that held the lock may not exist."""
-        inherited = [*self._busy, *(connection for connection, _ in self._idle)]
-        self._busy.clear()
-        self._idle.clear()
+        places, self._places, self._idle, self._waiters = self._places, set(), [], set()
         self._condition = threading.Condition()
-        self._opened = self._waiting = 0
-        for connection in inherited:
-            connection.detach()
+        for mark in list(places):
+            place = mark()
+            connection = None if place is None else place.connection()
+            if connection is not None:
+                connection.detach()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Optional
 
-__all__ = ["check_json", "copy_json", "is_flat"]
+__all__ = ["check_json", "copy_json", "is_flat", "size_of"]
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
@@ -48,6 +48,13 @@ def copy_json(value: Any) -> Any:
     if type(value) is list:
         return [copy_json(item) for item in value]
     return value
+
+
+def size_of(key: str, value: Any) -> int:
+    """Return the length of a key and the JSON of its value."""
+    import json
+
+    return len(key) + len(json.dumps(value, separators=(",", ":")))
 
 
 def _name(value: Any) -> str:

@@ -93,17 +93,35 @@ def _scalar(annotation: Any, spec: FieldSpec) -> Optional[SQLType]:
     return made() if made is not None else None
 
 
+def _made(given: Any) -> Optional[SQLType]:
+    """Return the type that a type, its class or a function makes; None for anything else."""
+    made = given() if callable(given) else given
+    return made if isinstance(made, SQLType) else None
+
+
 def sql_type_of(annotation: Any, spec: FieldSpec, where: str) -> SQLType:
     """Choose the column type for a Python type (without `Optional`).
 
-    Raises `ModelError` naming `where` for a type that has no column type.
+    Types of plugins are found by their name in `field(type="...")`, or by their Python type.
+
+    Raises `ModelError` naming `where` for a type that has no column type, `ConfigurationError` and
+    `PluginError` for a plugin that is not there or broken.
     """
     if spec.type is not None:
-        if isinstance(spec.type, SQLType):
-            return spec.type
-        if isinstance(spec.type, type) and issubclass(spec.type, SQLType):
-            return spec.type()
-        raise ModelError(f"{where}: type={spec.type!r} is not a column type; use one of blaze.dialects.types")
+        given = spec.type
+        if isinstance(given, str):
+            from blaze import plugins  # most programs have no types of plugins
+
+            given = plugins.load("blaze.types", given)
+        made = _made(given)
+        if made is not None:
+            return made
+        raise ModelError(
+            f"{where}: type={spec.type!r} is not a column type; use one of blaze.dialects.types, or the name "
+            "of an installed one"
+        )
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum) and not annotation.__members__:
+        raise ModelError(f"{where}: the enum {annotation.__name__} has no members; give it at least one")
     scalar = _scalar(annotation, spec)
     if scalar is not None:
         return scalar
@@ -114,10 +132,18 @@ def sql_type_of(annotation: Any, spec: FieldSpec, where: str) -> SQLType:
         if issubclass(origin, list):
             items = get_args(annotation)
             item = _scalar(split_optional(items[0])[0], spec) if items else None
-            return sql_types.Array(item) if item is not None else sql_types.Json()
+            return sql_types.Array(item) if item is not None else sql_types.Json("list")
         if issubclass(origin, dict):
-            return sql_types.Json()
+            return sql_types.Json("dict")
+    from blaze import plugins
+
+    found, errors = plugins.registry.load_all("blaze.types")
+    for plugin in found.values():
+        made = _made(plugin)
+        if made is not None and made.python_type is annotation:
+            return made
+    broken = "".join(f"; {error}" for error in errors)
     raise ModelError(
         f"{where}: no column type for {annotation!r}; use bool, int, float, Decimal, str, bytes, date, time, "
-        "datetime, timedelta, UUID, an Enum, dict or list, or give field(type=...)"
+        f"datetime, timedelta, UUID, an Enum, dict or list, or give field(type=...){broken}"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from blaze.core.specs import UNSET, FieldSpec
 
 if TYPE_CHECKING:
+    from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
     from blaze.dialects.types import SQLType
     from blaze.sql.table import TableColumn
@@ -27,6 +28,7 @@ class Attribute:
         "mutable",
         "name",
         "nullable",
+        "owner",
         "raw_get",
         "raw_set",
         "raw_slot",
@@ -45,6 +47,7 @@ class Attribute:
         self.mutable = type.python_type in (dict, list)
         self.raw_slot: Optional[str] = f"_raw_{name}" if self.mutable else None
         self.key_of: Optional[Relation] = None
+        self.owner: Mapper  # the model that declares it; those derived from it share the attribute
         self.column: TableColumn
         # The slot's own accessors: they bypass properties, change tracking and `__getattr__`.
         self.get: Callable[..., Any]
@@ -61,14 +64,14 @@ class Attribute:
         """Return the stored value without loading anything; `UNSET` when the slot is empty."""
         try:
             return self.get(instance)
-        except AttributeError:
+        except (AttributeError, TypeError):  # TypeError: an object of another class of the hierarchy
             return UNSET
 
     def peek_raw(self, instance: Any) -> Any:
         """Return the undecoded value of a mutable attribute; `UNSET` when there is none."""
         try:
             return self.raw_get(instance)
-        except AttributeError:
+        except (AttributeError, TypeError):
             return UNSET
 
     @property

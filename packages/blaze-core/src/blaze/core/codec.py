@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from blaze.core.inheritance import family_attributes
 from blaze.core.loaders import (
     Shape,
     default_attributes,
@@ -14,7 +15,8 @@ from blaze.core.loaders import (
 )
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.core.takers import make_differ, make_row_taker, make_taker
+from blaze.core.takers import make_differ, make_row_taker, make_sameness, make_taker
+from blaze.core.unreadable import unreadable
 from blaze.errors import DataError
 from blaze.sql.builders import InsertBuilder, SelectBuilder
 from blaze.sql.columns import Column
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
     from blaze.dialects.dialect import Dialect
+    from blaze.sql.table import Table, TableColumn
 
 Attributes = Sequence["Attribute"]
 
@@ -33,13 +36,16 @@ class ModelCodec:
     """The generated functions and statement texts of one model for one dialect."""
 
     def __init__(self, mapper: Mapper, dialect: Dialect) -> None:
-        mapper.registry.configure(mapper)
+        for member in mapper.family():
+            mapper.registry.configure(member)
+        if mapper.criterion is not None:
+            mapper.criterion.sealed = True
         self.mapper = mapper
         self.dialect = dialect
         self.attributes = default_attributes(mapper)
         self.shape = Shape(mapper, self.attributes)
         self.load = make_entity_loader(self.shape, dialect)
-        self.columns = tuple(Column(mapper.source, a.column) for a in self.attributes)
+        self.columns = tuple(mapper.column_at(mapper.source, a) for a in self.attributes)
         self._takers: dict[Any, Callable[[Any], list[Any]]] = {}
         self._inserts: dict[Any, str] = {}
         self._updates: dict[Any, str] = {}
@@ -47,7 +53,7 @@ class ModelCodec:
         self._diff = make_differ(mapper, False)
         self._careful_diff = make_differ(mapper, True)
         self._get: Optional[tuple[str, Callable[[Any], tuple[Any, ...]]]] = None
-        self._decoders = {a: dialect.decoder(a.type) for a in mapper.columns}
+        self._decoders = {a: dialect.decoder(a.type) for a in family_attributes(mapper)}
         self._encoders = {a: dialect.encoder(a.type) for a in mapper.columns}
         self._pk_encoders = tuple(dialect.encoder(a.type) for a in mapper.pk)
         self._plain_key = self._pk_encoders == (None,)
@@ -77,6 +83,10 @@ class ModelCodec:
             value if encoder is None else encoder(value) for encoder, value in zip(self._pk_encoders, values)
         )
 
+    def keys_params(self, keys: list[Any]) -> list[tuple[Any, ...]]:
+        """Return primary keys as statement parameters."""
+        return [(key,) for key in keys] if self._plain_key else list(map(self.key_params, keys))
+
     def keyed_loader(self, key: Attributes, attributes: Attributes = ()) -> Callable[..., Any]:
         """Return the loader of rows that end in the key of an owner."""
         wanted = tuple(attributes) or self.attributes
@@ -104,16 +114,21 @@ class ModelCodec:
         return found
 
     def insert_sql(
-        self, attributes: tuple[Attribute, ...], returning: tuple[Attribute, ...], rows: int
+        self,
+        attributes: tuple[Attribute, ...],
+        returning: tuple[Attribute, ...],
+        rows: int,
+        table: Optional[Table] = None,
     ) -> str:
-        """Return the INSERT of so many rows."""
-        cached = (attributes, returning, rows)
+        """Return the INSERT of so many rows into the model's table, or into another one of its tables."""
+        cached = (attributes, returning, rows, table)
         found = self._inserts.get(cached)
         if found is None:
-            builder = InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
+            table = table or self.mapper.table
+            builder = InsertBuilder(table, [own_column(table, a) for a in attributes], rows)
             builder.plain([None] * (rows * len(attributes)))
             if returning:
-                builder.returning(*[a.column for a in returning])
+                builder.returning(*[own_column(table, a) for a in returning])
             found = self.dialect.compiler(self.dialect).compile(builder.build()).sql
             if len(self._inserts) >= 256:  # a text for every count of rows would grow without bound
                 self._inserts.clear()
@@ -124,14 +139,22 @@ class ModelCodec:
         """Return the UPDATE of one row by its key, and by its version unless that is left out."""
         found = self._updates.get((attributes, versioned))
         if found is None:
+            table = attributes[0].column.table
             found = self._updates[attributes, versioned] = update_by_key(
                 self.dialect,
-                self.mapper.table,
+                table,
                 [a.column for a in attributes],
-                self.mapper.table.primary_key,
-                self.mapper.version_column if versioned else None,
+                table.primary_key,
+                self.mapper.version_column if versioned and table is self.mapper.table else None,
             )
         return found
+
+    def sameness(self, written: tuple[Attribute, ...]) -> Callable[[Any, Any], bool]:
+        """Return the function that tells whether a changed, complete object differs in these columns only."""
+        found: Any = self._takers.get((written, "same"))
+        if found is None:
+            found = self._takers[written, "same"] = make_sameness(self.mapper, written)
+        return found  # type: ignore[no-any-return]
 
     def diff(self, instance: Any, old: tuple[Any, ...]) -> list[int]:
         """Return the indexes of the changed columns, mutable ones included."""
@@ -153,6 +176,8 @@ class ModelCodec:
         raw = attribute.peek_raw(instance)
         if raw is UNSET or value is None:
             return (raw is UNSET) != (value is None)
+        if not isinstance(value, attribute.type.accepts):
+            return True  # an empty dict may be written as an empty list is
         # Texts are compared and not values, since True equals 1. Other programs may write the same
         # differently.
         try:
@@ -164,25 +189,36 @@ class ModelCodec:
     def decode(self, attribute: Attribute, raw: Any) -> Any:
         """Return the Python value of a column as the driver gave it."""
         decoder = self._decoders[attribute]
-        return raw if decoder is None or raw is None else decoder(raw)
+        if decoder is None or raw is None:
+            return raw
+        try:
+            return decoder(raw)
+        except Exception as error:
+            what = f"{self.mapper.name}.{attribute.name}"
+            raise unreadable(what, attribute.type, raw, attribute.column.name, error) from error
 
     def overwrite(self, instance: Any, row: Sequence[Any]) -> None:
         """Put a row of the default columns into a clean instance and forget its loaded relations."""
         mapper = self.mapper
         for attribute, value in zip(self.attributes, row):
-            if not attribute.mutable:
-                attribute.set(instance, self.decode(attribute, value))
-                continue
-            clear_slot(mapper, instance, attribute.slot)
-            clear_slot(mapper, instance, str(attribute.raw_slot))
-            if value is None:
-                attribute.set(instance, None)
-            else:
-                attribute.raw_set(instance, value)
+            if attribute in mapper.columns:  # and not of a model that derives from this one
+                self.store(instance, attribute, value)
         for relation in mapper.relations.values():
             if relation.owns_key:
                 clear_slot(mapper, instance, relation.slot)
         mapper.set_extra(instance, None)
+
+    def store(self, instance: Any, attribute: Attribute, value: Any) -> None:
+        """Put a value as the driver gave it into an instance, past the tracking of changes."""
+        if not attribute.mutable:
+            attribute.set(instance, self.decode(attribute, value))
+            return
+        clear_slot(self.mapper, instance, attribute.slot)
+        clear_slot(self.mapper, instance, str(attribute.raw_slot))
+        if value is None:
+            attribute.set(instance, None)
+        else:
+            attribute.raw_set(instance, value)
 
     def row_taker(self, attributes: tuple[Attribute, ...]) -> Callable[[Any], list[Any]]:
         """Return the function that checks and encodes rows of plain values."""
@@ -195,3 +231,9 @@ class ModelCodec:
         """Return a value as the driver takes it."""
         encoder = self._encoders[attribute]
         return value if encoder is None or value is None else encoder(value)
+
+
+def own_column(table: Table, attribute: Attribute) -> TableColumn:
+    """Return the column of an attribute in a table; all tables of a hierarchy have the key columns."""
+    column = attribute.column
+    return column if column.table is table else table.by_name[column.name]

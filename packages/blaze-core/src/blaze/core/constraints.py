@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+if TYPE_CHECKING:
+    from blaze.sql.raw import Raw
 
 
 class Index:
     """An index over attributes, in order; a relation's name stands for its key columns.
 
-    `name` defaults to `ix_<table>_<columns>`; `where` makes it partial on backends that have such indexes.
+    A minus before an attribute (`"-published"`) puts the highest first; `sql("lower(title)")` is an
+    expression over column names. `name` defaults to `ix_<table>_<columns>`; `where` makes it partial on
+    backends that have such indexes.
     """
 
     def __init__(
-        self, *attributes: str, name: Optional[str] = None, unique: bool = False, where: Optional[str] = None
+        self,
+        *attributes: Union[str, Raw[Any]],
+        name: Optional[str] = None,
+        unique: bool = False,
+        where: Optional[str] = None,
     ) -> None:
         self.attributes = attributes
         self.name = name
@@ -26,6 +35,8 @@ class Index:
 class Unique:
     """A uniqueness constraint over attributes; a relation's name stands for its key columns."""
 
+    unique = True
+
     def __init__(self, *attributes: str, name: Optional[str] = None) -> None:
         self.attributes = attributes
         self.name = name
@@ -36,6 +47,8 @@ class Unique:
 
 class Check:
     """A condition in SQL that every row must satisfy."""
+
+    unique = False
 
     def __init__(self, condition: str, *, name: Optional[str] = None) -> None:
         self.condition = condition

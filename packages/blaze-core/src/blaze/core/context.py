@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 
 class LoadContext:
     """What all objects of one result share.
 
     `session` is whichever session loaded them, `members` the loaded objects. A lazy access on one member
-    loads for every member whose context this still is.
+    loads for every member whose context this still is. `lazy` is what the query said of it; without a word
+    the session and the model decide.
     """
 
     __slots__ = ("lazy", "members", "session")
 
-    def __init__(self, session: Any, members: Sequence[Any] = (), lazy: str = "batch") -> None:
+    def __init__(self, session: Any, members: Sequence[Any] = (), lazy: Optional[str] = None) -> None:
         self.session = session
         self.members = members
         self.lazy = lazy

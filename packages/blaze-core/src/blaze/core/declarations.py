@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from keyword import iskeyword
 from types import BuiltinFunctionType
 from typing import Any, Optional, get_args, get_origin
 
@@ -25,8 +26,12 @@ _SPECIFIERS = {
     "one_to_one": "one_to_one()",
     "one_to_many": "one_to_many()",
     "many_to_many": "many_to_many()",
+    "reverse_one_to_one": "one_to_one(reverse=True)",
 }
-_OPTIONS = ("table", "schema", "abstract", "indexes", "constraints", "lazy", "view", "comment")
+_OPTIONS = (
+    "table", "schema", "abstract", "indexes", "constraints", "lazy", "view", "comment",
+    "discriminator", "discriminator_value", "joined",
+)  # fmt: skip
 
 
 class Declaration:
@@ -47,13 +52,14 @@ class Declaration:
 
 
 class Options:
-    """What `class Meta` says."""
+    """What `class Meta` says (`given`), and for the rest what its bases say (`inherited`)."""
 
-    def __init__(self, meta: Optional[type], model_name: str, where: str) -> None:
-        given = {} if meta is None else {k: v for k, v in vars(meta).items() if not k.startswith("__")}
-        for name in given:
+    def __init__(self, meta: Optional[type], model_name: str, where: str, inherited: dict[str, Any]) -> None:
+        own = {} if meta is None else {k: v for k, v in vars(meta).items() if not k.startswith("__")}
+        for name in own:
             if name not in _OPTIONS:
                 raise ModelError(f"{where}.Meta: unknown option {name!r}{suggest(name, _OPTIONS)}")
+        self.given = given = {**inherited, **own}
         self.abstract: bool = given.get("abstract", False)
         self.table: str = given.get("table", snake_case(model_name))
         self.schema: Optional[str] = given.get("schema")
@@ -62,8 +68,16 @@ class Options:
         self.lazy: Optional[str] = given.get("lazy")
         self.view: bool = given.get("view", False)
         self.comment: Optional[str] = given.get("comment")
+        self.discriminator: Optional[str] = given.get("discriminator")
+        self.joined: bool = given.get("joined", "table" in given)
         if not isinstance(self.table, str) or not self.table:
             raise ModelError(f"{where}.Meta.table must be a non-empty string, not {self.table!r}")
+        for name in ("schema", "comment"):
+            if not (given.get(name) is None or (isinstance(given[name], str) and given[name])):
+                raise ModelError(f"{where}.Meta.{name} must be a non-empty string, not {given[name]!r}")
+        for name in ("abstract", "view"):
+            if not isinstance(given.get(name, False), bool):
+                raise ModelError(f"{where}.Meta.{name} is True or False, not {given[name]!r}")
         if self.lazy not in (None, "batch", "raise"):
             raise ModelError(f"{where}.Meta.lazy must be 'batch' or 'raise', not {self.lazy!r}")
         for index in self.indexes:
@@ -135,12 +149,18 @@ def _field(name: str, annotation: Any, value: Any, given: bool, place: str) -> D
 def _relation(name: str, annotation: Any, kind: str, value: Any, place: str) -> Declaration:
     if value is None:
         value = RelationSpec(kind)
-    if not isinstance(value, RelationSpec) or value.kind != kind:
+    reverse = isinstance(value, RelationSpec) and value.kind == "reverse_one_to_one"
+    if not isinstance(value, RelationSpec) or value.kind != (f"reverse_{kind}" if reverse else kind):
         raise ModelError(f"{place}: this annotation goes with {_SPECIFIERS[kind]}")
-    return Declaration(name, _argument(annotation, place), value)
+    declared = Declaration(name, _argument(annotation, place), value)
+    if reverse and not declared.target[1]:
+        raise ModelError(f"{place}: the other side may be missing; annotate it OneToOne[Optional[...]]")
+    return declared
 
 
 def _check_name(name: str, place: str) -> None:
+    if not name.isidentifier() or iskeyword(name):
+        raise ModelError(f"{place}: a field's name must be a Python name that is no keyword, not {name!r}")
     if name.startswith("_") or "__" in name or (name.endswith("_") and name.rstrip("_") == ""):
         raise ModelError(f"{place}: names must not start with '_' nor contain '__', which separates lookups")
 

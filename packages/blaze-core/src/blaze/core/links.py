@@ -34,22 +34,13 @@ class LinkBuilder:
                 f"{self.mapper.where}.{self.name}: related_name={other_name!r} is taken by the field "
                 f"{self.target.name}.{other_name}; choose another name"
             )
-        first, second = (self.mapper, self.name), (self.target, other_name or "")
-        if (
-            other_spec is not None
-            and second[1]
-            and (second[0].options.table, second[1])
-            < (
-                first[0].options.table,
-                first[1],
-            )
-        ):
-            table_name = f"{self.target.options.table}_{other_name}"
-        else:
-            table_name = f"{self.mapper.options.table}_{self.name}"
+        # Of two declared sides the lesser name counts: which model is defined first must not matter.
+        here, there = (self.mapper.options.table, self.name), (self.target.options.table, other_name or "")
+        turned = other_spec is not None and there < here
+        table_name = "_".join(there if turned else here)
         through = self.spec.through or (other_spec.through if other_spec is not None else None)
         if through is None or (isinstance(through, str) and self.through_model(through) is None):
-            own, target, table = self.join_table(through or table_name)
+            own, target, table = self.join_table(through or table_name, turned)
             model = None
         else:
             model = self.through_model(through)
@@ -69,7 +60,7 @@ class LinkBuilder:
             inverse.link = Link(table, target, own, model)
             relation.inverse, inverse.inverse = inverse, relation
             self.resolver.install(self.mapper, self.name, inverse)
-        self.mapper.relations[self.name] = relation
+        self.mapper.add_relation(relation)
 
     def other_side(self) -> Optional[str]:
         """Return the name of the reverse side: `related_name`, or the side that the target declares."""
@@ -97,15 +88,26 @@ class LinkBuilder:
             through, self.mapper.model.__module__, self.mapper.model.__qualname__, self.mapper.model
         )
 
-    def join_table(self, name: str) -> tuple[tuple[TableColumn, ...], tuple[TableColumn, ...], Table]:
-        """Make a plain join table: both keys, together the primary key, each a cascading foreign key."""
-        own_prefix, target_prefix = self.mapper.options.table, self.target.options.table
+    def join_table(
+        self, name: str, turned: bool
+    ) -> tuple[tuple[TableColumn, ...], tuple[TableColumn, ...], Table]:
+        """Make a plain join table: both keys, together the primary key, each a cascading foreign key.
+
+        `turned` says that it belongs to the target's side, whose key then stands first.
+        """
+        mapper, other = self.mapper.options, self.target.options
+        prefixes = [mapper.table, other.table]
         if self.mapper is self.target:
-            own_prefix, target_prefix = f"from_{own_prefix}", f"to_{target_prefix}"
-        own = self.key_columns(self.mapper, own_prefix)
-        target = self.key_columns(self.target, target_prefix)
-        table = Table(name, [*own, *target], schema=self.mapper.options.schema, primary_key=[*own, *target])
-        return own, target, table
+            prefixes = [f"from_{mapper.table}", f"to_{other.table}"]
+        elif mapper.table == other.table:  # in two schemas
+            prefixes = [
+                f"{each.schema}_{each.table}" if each.schema else each.table for each in (mapper, other)
+            ]
+        own = self.key_columns(self.mapper, prefixes[0])
+        target = self.key_columns(self.target, prefixes[1])
+        columns = [*target, *own] if turned else [*own, *target]
+        schema = other.schema if turned else mapper.schema
+        return own, target, Table(name, columns, schema=schema, primary_key=columns)
 
     @staticmethod
     def key_columns(mapper: Mapper, prefix: str) -> tuple[TableColumn, ...]:
@@ -141,6 +143,6 @@ def link_constraints(relation: Relation) -> list[ForeignKeyConstraint]:
     assert link is not None
     sides = ((link.own, relation.owner), (link.target, relation.target))
     return [
-        ForeignKeyConstraint(columns, side.table, tuple(k.column for k in side.pk), "CASCADE", False)
+        ForeignKeyConstraint(columns, side.own_table, side.own_table.primary_key, "CASCADE", False)
         for columns, side in sides
     ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.codegen import make_function
 from blaze.core.context import LoadContext
+from blaze.core.inheritance import family_attributes, unknown_value
 from blaze.core.specs import UNSET
+from blaze.core.unreadable import Reading
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
@@ -36,7 +40,11 @@ class Shape:
 
 def default_attributes(mapper: Mapper) -> tuple[Attribute, ...]:
     """Return what a query loads when it does not say: every column that is not deferred."""
-    return tuple(a for a in mapper.attributes.values() if not a.spec.deferred or a in mapper.pk)
+    return tuple(
+        a
+        for a in family_attributes(mapper)
+        if not a.spec.deferred or a in mapper.pk or a is mapper.discriminator
+    )
 
 
 class _Writer:
@@ -49,6 +57,7 @@ class _Writer:
         self.names: dict[str, Any] = {"new": new, "LoadContext": LoadContext, "UNSET": UNSET}
         self.variables: list[str] = []
         self.entities = 0
+        self.reading = Reading()
 
     def variable(self) -> str:
         name = f"v{len(self.variables)}"
@@ -65,7 +74,7 @@ class _Writer:
         else:
             self.names[f"d{variable}"] = decoder
             converted = f"d{variable}({variable})"
-        return f"None if {variable} is None else {converted}" if attribute.nullable else converted
+        return f"None if {variable} is None else {converted}" if attribute.column.nullable else converted
 
     def entity(self, shape: Shape, indent: str, nullable: bool, inverse: Optional[Relation] = None) -> str:
         """Write the block that finds or builds one entity; return the name of its variable.
@@ -76,11 +85,10 @@ class _Writer:
         self.entities += 1
         mapper, target = shape.mapper, f"o{number}"
         columns = {attribute: self.variable() for attribute in shape.attributes}
-        self.names[f"M{number}"] = mapper.model
-        complete = all(attribute in columns for attribute in mapper.attributes.values())
-        self.names[f"C{number}"] = mapper.clean if complete else mapper.partial
+        self.reading.entities.append((mapper, columns))
+        self.names[f"B{number}"] = mapper.base.model
         self.names[f"set_context{number}"] = mapper.set_context
-        self.head.append(f"    found{number} = identity[M{number}]")
+        self.head.append(f"    found{number} = identity[B{number}]")
         self.head.append(f"    get{number} = found{number}.get")
         if number == 0:
             self.head.append("    context0 = LoadContext(session, out, lazy)")
@@ -102,18 +110,19 @@ class _Writer:
         key = _key_source(keys)
         write(f"{indent}{target} = get{number}({key})")
         write(f"{indent}if {target} is None:")
-        write(f"{indent}    {target} = new(M{number})")
-        for attribute, variable in columns.items():
-            self.store(mapper, target, attribute, variable, f"{indent}    ")
-        known = {relation.slot: child for relation, child in children if relation.owns_key}
-        if inverse is not None and number == 0:
-            known[inverse.slot] = f"owner_of({_key_source([columns[a] for a in inverse.local])})"
-        for relation in mapper.key_relations:
-            # An explicit UNSET is found without an exception, unlike an empty slot.
-            write(f"{indent}    {target}.{relation.slot} = {known.get(relation.slot, 'UNSET')}")
-        write(f"{indent}    {target}._extra_ = None")
-        write(f"{indent}    {target}._ctx_ = context{number}")
-        write(f"{indent}    {target}.__class__ = C{number}")
+        owner = None if inverse is None or number else _key_source([columns[a] for a in inverse.local])
+        if mapper.subclasses:
+            self.dispatch(mapper, columns, number, f"{indent}    ")
+            if owner is not None:
+                assert inverse is not None
+                self.names["set_owner"] = inverse.set
+                write(f"{indent}    set_owner({target}, owner_of({owner}))")
+        else:
+            known = {relation.slot: child for relation, child in children if relation.owns_key}
+            if owner is not None:
+                assert inverse is not None
+                known[inverse.slot] = f"owner_of({owner})"
+            self.build(mapper, target, columns, known, str(number), f"{indent}    ")
         write(f"{indent}    found{number}[{key}] = {target}")
         if number:
             write(f"{indent}    append{number}({target})")
@@ -130,6 +139,57 @@ class _Writer:
         for relation, child in others:
             write(f"{indent}fill_{target}_{relation.name}({target}, {child})")
         return target
+
+    def build(
+        self,
+        mapper: Mapper,
+        target: str,
+        columns: dict[Attribute, str],
+        known: dict[str, str],
+        suffix: str,
+        indent: str,
+    ) -> None:
+        """Write what makes an instance; `known` are the variables of related objects by slot."""
+        write = self.body.append
+        complete = all(attribute in columns for attribute in mapper.attributes.values())
+        self.names[f"M{suffix}"] = mapper.model
+        self.names[f"C{suffix}"] = mapper.clean if complete else mapper.partial
+        write(f"{indent}{target} = new(M{suffix})")
+        for attribute, variable in columns.items():
+            self.store(mapper, target, attribute, variable, indent)
+        for relation in mapper.key_relations:
+            # An explicit UNSET is found without an exception, unlike an empty slot.
+            write(f"{indent}{target}.{relation.slot} = {known.get(relation.slot, 'UNSET')}")
+        write(f"{indent}{target}._extra_ = None")
+        write(f"{indent}{target}._ctx_ = context{suffix}")
+        write(f"{indent}{target}.__class__ = C{suffix}")
+
+    def dispatch(self, mapper: Mapper, columns: dict[Attribute, str], number: int, indent: str) -> None:
+        """Write what makes an instance of the class that the row's discriminator names."""
+        assert mapper.discriminator is not None
+        encoder = self.dialect.encoder(mapper.discriminator.type)
+        makers = {}
+        for member in mapper.family():
+            value = member.discriminator_value
+            makers[value if encoder is None else encoder(value)] = self.maker(member, columns)
+        self.names[f"makers{number}"] = makers
+        self.names["unknown_value"] = unknown_value
+        self.names[f"base{number}"] = mapper
+        kind = columns[mapper.discriminator]
+        self.body += [
+            f"{indent}make{number} = makers{number}.get({kind})",
+            f"{indent}if make{number} is None:",
+            f"{indent}    raise unknown_value(base{number}, {kind})",
+            f"{indent}o{number} = make{number}(context{number}, {', '.join(columns.values())})",
+        ]
+
+    def maker(self, mapper: Mapper, columns: dict[Attribute, str]) -> Any:
+        """Generate `make(context, *columns)`, which makes an instance of one class from a row of several."""
+        writer = _Writer(self.dialect)
+        own = {a: variable for a, variable in columns.items() if mapper.attributes.get(a.name) is a}
+        writer.build(mapper, "o", own, {}, "", "    ")
+        head = f"def make(context, {', '.join(columns.values())}):"
+        return make_function("make", "\n".join([head, *writer.body, "    return o", ""]), writer.names)
 
     def store(self, mapper: Mapper, target: str, attribute: Attribute, variable: str, indent: str) -> None:
         """Write the store of one column into a new instance."""
@@ -160,6 +220,7 @@ def make_entity_loader(shape: Shape, dialect: Dialect, extras: Sequence[tuple[st
         value = variable
         if decoder is not None:
             writer.names[f"d{variable}"] = decoder
+            writer.reading.columns.append((name, variable, decoder))
             value = f"None if {variable} is None else d{variable}({variable})"
         writer.body.append(f"        extra({root})[{name!r}] = {value}")
     if extras:
@@ -235,6 +296,8 @@ def make_row_loader(parts: Sequence[Any], dialect: Dialect, row_class: Any) -> A
             values.append(variable)
         else:
             writer.names[f"d{position}"] = part
+            name = row_class._labels_[position] or str(position)
+            writer.reading.columns.append((name, variable, part))
             values.append(f"None if {variable} is None else d{position}({variable})")
     writer.names["make"] = tuple.__new__
     writer.names["Row"] = row_class
@@ -244,15 +307,19 @@ def make_row_loader(parts: Sequence[Any], dialect: Dialect, row_class: Any) -> A
 
 def _finish(writer: _Writer, last: str, result: Optional[str] = None, signature: str = "") -> Any:
     unpacked = ", ".join(writer.variables) + ("," if len(writer.variables) == 1 else "")
+    loop = "\n".join([f"    for {unpacked} in rows:", *writer.body, last])
+    writer.names["refuse"] = partial(writer.reading.refuse, writer.dialect.decoder)
     source = "\n".join(
         [
             f"def load(rows, identity, session, lazy{signature}):",
             "    out = []",
             "    append = out.append",
             *writer.head,
-            f"    for {unpacked} in rows:",
-            *writer.body,
-            last,
+            "    try:",  # around all rows: it costs nothing for each
+            indent(loop, "    "),
+            "    except Exception as error:",
+            "        refuse(error, locals())",
+            "        raise",
             f"    return {result or 'out'}",
             "",
         ]

@@ -6,17 +6,23 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.attributes import Attribute
+from blaze.core.constraints import Unique
 from blaze.core.specs import UNSET
-from blaze.errors import ModelError, UnknownFieldError
+from blaze.errors import CapabilityError, ModelError, QueryError, UnknownFieldError
+from blaze.security.redaction import redactor
 from blaze.sql.columns import Column
 from blaze.sql.source import Source
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from blaze.core.constraints import Index
     from blaze.core.declarations import Declaration, Options
+    from blaze.core.instances import Slots
     from blaze.core.registry import Registry
     from blaze.core.relations import Relation
+    from blaze.sql.source import Criterion
     from blaze.sql.table import Table, TableColumn
 
 
@@ -47,8 +53,21 @@ class Mapper:
     without some columns: both only differ from the model in `__setattr__`, which notes the first change.
     """
 
-    def __init__(self, model: type, declarations: dict[str, Declaration], options: Options) -> None:
+    def __init__(
+        self,
+        model: type,
+        declarations: dict[str, Declaration],
+        options: Options,
+        parent: Optional[Mapper] = None,
+    ) -> None:
         self.model: Any = model
+        self.parent = parent
+        self.base: Mapper = self if parent is None else parent.base
+        self.subclasses: list[Mapper] = []
+        self.criterion: Optional[Criterion] = None  # in a hierarchy: the rows of this model
+        self.discriminator: Optional[Attribute] = None
+        self.discriminator_value: Any = None
+        self.slots: Slots
         self.name: str = model.__name__
         self.declarations = declarations
         self.options = options
@@ -65,7 +84,8 @@ class Mapper:
         self.clean: Any = None
         self.partial: Any = None
         self.loose: Any = None
-        self.table: Table
+        self.table: Table  # where a row of the model begins: that of the base
+        self.own_table: Table  # where the columns stand that the model declares
         self.source: Source
         # Answers of `__getattr__` for empty slots, by attribute name.
         self.missing: dict[str, Callable[[Any], Any]] = {}
@@ -85,6 +105,29 @@ class Mapper:
         """The model's full name, for messages."""
         return f"{self.model.__module__}.{self.model.__qualname__}"
 
+    @property
+    def table_owner(self) -> Mapper:
+        """The model that the own table is made for: the nearest with a table of its own."""
+        return self if self.parent is None or self.options.joined else self.parent.table_owner
+
+    @property
+    def lineage(self) -> list[Mapper]:
+        """The model and the concrete models that it derives from, the base of all first."""
+        found: list[Mapper] = [] if self.parent is None else self.parent.lineage
+        return [*found, self]
+
+    def family(self) -> list[Mapper]:
+        """Return the model and all that derive from it, each after its parent."""
+        found: list[Mapper] = [self]
+        for subclass in self.subclasses:
+            found += subclass.family()
+        return found
+
+    def add_relation(self, relation: Relation) -> None:
+        """Take in a relation, for the models derived from this one as well."""
+        for mapper in self.family():
+            mapper.relations[relation.name] = relation
+
     @cached_property
     def columns(self) -> tuple[Attribute, ...]:
         """All column attributes in order, as a snapshot holds their values."""
@@ -101,6 +144,11 @@ class Mapper:
         return tuple(a for a in self.columns if a.server_generated and a is not self.identity)
 
     @cached_property
+    def computed(self) -> tuple[Attribute, ...]:
+        """The columns that the database computes from others."""
+        return tuple(a for a in self.columns if a.spec.generated is not None)
+
+    @cached_property
     def written(self) -> tuple[Attribute, ...]:
         """The columns of an INSERT that leaves the generated key to the database."""
         return tuple(a for a in self.columns if a is not self.identity and a.spec.generated is None)
@@ -109,6 +157,13 @@ class Mapper:
     def key_relations(self) -> list[Relation]:
         """The relations whose key stands in this table."""
         return [relation for relation in self.relations.values() if relation.owns_key]
+
+    @property
+    def family_key_relations(self) -> list[Relation]:
+        """The relations with a key of this model and of those derived from it."""
+        if not self.subclasses:
+            return self.key_relations
+        return list(dict.fromkeys(r for mapper in self.family() for r in mapper.key_relations))
 
     @cached_property
     def on_update_indexes(self) -> tuple[int, ...]:
@@ -130,17 +185,28 @@ class Mapper:
         """The `Check` and `Unique` constraints of `Meta.constraints`."""
         return self.options.constraints
 
+    def require_table(self) -> None:
+        """Raise `ModelError` for a view, whose rows are not written."""
+        if self.options.view:
+            raise ModelError(f"{self.name} is a view and read-only; write to the tables it reads")
+
+    def require_one_table(self, what: str, instead: str) -> None:
+        """Raise `CapabilityError` for a model whose rows stand in several tables."""
+        if len(self.tables) > 1:
+            names = ", ".join(table.name for table in self.tables)
+            raise CapabilityError(
+                f"{what} is for one table, and a {self.name} stands in {names}: use {instead}"
+            )
+
     # --- the state of an instance -------------------------------------------------------------
 
     def is_clean(self, instance: Any) -> bool:
         """Whether the instance is loaded and was not changed since."""
-        kind = type(instance)
-        return kind is self.clean or kind is self.partial
+        return type(instance)._tracked_  # type: ignore[no-any-return]
 
     def is_new(self, instance: Any) -> bool:
         """Whether the instance has no row yet, as far as this process knows."""
-        kind = type(instance)
-        return (kind is self.model or kind is self.loose) and self.get_old(instance) is None
+        return not type(instance)._tracked_ and self.get_old(instance) is None
 
     def extra(self, instance: Any) -> dict[str, Any]:
         """Return the instance's dictionary for what has no slot of its own; make it when missing."""
@@ -162,6 +228,16 @@ class Mapper:
             return None if value is UNSET else value
         values = tuple(attribute.peek(instance) for attribute in pk)
         return None if any(value is None or value is UNSET for value in values) else values
+
+    def shown_key(self, key: Any) -> str:
+        """Return a key as messages show it: without the parts whose names are sensitive."""
+        if len(self.pk) == 1 or key is None:
+            return redactor.shown(self.pk[0].name, key)
+        return f"({', '.join(redactor.shown(a.name, value) for a, value in zip(self.pk, key))})"
+
+    def keys(self, instances: Iterable[Any]) -> list[Any]:
+        """Return the primary keys of objects that have rows."""
+        return list(map(self.pk[0].get if len(self.pk) == 1 else self.key, instances))
 
     def make_clean(self, instance: Any, context: Any) -> None:
         """Mark an instance as being what the database holds."""
@@ -208,13 +284,15 @@ class Mapper:
             self.set_old(instance, self.snapshot(instance))
             self.set_class(instance, self.model if type(instance) is self.clean else self.loose)
 
-    def loosen(self, instance: Any) -> None:
+    @staticmethod
+    def loosen(instance: Any) -> None:
         """Let an instance show values that no column has (`annotate`)."""
         kind = type(instance)
-        if kind is self.clean:
-            self.set_class(instance, self.partial)
-        elif kind is self.model:
-            self.set_class(instance, self.loose)
+        mapper = kind.__mapper__
+        if kind is mapper.clean:
+            mapper.set_class(instance, mapper.partial)
+        elif kind is mapper.model:
+            mapper.set_class(instance, mapper.loose)
 
     def make_new(self, instance: Any) -> None:
         """Make an instance transient: no row, no session."""
@@ -226,7 +304,33 @@ class Mapper:
 
     def column(self, name: str) -> Column[Any]:
         """Return the column expression of an attribute at the root of a query."""
-        return Column(self.source, self.attributes[name].column)
+        return self.column_at(self.source, self.attributes[name])
+
+    def column_at(self, source: Source, attribute: Attribute) -> Column[Any]:
+        """Return an attribute's column for a place of the model in a query."""
+        column = attribute.column
+        return Column(source if column.table is source.table else self.part(source, column.table), column)
+
+    def part(self, source: Source, table: Table) -> Source:
+        """Return the place of another table of the hierarchy beside a place of the model in a query.
+
+        It has a row for each one that is of this model, and may have none for others.
+        """
+        pairs = tuple(zip(source.table.primary_key, table.primary_key))
+        return Source(table, parent=source, on=pairs, outer=table not in self.tables)
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that hold a row of the model, that of the base first; one without joined inheritance."""
+        return tuple(dict.fromkeys(mapper.own_table for mapper in self.lineage))
+
+    def by_table(self, attributes: Iterable[Attribute]) -> dict[Table, tuple[Attribute, ...]]:
+        """Group attributes by the table that their column stands in."""
+        found: dict[Table, tuple[Attribute, ...]] = {}
+        for attribute in attributes:
+            table = attribute.column.table
+            found[table] = (*found.get(table, ()), attribute)
+        return found
 
     def resolve(self, name: str) -> tuple[Optional[Attribute], Any]:
         """Return the attribute of that name, or None and the relation; raise `UnknownFieldError` with the
@@ -239,6 +343,19 @@ class Mapper:
         if relation is not None:
             return None, relation
         raise UnknownFieldError(self.unknown(name))
+
+    def attribute_of(self, column: TableColumn) -> Attribute:
+        """Return the attribute of a column; raise `QueryError` naming both models for another model's."""
+        attribute = self.attributes.get(column.attribute)
+        if attribute is not None and attribute.column is column:
+            return attribute
+        owners = (
+            each.__mapper__.name
+            for each in self.registry
+            if any(getattr(a, "column", None) is column for a in each.__mapper__.attributes.values())
+        )
+        owner = next(owners, column.table.name)
+        raise QueryError(f"{owner}.{column.attribute} is a column of {owner}, not of {self.name}")
 
     def unknown(self, name: str) -> str:
         """Say that the model has no such field or relation, with the nearest names."""
@@ -261,13 +378,39 @@ class Mapper:
                 raise ModelError(f"{self.where}: {what}: {self.unknown(name)}")
         return found
 
-    def unique_sets(self) -> list[tuple[str, ...]]:
-        """Return the attribute names of every unique constraint, the primary key first."""
+    def unique_sets(self, partial: bool = False) -> list[tuple[str, ...]]:
+        """Return the attribute names of everything unique, the primary key first.
+
+        Unique indexes with a condition are in it when `partial` says so: they hold for some rows only.
+        """
         found = [tuple(attribute.name for attribute in self.pk)]
-        by_column = {attribute.column: attribute.name for attribute in self.attributes.values()}
         found += [(a.name,) for a in self.attributes.values() if a.column.unique]
-        for constraint in self.constraints:
-            if not hasattr(constraint, "condition"):
-                columns = self.columns_of(constraint.attributes, repr(constraint))
-                found.append(tuple(by_column[column] for column in columns))
-        return found
+        found += [tuple(a.name for a in r.local) for r in self.key_relations if r.unique and len(r.local) > 1]
+        by_column = {attribute.column: attribute.name for attribute in self.attributes.values()}
+        named: list[Any] = []
+        for mapper in self.lineage:
+            named += [each for each in mapper.constraints if isinstance(each, Unique)]
+            named += [each for each in mapper.indexes if each.unique and (partial or each.where is None)]
+        for each in named:
+            found.append(tuple(by_column[column] for column in self.columns_of(each.attributes, repr(each))))
+        return list(dict.fromkeys(found))
+
+    @cached_property
+    def unique_places(self) -> tuple[tuple[tuple[Attribute, ...], tuple[int, ...], bool], ...]:
+        """The columns of everything unique, their positions in a snapshot, whether it holds for all rows."""
+        positions = {attribute.name: index for index, attribute in enumerate(self.columns)}
+        strict = self.unique_sets()
+        return tuple(
+            (
+                tuple(self.attributes[name] for name in names),
+                tuple(positions[name] for name in names),
+                names in strict,
+            )
+            for names in self.unique_sets(partial=True)
+            if not any(self.attributes[name].mutable for name in names)
+        )
+
+    @cached_property
+    def unique_indexes(self) -> frozenset[int]:
+        """The positions of all columns that take part in a unique constraint."""
+        return frozenset(position for _, positions, _ in self.unique_places for position in positions)

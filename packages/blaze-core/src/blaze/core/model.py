@@ -6,25 +6,30 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, TypeVar, Union
 
+from blaze.core import inheritance
 from blaze.core.accessors import (
     ClassAttribute,
     key_property,
+    reverse_one_property,
     stored_property,
     to_many_property,
     to_one_property,
 )
 from blaze.core.declarations import Declaration, Options, fields_of_mixin, read_declarations
+from blaze.core.detached import COPIED
 from blaze.core.fields import field, foreign_key, key_column, many_to_many, one_to_many, one_to_one
-from blaze.core.instances import Slots, Twins, generate_initialize, generate_snapshot, set_class
+from blaze.core.instances import Slots, Twins, initialize_late, set_class, signature_of
 from blaze.core.mapper import Mapper
 from blaze.core.registry import Registry, registry
 from blaze.core.specs import UNSET, FieldSpec, KeyColumnSpec, RelationSpec
 from blaze.core.validation import full_clean
 from blaze.errors import ModelError, UnknownFieldError
+from blaze.security.redaction import redactor
 from blaze.utils.compat import dataclass_transform
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
+    from blaze.core.parts import Part
     from blaze.sql.expressions import Expression
     from blaze.sql.selectable import Selectable
 
@@ -61,11 +66,17 @@ class ModelMeta(type):
         def is_not(cls: type[B], other: Optional[B]) -> Expression[bool]: ...  # type: ignore[misc]
         def in_(cls: type[B], objects: _Members[B]) -> Expression[bool]: ...  # type: ignore[misc]
         def not_in(cls: type[B], objects: _Members[B]) -> Expression[bool]: ...  # type: ignore[misc]
+        def where(cls: type[B], *conditions: Expression[Optional[bool]]) -> Part[B]: ...  # type: ignore[misc]
+        def order_by(cls: type[B], *keys: Expression[Any]) -> Part[B]: ...  # type: ignore[misc]
+        def limit(cls: type[B], count: int) -> Part[B]: ...  # type: ignore[misc]
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
         if not any(isinstance(base, ModelMeta) for base in bases):
             namespace.setdefault("__slots__", SYSTEM_SLOTS)
             return type.__new__(mcls, name, bases, namespace)
+        # A class made by a call, as by `types.new_class`, need not come with its place.
+        namespace.setdefault("__module__", sys._getframe(1).f_globals.get("__name__", "builtins"))
+        namespace.setdefault("__qualname__", name)
         module = sys.modules.get(namespace["__module__"])
         where = f"{namespace['__module__']}.{namespace['__qualname__']}"
         own = read_declarations(
@@ -79,14 +90,25 @@ class ModelMeta(type):
         declarations.update(own)
         for attribute in own:
             namespace.pop(attribute, None)
-        options = Options(namespace.get("Meta"), name, where)
+        parent = inheritance.parent_of(bases, where)
+        inherited = inheritance.inherited_options(bases, parent)
+        options = Options(namespace.get("Meta"), name, where, inherited)
         if options.abstract:
             namespace.setdefault("__slots__", ())
             namespace["__declarations__"] = declarations
+            namespace["__options__"] = options.given
             return type.__new__(mcls, name, bases, namespace)
-        return _make_concrete(mcls, name, bases, namespace, declarations, options, where)
+        return _make_concrete(mcls, name, bases, namespace, declarations, options, where, parent)
 
     if not TYPE_CHECKING:  # a checker would let any name pass
+
+        @property
+        def __signature__(cls):
+            """What the constructor takes, for `inspect.signature` and the help of shells."""
+            mapper = cls.__dict__.get("__mapper__")
+            if mapper is None or cls.__init__ is not mapper.initialize:
+                raise AttributeError("__signature__")
+            return signature_of(mapper)
 
         def __getattr__(cls, name):
             if name.startswith("_"):
@@ -101,7 +123,10 @@ def _inherited(bases: tuple[type, ...]) -> dict[str, Declaration]:
     for base in reversed(bases):
         for ancestor in reversed(base.__mro__):
             if isinstance(ancestor, ModelMeta):
-                found.update(ancestor.__dict__.get("__declarations__", {}))
+                mapper = ancestor.__dict__.get("__mapper__")
+                found.update(
+                    ancestor.__dict__.get("__declarations__", {}) if mapper is None else mapper.declarations
+                )
             elif ancestor is not object:
                 found.update(fields_of_mixin(ancestor))
     return found
@@ -115,16 +140,14 @@ def _make_concrete(
     declarations: dict[str, Declaration],
     options: Options,
     where: str,
+    parent: Optional[Mapper],
 ) -> Any:
-    for base in bases:
-        if getattr(base, "__mapper__", None) is not None:
-            raise ModelError(
-                f"{where}: inherits from the concrete model {base.__name__}; give {base.__name__} "
-                "`class Meta: abstract = True`, or relate the two by a foreign key"
-            )
+    if parent is not None:
+        inheritance.check_subclass(parent, declarations, options, where)
+    taken_over = {} if parent is None else parent.declarations
     for attribute in declarations:
-        for base in bases:
-            if hasattr(base, attribute) and isinstance(base, ModelMeta):
+        for base in bases if attribute not in taken_over else ():
+            if isinstance(base, ModelMeta) and any(attribute in vars(part) for part in base.__mro__):
                 raise ModelError(
                     f"{where}.{attribute}: shadows {base.__name__}.{attribute}; rename the field"
                 )
@@ -133,58 +156,89 @@ def _make_concrete(
             raise ModelError(f"{where}.id: is not the primary key; declare it with field(primary_key=True)")
         implicit = Declaration("id", int, FieldSpec(primary_key=True))
         declarations = {"id": implicit, **declarations}
-    slots = _plan_slots(namespace["__qualname__"], namespace["__module__"], declarations, where)
+    discriminator = None if parent is not None else options.discriminator
+    if discriminator is not None and not inheritance.declares_discriminator(declarations, options, where):
+        declarations = {**declarations, discriminator: Declaration(discriminator, str, FieldSpec())}
+    value = None
+    if parent is not None or discriminator is not None:
+        value = inheritance.default_value(options, name, where)
+    fresh = {n: d for n, d in declarations.items() if n not in taken_over}
+    own = _plan_slots(
+        namespace["__qualname__"], namespace["__module__"], fresh, declarations, where, discriminator
+    )
+    slots = own if parent is None else parent.slots.with_own(own)
     own_slots = namespace.get("__slots__", ())
-    namespace["__slots__"] = (*slots.names(), *((own_slots,) if isinstance(own_slots, str) else own_slots))
-    for key, slot in slots.keys.items():
-        relation = slots.key_relation[key]
-        namespace[key] = key_property(slot, slots.relations[relation], relation)
-    for attribute, slot in slots.stored.items():
-        namespace[attribute] = stored_property(slot)
-    for attribute, slot in slots.relations.items():
+    namespace["__slots__"] = (*own.names(), *((own_slots,) if isinstance(own_slots, str) else own_slots))
+    for key, slot in own.keys.items():
+        relation = own.key_relation[key]
+        namespace[key] = key_property(key, slot, own.relations[relation], relation)
+    for attribute, slot in own.stored.items():
+        if attribute == discriminator:
+            namespace[attribute] = inheritance.discriminator_property(slot, attribute)
+        else:
+            generated = getattr(declarations[attribute].spec, "generated", None) is not None
+            namespace[attribute] = stored_property(attribute, slot, generated)
+    for attribute, slot in own.relations.items():
         namespace[attribute] = to_one_property(attribute, slot)
-    for attribute, declaration in declarations.items():
-        if getattr(declaration.spec, "kind", None) in ("one_to_many", "many_to_many"):
+    for attribute, declaration in fresh.items():
+        kind = getattr(declaration.spec, "kind", None)
+        if kind == "reverse_one_to_one":
+            namespace[attribute] = reverse_one_property(attribute)
+        elif kind in ("one_to_many", "many_to_many"):
             namespace[attribute] = to_many_property(attribute)
-    public = [*(attribute for attribute, _ in slots.columns), *slots.relations]
-    public += [n for n, d in declarations.items() if isinstance(d.spec, RelationSpec) and n not in public]
+    public = dict.fromkeys([*(attribute for attribute, _ in slots.columns), *slots.relations])
+    public.update(dict.fromkeys(n for n, d in declarations.items() if isinstance(d.spec, RelationSpec)))
+    if parent is not None:
+        public.update(dict.fromkeys(parent.relations))  # reverse sides that it was given already
     meta: Any = type(f"{name}Meta", (mcls,), {attribute: ClassAttribute(attribute) for attribute in public})
     cls: Any = type.__new__(meta, name, bases, namespace)
-    mapper = Mapper(cls, declarations, options)
+    mapper = Mapper(cls, declarations, options, parent)
+    mapper.slots = slots
+    mapper.discriminator_value = value
     type.__setattr__(cls, "__mapper__", mapper)
-    set_old = cls._old_slot_.__set__
     mapper.get_old = cls._old_slot_.__get__
-    mapper.set_old = set_old
+    mapper.set_old = cls._old_slot_.__set__
     mapper.set_context = cls._context_slot_.__set__
     mapper.set_class = set_class
-    complete, partial = generate_snapshot(mapper, slots)
-    mapper.initialize = generate_initialize(mapper, slots)
-    if "__init__" not in namespace and all(
-        isinstance(ancestor, ModelMeta) or "__init__" not in vars(ancestor) for ancestor in cls.__mro__[1:-1]
+    initialize_late(mapper)
+    # In a hierarchy `super().__init__()` of a subclass must find the initializer of the object's own class.
+    if (
+        value is None
+        and "__init__" not in namespace
+        and all(
+            isinstance(ancestor, ModelMeta) or "__init__" not in vars(ancestor)
+            for ancestor in cls.__mro__[1:-1]
+        )
     ):
         type.__setattr__(cls, "__init__", mapper.initialize)
-    twins = Twins(cls, complete, partial, set_old)
+    twins = Twins(mapper)
     mapper.clean, mapper.partial, mapper.loose = twins.clean, twins.partial, twins.loose
-
-    def snapshot(instance: Any) -> Any:
-        return complete(instance) if type(instance) is mapper.clean else partial(instance)
-
-    mapper.snapshot = snapshot
+    mapper.snapshot = twins.snapshot
     mapper.own_rules = cls.validate is not ModelBase.validate or cls.clean is not ModelBase.clean
-    registry.add(mapper, slots)
+    inheritance.enter(mapper, parent)
+    registry.add(mapper)
     return cls
 
 
-def _plan_slots(qualname: str, module: str, declarations: dict[str, Declaration], where: str) -> Slots:
+def _plan_slots(
+    qualname: str,
+    module: str,
+    fresh: dict[str, Declaration],
+    declarations: dict[str, Declaration],
+    where: str,
+    discriminator: Optional[str],
+) -> Slots:
+    """Return the slots of the `fresh` declarations; `declarations` has those of a base model, too."""
     slots = Slots()
-    declared_keys = {n for n, d in declarations.items() if isinstance(d.spec, KeyColumnSpec)}
-    for name, declaration in declarations.items():
+    declared_keys = {n for n, d in fresh.items() if isinstance(d.spec, KeyColumnSpec)}
+    for name, declaration in fresh.items():
         spec = declaration.spec
         if isinstance(spec, FieldSpec):
             mutable = Registry.is_mutable(declaration, where)
             if mutable:
                 slots.mutables.append(name)
-            if mutable or spec.server_default is not None or spec.generated is not None:
+            indirect = spec.server_default is not None or spec.generated is not None or name == discriminator
+            if mutable or indirect:
                 slots.stored[name] = f"_v_{name}"
                 slots.columns.append((name, slots.stored[name]))
             else:
@@ -218,11 +272,12 @@ class ModelBase(metaclass=ModelMeta):
     __slots__ = SYSTEM_SLOTS
 
     __mapper__: ClassVar[Mapper]
+    _tracked_ = False  # whether objects of the class are loaded and unchanged
 
     # Hidden from checkers: the constructor is that of the declared fields.
     if not TYPE_CHECKING:
 
-        def __init__(self, **values):
+        def __init__(self, /, **values):
             type(self).__mapper__.initialize(self, **values)
 
         @property
@@ -237,13 +292,32 @@ class ModelBase(metaclass=ModelMeta):
         for attribute in mapper.attributes.values():
             value = attribute.peek(self)
             if value is not UNSET:
-                shown.append(f"{attribute.name}={value!r}")
+                shown.append(f"{attribute.name}={redactor.shown(attribute.name, value)}")
         return f"{mapper.name}({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         mapper = type(self).__mapper__
         registry.configure(mapper)
-        return _restore, (mapper.model, self.to_dict())
+        instance: Any = self
+        stored = instance._ctx_ is COPIED or not mapper.is_new(self)
+        # Relations are the state, which is copied when the object is known already: so cycles come to an end.
+        relations = {}
+        for name, relation in mapper.relations.items():
+            shown = relation.peek(self)
+            if relation.many and shown is not UNSET:
+                shown = shown.portable() if shown.is_loaded or shown.has_pending else UNSET
+            if shown is not UNSET:
+                relations[name] = shown
+        return _restore, (mapper.model, self.to_dict(), stored), relations or None
+
+    def __setstate__(self, relations: dict[str, Any]) -> None:
+        mapper = type(self).__mapper__
+        for name, shown in relations.items():
+            relation = mapper.relations[name]
+            if relation.many:
+                relation.collection(self).restore_portable(shown)
+            else:
+                relation.put(self, shown)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the loaded column values by attribute name; nothing is loaded for it."""
@@ -300,12 +374,15 @@ type.__setattr__(ModelBase, "_old_slot_", ModelBase.__dict__["_old_"])
 type.__setattr__(ModelBase, "_extra_slot_", ModelBase.__dict__["_extra_"])
 
 
-def _restore(model: Any, values: dict[str, Any]) -> Any:
-    """Rebuild an unpickled or copied instance: it belongs to no session."""
+def _restore(model: Any, values: dict[str, Any], stored: bool) -> Any:
+    """Rebuild an unpickled or copied instance: it belongs to no session; `stored` says that it has a row."""
     instance = object.__new__(model)
-    instance._ctx_ = instance._old_ = instance._extra_ = None
+    instance._ctx_ = COPIED if stored else None
+    instance._old_ = instance._extra_ = None
     mapper = model.__mapper__
     registry.configure(mapper)
+    if len(values) < len(mapper.attributes):
+        set_class(instance, mapper.loose)
     for name, value in values.items():
         mapper.attributes[name].set(instance, value)
     return instance

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from blaze.core.parts import BEGINNINGS, Part
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression, InQuery, IsNull, Logical, Not
@@ -24,6 +25,7 @@ class RelationPath:
 
     Its attributes are the target's columns and relations (`Book.author.name` joins by itself). Comparing the
     path with an object compares keys; `is_(None)` and `is_not(None)` ask whether there is a related row.
+    `where`, `order_by` and `limit` begin a `Part` of a to-many relation, unless the target has such a field.
     Columns and further paths are made at the first access and kept as attributes.
     """
 
@@ -54,6 +56,9 @@ class RelationPath:
         return found
 
     def _make(self, name: str) -> Any:
+        target = self._target_
+        if name in BEGINNINGS and name not in target.attributes and name not in target.relations:
+            return getattr(Part(self), name)
         attribute, relation = self._target_.resolve(name)
         if attribute is not None:
             return self._column(attribute)
@@ -66,7 +71,7 @@ class RelationPath:
             # The key stands in the owner's own table: no join is needed to read it.
             local = last.local[last.remote.index(attribute)]
             return Column(self._parent_source(), local.column)
-        return Column(self._source_, attribute.column)
+        return self._target_.column_at(self._source_, attribute)
 
     def _parent_source(self) -> Source:
         source = self._source_.parent

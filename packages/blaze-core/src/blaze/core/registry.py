@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, ForwardRef, Optional
 
 from blaze.core.annotations import split_optional, sql_type_of
 from blaze.core.attributes import Attribute
+from blaze.core.options import check_field, check_relation, check_versions
 from blaze.core.paths import RelationPath
 from blaze.core.resolution import Resolver
-from blaze.core.specs import FieldSpec, KeyColumnSpec
+from blaze.core.specs import FieldSpec, KeyColumnSpec, RelationSpec
 from blaze.errors import ModelError
+from blaze.security.redaction import redactor
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
     from blaze.core.declarations import Declaration
-    from blaze.core.instances import Slots
     from blaze.core.mapper import Mapper
 
 
@@ -30,8 +31,13 @@ class Registry:
 
     def __init__(self) -> None:
         self._models: dict[str, list[weakref.ref[Any]]] = {}
-        self._pending: list[tuple[weakref.ref[Any], Slots]] = []
+        self._pending: list[weakref.ref[Any]] = []
+        # Whether models came since the last pass, and why those that still wait could not be completed.
+        self._grown = False
+        self._failures: weakref.WeakKeyDictionary[Mapper, str] = weakref.WeakKeyDictionary()
         self._lock = threading.RLock()
+        # Whether any model has a method `on_load`: sessions look for such hooks only then.
+        self.has_load_hooks = False
 
     def __iter__(self) -> Iterator[Any]:
         for references in list(self._models.values()):
@@ -40,18 +46,30 @@ class Registry:
                 if model is not None:
                     yield model
 
-    def add(self, mapper: Mapper, slots: Slots) -> None:
+    def add(self, mapper: Mapper) -> None:
         """Take in a model whose class has just been made; it is completed at its first use."""
         mapper.registry = self
+        if any("on_load" in vars(part) for part in mapper.model.__mro__):
+            self.has_load_hooks = True
+        if mapper.parent is not None:
+            mapper.attributes.update(mapper.parent.attributes)
         for name, declaration in mapper.declarations.items():
-            if isinstance(declaration.spec, FieldSpec):
+            if isinstance(declaration.spec, FieldSpec) and name not in mapper.attributes:
                 attribute = mapper.attributes[name] = field_attribute(mapper.where, declaration)
-                attribute.slot = slots.stored.get(name, name)
+                attribute.slot = mapper.slots.stored.get(name, name)
+                if attribute.spec.column is not None and redactor.is_sensitive(name):
+                    redactor.configure(extra=[attribute.spec.column])  # logs know columns only
+                attribute.owner = mapper
+                check_field(attribute, mapper.where)
+            elif isinstance(declaration.spec, RelationSpec):
+                check_relation(name, declaration.spec, declaration.target[1], mapper.where)
+        check_versions(mapper.attributes.values(), mapper.where)
         with self._lock:
             named = self._models.setdefault(mapper.name, [])
             named[:] = [reference for reference in named if reference() is not None]
             named.append(weakref.ref(mapper.model))
-            self._pending.append((weakref.ref(mapper.model), slots))
+            self._pending.append(weakref.ref(mapper.model))
+            self._grown = True
 
     @staticmethod
     def is_mutable(declaration: Declaration, where: str) -> bool:
@@ -118,18 +136,18 @@ class Registry:
 
         Raises `ModelError` naming model and field when `mapper` cannot work.
         """
-        if mapper.configured and not self._pending:
+        if mapper.configured and not self._grown:
             return
         with self._lock:
-            if mapper.configured and not self._pending:
-                return
-            pending = [
-                (model.__mapper__, slots) for model, slots in ((r(), s) for r, s in self._pending) if model
-            ]
-            failures = Resolver(self, pending).run()
-            self._pending = [(weakref.ref(m.model), slots) for m, slots in pending if m in failures]
+            if self._grown:
+                pending = [model.__mapper__ for model in (found() for found in self._pending) if model]
+                failures = Resolver(self, pending).run()
+                self._pending = [weakref.ref(each.model) for each in pending if each in failures]
+                self._failures.clear()
+                self._failures.update({each: str(error) for each, error in failures.items()})
+                self._grown = False
         if not mapper.configured:
-            raise failures[mapper]
+            raise ModelError(self._failures[mapper])
 
     def configure_all(self, models: Iterable[Any]) -> list[Mapper]:
         """Return the completed mappers of the models; raise `ModelError` for a class that is no model."""

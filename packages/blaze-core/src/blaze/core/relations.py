@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from blaze.core.detached import COPIED
 from blaze.core.related_list import RelatedList
 from blaze.core.specs import UNSET, RelationSpec
 from blaze.errors import ValidationError
@@ -19,6 +20,10 @@ ONE_TO_ONE = "one_to_one"
 REVERSE_ONE_TO_ONE = "reverse_one_to_one"
 ONE_TO_MANY = "one_to_many"
 MANY_TO_MANY = "many_to_many"
+
+# The kinds that are made after those that own a key, and what the reverse ones are the other side of.
+DECLARED_LATE = (ONE_TO_MANY, MANY_TO_MANY, REVERSE_ONE_TO_ONE)
+KEY_OF = {ONE_TO_MANY: "foreign key", REVERSE_ONE_TO_ONE: "one-to-one relation"}
 
 
 class Link:
@@ -86,6 +91,11 @@ class Relation:
 
     unset = UNSET
 
+    @property
+    def unique(self) -> bool:
+        """Whether at most one object has the same key."""
+        return self.kind == ONE_TO_ONE or self.spec.unique
+
     def __repr__(self) -> str:
         return f"<relation {self.owner.name}.{self.name} -> {self.target.name}>"
 
@@ -94,7 +104,7 @@ class Relation:
         if self.owns_key:
             try:
                 return self.get(instance)
-            except AttributeError:
+            except (AttributeError, TypeError):  # TypeError: an object of another class of the hierarchy
                 return UNSET
         return (instance._extra_ or {}).get(self.name, UNSET)
 
@@ -121,7 +131,7 @@ class Relation:
         found = extra.get(self.name)
         if found is None:
             found = extra[self.name] = RelatedList(instance, self)
-            if self.owner.is_new(instance):
+            if self.owner.is_new(instance) and instance._ctx_ is not COPIED:
                 found.loaded([])  # nothing can be in the database yet
         return found
 
@@ -147,6 +157,9 @@ class Relation:
                 {self.name: [f"must be a {self.target.name} or None, not {type(value).__name__}"]},
                 model=self.owner.model,
             )
+        context = instance._ctx_
+        if context is not None and value is not None and not context.session.closed:
+            context.session.require_own(value)
         if not self.owns_key:
             self._assign_reverse(instance, value)
             return
@@ -166,6 +179,11 @@ class Relation:
         if value is not None:
             setattr(value, inverse.name, instance)
         self.show(instance, value)
+        session = None if instance._ctx_ is None else instance._ctx_.session
+        if value is None or session is None or session.closed:
+            return
+        if value not in session and self.target.is_new(value):
+            session.adopt(value)  # as lists do; reading the former one may have flushed the owner
 
     def known(self, instance: Any) -> Any:
         """Return the object that a to-one relation means if it is in memory, else `UNSET`."""
@@ -197,7 +215,7 @@ class Relation:
             previous = (owner._extra_ or {}).get(self.name)
             self.show(owner, member)
             assert self.inverse is not None
-            if previous is not None and previous is not member and self.inverse.peek(previous) is owner:
+            if previous is not None and previous is not member and self.inverse.known(previous) is owner:
                 setattr(previous, self.inverse.name, None)
 
     def forget_member(self, owner: Any, member: Any) -> None:
@@ -215,14 +233,20 @@ class Relation:
     def extend(self, source: Source) -> Source:
         """Return the source reached from `source` (a place of the owner's table) by this relation."""
         if self.link is None:
+            near, far = self.local[0].column.table, self.remote[0].column.table
+            if near is not source.table:
+                source = self.owner.part(source, near)
+            if far is not self.target.table:
+                return self._extend_by_part(source, far)
             pairs = tuple((a.column, b.column) for a, b in zip(self.local, self.remote))
             return Source(
                 self.target.table,
                 parent=source,
                 on=pairs,
-                outer=self.nullable or not self.owns_key,
+                outer=not self.owns_key or self.local[0].column.nullable,
                 many=self.many,
                 name=self.name,
+                only=self.target.source.only,
             )
         link = self.link
         middle = Source(
@@ -240,4 +264,24 @@ class Relation:
             outer=True,
             many=False,
             name=self.name,
+            only=self.target.source.only,
+        )
+
+    def _extend_by_part(self, source: Source, table: Table) -> Source:
+        """Return the target's source where the key stands in a joined table of the target."""
+        middle = Source(
+            table,
+            parent=source,
+            on=tuple((a.column, b.column) for a, b in zip(self.local, self.remote)),
+            outer=True,
+            many=self.many,
+            name=f"{self.name}*",
+        )
+        return Source(
+            self.target.table,
+            parent=middle,
+            on=tuple(zip(table.primary_key, self.target.table.primary_key)),
+            outer=True,
+            name=self.name,
+            only=self.target.source.only,
         )

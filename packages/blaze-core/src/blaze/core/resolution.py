@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any, ForwardRef, Optional
 from blaze.core import relations as kinds
 from blaze.core.accessors import ClassAttribute, reverse_one_property, to_many_property
 from blaze.core.attributes import Attribute
+from blaze.core.detached import COPIED, DETACHED
 from blaze.core.links import LinkBuilder
 from blaze.core.mapper import ForeignKeyConstraint, Mapper
 from blaze.core.relations import Relation
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET, FieldSpec, RelationSpec
-from blaze.dialects.types import Integer
-from blaze.errors import ModelError
+from blaze.dialects.types import Enum, Integer, String
+from blaze.errors import ModelError, NotLoadedError
 from blaze.sql.source import Source
 from blaze.sql.table import Table, TableColumn
 
 if TYPE_CHECKING:
     from blaze.core.declarations import Declaration
-    from blaze.core.instances import Slots
     from blaze.core.registry import Registry
-
-ON_DELETE = ("CASCADE", "RESTRICT", "SET NULL", "SET DEFAULT", "NO ACTION")
 
 
 class Resolver:
@@ -32,23 +31,25 @@ class Resolver:
     defined later) is tried again in the next pass.
     """
 
-    def __init__(self, registry: Registry, pending: Sequence[tuple[Mapper, Slots]]) -> None:
+    def __init__(self, registry: Registry, pending: Sequence[Mapper]) -> None:
         self.registry = registry
         self.pending = pending
-        self.slots = dict(pending)
 
     def run(self) -> dict[Mapper, ModelError]:
         """Complete what can be completed."""
         failures: dict[Mapper, ModelError] = {}
         for step in (self.tabulate, self.relate_forward, self.relate_reverse):
-            for mapper, _ in self.pending:
+            for mapper in self.pending:
                 if mapper in failures:
+                    continue
+                if mapper.parent in failures:
+                    failures[mapper] = failures[mapper.parent]
                     continue
                 try:
                     step(mapper)
                 except ModelError as error:
                     failures[mapper] = error
-        for mapper, _ in self.pending:
+        for mapper in self.pending:
             mapper.configured = mapper not in failures
         return failures
 
@@ -56,6 +57,8 @@ class Resolver:
 
     def target_of(self, mapper: Mapper, name: str) -> Mapper:
         """Return the mapper a relation points at; raise `ModelError` when no such model exists."""
+        while mapper.parent is not None and name in mapper.parent.declarations:
+            mapper = mapper.parent  # names mean what they mean where they are declared
         target, _ = mapper.declarations[name].target
         model = self.registry.find(target, mapper.model.__module__, mapper.model.__qualname__, mapper.model)
         if model is None:
@@ -72,6 +75,8 @@ class Resolver:
         """Return the primary key of a mapper, making the key columns of its relations where needed."""
         if mapper.pk:
             return mapper.pk
+        if mapper.parent is not None:
+            return self.key_attributes(mapper.parent, seen)
         if mapper in seen:
             raise ModelError(f"{mapper.where}: its primary key refers to itself through foreign keys")
         found: list[Attribute] = []
@@ -90,7 +95,7 @@ class Resolver:
         """Return the key attributes of a foreign key, made after the primary key of its target."""
         target = self.target_of(mapper, name)
         keys = self.key_attributes(target, seen)
-        slots = self.slots[mapper]
+        slots = mapper.slots
         names = [key for key, relation in slots.key_relation.items() if relation == name]
         if len(names) != len(keys):
             raise ModelError(
@@ -111,6 +116,7 @@ class Resolver:
                 field = FieldSpec(primary_key=spec.primary_key, column=column, comment=spec.comment)
                 attribute = Attribute(key, field, target_key.type, optional)
                 attribute.slot = slots.keys[key]
+                attribute.owner = mapper
                 mapper.attributes[key] = attribute
             found.append(attribute)
         return found
@@ -119,20 +125,28 @@ class Resolver:
         """Give the mapper its table and put its attributes into the order of the class body."""
         if hasattr(mapper, "table"):
             return
-        slots = self.slots[mapper]
+        slots, parent = mapper.slots, mapper.parent
         pk = self.key_attributes(mapper)
+        if parent is not None:
+            mapper.attributes = {**parent.attributes, **mapper.attributes}
         for name in slots.relations:
-            self.relation_attributes(mapper, name, mapper.declarations[name])
+            if parent is None or name not in parent.declarations:
+                self.relation_attributes(mapper, name, mapper.declarations[name])
         mapper.attributes = {name: mapper.attributes[name] for name, _ in slots.columns}
-        columns = [self.table_column(mapper, attribute, pk) for attribute in mapper.attributes.values()]
-        names = [column.name for column in columns]
+        own = [attribute for attribute in mapper.attributes.values() if attribute.owner is mapper]
+        columns = [self.table_column(mapper, attribute, pk) for attribute in own]
+        # Some databases tell upper from lower case in the names of columns, others do not.
+        names = [column.name.lower() for column in columns]
         for column in columns:
-            if names.count(column.name) > 1:
+            if names.count(column.name.lower()) > 1:
                 raise ModelError(
                     f"{mapper.where}: two fields have the column {column.name!r}; give one column="
                 )
+        if parent is not None:
+            self.check_shared(mapper, columns)
+        self.check_discriminator(mapper)
         model = mapper.model
-        for attribute, column in zip(mapper.attributes.values(), columns):
+        for attribute, column in zip(own, columns):
             attribute.column = column
             member = model.__dict__[attribute.slot]
             attribute.get, attribute.set = member.__get__, member.__set__
@@ -141,18 +155,79 @@ class Resolver:
                 attribute.raw_get, attribute.raw_set = raw.__get__, raw.__set__
             mapper.missing[attribute.slot] = _missing_value(mapper, attribute)
         mapper.pk = pk
-        versions = [a for a in mapper.attributes.values() if a.spec.version]
-        if len(versions) > 1 or any(not isinstance(a.type, Integer) for a in versions):
-            raise ModelError(f"{mapper.where}: version=True fits one integer field")
-        mapper.version = versions[0] if versions else None
+        mapper.version = next((a for a in mapper.attributes.values() if a.spec.version), None)
         mapper.identity = next((a for a in pk if a.column.identity), None)
-        mapper.table = Table(
-            mapper.options.table,
-            columns,
-            schema=mapper.options.schema,
-            primary_key=[attribute.column for attribute in pk],
+        if mapper.criterion is not None:
+            assert mapper.discriminator is not None
+            mapper.criterion.column = mapper.discriminator.column
+        if parent is None:
+            mapper.table = Table(
+                mapper.options.table,
+                columns,
+                schema=mapper.options.schema,
+                primary_key=[attribute.column for attribute in pk],
+            )
+            mapper.own_table = mapper.table
+        else:
+            mapper.table = parent.table
+            if mapper.options.joined:
+                mapper.own_table = self.joined_table(mapper, columns)
+            else:
+                mapper.own_table = parent.own_table
+                for column in columns:
+                    parent.own_table.add(column)
+        mapper.source = Source(mapper.table, only=None if parent is None else mapper.criterion)
+
+    @staticmethod
+    def joined_table(mapper: Mapper, columns: Sequence[TableColumn]) -> Table:
+        """Return the table of a joined model: its columns, and the key, which refers to the parent's."""
+        assert mapper.parent is not None
+        above = mapper.parent.own_table
+        keys = [
+            TableColumn(key.name, key.type, primary_key=True, attribute=key.attribute)
+            for key in above.primary_key
+        ]
+        options = mapper.options
+        table = Table(options.table, [*keys, *columns], schema=options.schema, primary_key=keys)
+        mapper.foreign_keys.append(
+            ForeignKeyConstraint(table.primary_key, above, above.primary_key, "CASCADE", False)
         )
-        mapper.source = Source(mapper.table)
+        return table
+
+    @staticmethod
+    def check_shared(mapper: Mapper, columns: Sequence[TableColumn]) -> None:
+        """Refuse columns of a subclass whose name another model of the table has."""
+        assert mapper.parent is not None
+        shared = mapper.parent.own_table
+        for column in columns:
+            other = shared.by_name.get(column.name)
+            if other is not None and (other.primary_key or not mapper.options.joined):
+                owner = next(
+                    (m for m in mapper.base.family() for a in m.attributes.values() if a.column is other),
+                    mapper.base,
+                )
+                raise ModelError(
+                    f"{mapper.where}.{column.attribute}: {owner.name} has the column {column.name!r} in the "
+                    f"same table; declare the field on {mapper.base.name}, or give one column="
+                )
+
+    @staticmethod
+    def check_discriminator(mapper: Mapper) -> None:
+        """Find the discriminator; refuse a value that its type cannot hold."""
+        name = mapper.base.options.discriminator
+        if name is None:
+            return
+        mapper.discriminator = attribute = mapper.base.attributes[name]
+        problem = attribute.type.check(mapper.discriminator_value)
+        if (
+            problem is not None
+            or attribute.nullable
+            or not isinstance(attribute.type, (Integer, String, Enum))
+        ):
+            raise ModelError(
+                f"{mapper.where}.Meta.discriminator_value: {mapper.discriminator_value!r} does not fit the "
+                f"field {name!r}: {problem or 'it must be a text, an integer or an enum, and not Optional'}"
+            )
 
     def table_column(self, mapper: Mapper, attribute: Attribute, pk: tuple[Attribute, ...]) -> TableColumn:
         """Return the column of an attribute."""
@@ -169,11 +244,11 @@ class Resolver:
             and spec.server_default is None
             and not spec.init
         )
-        relation_name = self.slots[mapper].key_relation.get(attribute.name)
+        relation_name = mapper.slots.key_relation.get(attribute.name)
         unique, index = spec.unique, spec.index
         if relation_name is not None:
             relation_spec: RelationSpec = mapper.declarations[relation_name].spec
-            single = list(self.slots[mapper].key_relation.values()).count(relation_name) == 1
+            single = list(mapper.slots.key_relation.values()).count(relation_name) == 1
             unique = single and (relation_spec.unique or relation_spec.kind == kinds.ONE_TO_ONE)
             index = single and relation_spec.index and not unique and not (key and pk[0] is attribute)
         if attribute.nullable and key:
@@ -181,7 +256,8 @@ class Resolver:
         return TableColumn(
             spec.column or attribute.name,
             attribute.type,
-            nullable=attribute.nullable,
+            nullable=attribute.nullable
+            or mapper.table_owner is not mapper,  # other models' rows have no value
             primary_key=key,
             identity=identity,
             server_default=spec.server_default,
@@ -198,7 +274,10 @@ class Resolver:
 
     def relate_forward(self, mapper: Mapper) -> None:
         """Make the relations whose key stands in the mapper's own table."""
-        for name in self.slots[mapper].relations:
+        if mapper.parent is not None:
+            mapper.relations = {**mapper.parent.relations, **mapper.relations}
+            mapper.missing = {**mapper.parent.missing, **mapper.missing}
+        for name in mapper.slots.relations:
             if name in mapper.relations:
                 continue
             spec: RelationSpec = mapper.declarations[name].spec
@@ -207,10 +286,8 @@ class Resolver:
                 raise ModelError(
                     f"{mapper.where}.{name}: its target {target.name} cannot work; see its own error"
                 )
-            if spec.on_delete not in ON_DELETE:
-                raise ModelError(f"{mapper.where}.{name}: on_delete must be one of {', '.join(ON_DELETE)}")
             relation = Relation(name, spec.kind, mapper, target, spec)
-            keys = [key for key, owner in self.slots[mapper].key_relation.items() if owner == name]
+            keys = [key for key, owner in mapper.slots.key_relation.items() if owner == name]
             relation.local = tuple(mapper.attributes[key] for key in keys)
             relation.remote = target.pk
             relation.nullable = relation.local[0].nullable
@@ -218,18 +295,23 @@ class Resolver:
                 raise ModelError(
                     f"{mapper.where}.{name}: on_delete='SET NULL' needs ForeignKey[Optional[...]]"
                 )
+            if spec.on_delete == "SET DEFAULT" and not relation.nullable:
+                raise ModelError(
+                    f"{mapper.where}.{name}: on_delete='SET DEFAULT' needs ForeignKey[Optional[...]]: the "
+                    "default of a key column is NULL"
+                )
             member = mapper.model.__dict__[relation.slot]
             relation.get, relation.set = member.__get__, member.__set__
             self.add_inverse(mapper, relation)
             for attribute in relation.local:
                 attribute.key_of = relation
             mapper.missing[relation.slot] = _missing_relation(relation)
-            mapper.relations[name] = relation
+            mapper.add_relation(relation)
             mapper.foreign_keys.append(
                 ForeignKeyConstraint(
                     tuple(a.column for a in relation.local),
-                    target.table,
-                    tuple(a.column for a in relation.remote),
+                    target.own_table,
+                    target.own_table.primary_key,
                     spec.on_delete,
                     spec.deferrable,
                 )
@@ -239,7 +321,7 @@ class Resolver:
         """Give the target the other side of a foreign key, where a name for it is known."""
         target = relation.target
         kind = kinds.REVERSE_ONE_TO_ONE if relation.kind == kinds.ONE_TO_ONE else kinds.ONE_TO_MANY
-        name = relation.spec.related_name or self.declared_reverse(mapper, relation)
+        name = relation.spec.related_name or self.declared_reverse(mapper, relation, kind)
         if name is None:
             return
         inverse = Relation(name, kind, target, mapper, relation.spec)
@@ -247,16 +329,14 @@ class Resolver:
         inverse.inverse, relation.inverse = relation, inverse
         self.install(mapper, relation.name, inverse)
 
-    def declared_reverse(self, mapper: Mapper, relation: Relation) -> Optional[str]:
-        """Return the one undecided `one_to_many` of the target that can only mean this foreign key."""
-        rivals = [
-            name for name in self.slots[mapper].relations if self.target_of(mapper, name) is relation.target
-        ]
+    def declared_reverse(self, mapper: Mapper, relation: Relation, kind: str) -> Optional[str]:
+        """Return the one undecided reverse side of the target that can only mean this foreign key."""
+        rivals = [name for name in mapper.slots.relations if self.target_of(mapper, name) is relation.target]
         target = relation.target
         names = [
             name
             for name, declaration in target.declarations.items()
-            if getattr(declaration.spec, "kind", None) == kinds.ONE_TO_MANY
+            if getattr(declaration.spec, "kind", None) == kind
             and name not in target.relations
             and self.target_of(target, name) is mapper
         ]
@@ -280,20 +360,22 @@ class Resolver:
             ):
                 raise ModelError(f"{where}: related_name={name!r} is taken by the field {owner.name}.{name}")
         else:
-            if hasattr(owner.model, name):
-                raise ModelError(
-                    f"{where}: related_name={name!r} is taken by the attribute {owner.name}.{name}"
-                )
+            for other_mapper in owner.family():
+                if name in other_mapper.declarations or hasattr(other_mapper.model, name):
+                    raise ModelError(
+                        f"{where}: related_name={name!r} is taken by the attribute {other_mapper.name}.{name}"
+                    )
             accessor = to_many_property(name) if inverse.many else reverse_one_property(name)
             type.__setattr__(owner.model, name, accessor)
-            setattr(type(owner.model), name, ClassAttribute(name))
-        owner.relations[name] = inverse
+            for other_mapper in owner.family():
+                setattr(type(other_mapper.model), name, ClassAttribute(name))
+        owner.add_relation(inverse)
 
     def relate_reverse(self, mapper: Mapper) -> None:
         """Make the many-to-many relations and check that every declared reverse side has a counterpart."""
         for name, declaration in mapper.declarations.items():
             kind = getattr(declaration.spec, "kind", None)
-            if name in mapper.relations or kind not in (kinds.ONE_TO_MANY, kinds.MANY_TO_MANY):
+            if name in mapper.relations or kind not in kinds.DECLARED_LATE:
                 continue
             target = self.target_of(mapper, name)
             if not hasattr(target, "table"):
@@ -304,8 +386,8 @@ class Resolver:
                 LinkBuilder(self, mapper, name, target).build()
             else:
                 raise ModelError(
-                    f"{mapper.where}.{name}: no foreign key of {target.name} leads back here; give one "
-                    f"related_name={name!r}"
+                    f"{mapper.where}.{name}: no {kinds.KEY_OF[kind]} of {target.name} leads back here; "
+                    f"give one related_name={name!r}"
                 )
 
 
@@ -316,7 +398,7 @@ def _missing_value(mapper: Mapper, attribute: Attribute) -> Any:
             raw = attribute.peek_raw(instance)
             if raw is not UNSET:
                 return context.session.thaw(instance, attribute, raw)
-        if context is None or mapper.is_new(instance):
+        if context is None or (context is not COPIED and mapper.is_new(instance)):
             return None
         return context.session.load_deferred(instance, attribute)
 
@@ -333,11 +415,15 @@ def _missing_relation(relation: Relation) -> Any:
         if relation.key_of(instance) is None:
             relation.set(instance, None)
             return None
-        if context is None:
-            return None
-        if relation.owner.is_new(instance):
-            found = context.session.resolve_known(instance, relation)
-            return None if found is UNSET else found
-        return context.session.load_lazily(instance, relation)
+        session = DETACHED if context is None else context.session
+        found = session.load_lazily(instance, relation)
+        if found is None and relation.owner.is_new(instance):
+            clear_slot(relation.owner, instance, relation.slot)
+            raise NotLoadedError(
+                f"{relation.owner.name}.{relation.name} is not loaded: the database has no "
+                f"{relation.target.name} with the key {relation.key_of(instance)!r} yet; flush() that first, "
+                f"or set {relation.name} instead of its key"
+            )
+        return found
 
     return answer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from copy import deepcopy
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, Optional
+
+from blaze.errors import UnknownOptionError
+from blaze.utils.naming import suggest
 
 
 class Unset:
@@ -59,8 +60,6 @@ class FieldSpec:
         timezone: bool = True,
         init: Optional[bool] = None,
     ) -> None:
-        if isinstance(default, (dict, list, bytearray)):  # each object gets a copy of its own
-            default_factory, default = partial(deepcopy, default), UNSET
         self.default = default
         self.default_factory = default_factory
         self.server_default = server_default
@@ -72,7 +71,7 @@ class FieldSpec:
         self.scale = scale
         self.column = column
         self.choices = choices
-        self.validators = tuple(validators)
+        self.validators = validators
         self.check = check
         self.generated = generated
         self.version = version
@@ -82,6 +81,12 @@ class FieldSpec:
         self.type = type
         self.timezone = timezone
         self.init = init
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> FieldSpec:
+        """Make it from the options of `field`; raise `UnknownOptionError` for one that there is not."""
+        refuse_unknown("field()", options, cls.__init__, ())
+        return cls(**options)
 
 
 class KeyColumnSpec:
@@ -124,6 +129,24 @@ class RelationSpec:
         self.default = default
         self.comment = comment
         self.init = init
+
+    @classmethod
+    def of(cls, kind: str, options: dict[str, Any]) -> RelationSpec:
+        """Make it from the options of `foreign_key` or `one_to_one`; raise `UnknownOptionError`."""
+        refuse_unknown(f"{kind}()", options, cls.__init__, ("through",))
+        return cls(kind, **options)
+
+
+# The options that the reverse side of a relation does not have: it holds no key.
+NOT_REVERSE = tuple(name for name in RelationSpec.__init__.__kwdefaults__ or () if name not in ("to", "init"))
+
+
+def refuse_unknown(what: str, given: Iterable[str], function: Any, without: tuple[str, ...]) -> None:
+    """Raise `UnknownOptionError` for the first option that the function has no keyword for."""
+    known = [name for name in function.__kwdefaults__ if name not in without]
+    for name in given:
+        if name not in known:
+            raise UnknownOptionError(f"{what} has no option {name!r}{suggest(name, known)}")
 
 
 class PartialSnapshot(tuple):  # type: ignore[type-arg]

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from blaze.core.specs import UNSET
 from blaze.errors import ValidationError
+from blaze.security.redaction import redactor
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+
+
+MOST_EXPLAINED = 20  # instances that one error tells of
 
 
 def field_messages(attribute: Attribute, value: Any) -> list[str]:
@@ -21,9 +25,11 @@ def field_messages(attribute: Attribute, value: Any) -> list[str]:
             return []
         return ["must not be None: the column is NOT NULL; give a value or declare it Optional"]
     problem = attribute.type.check(value)
-    if problem is not None:
-        return [problem]
     messages = []
+    if problem is not None:
+        messages.append(redactor.problem(attribute.name, value, problem))
+        if not isinstance(value, attribute.type.accepts):
+            return messages  # validators expect values of the type
     if spec.choices is not None and value not in spec.choices:
         messages.append(f"must be one of {', '.join(map(repr, spec.choices))}")
     for validator in spec.validators:
@@ -37,13 +43,32 @@ def field_messages(attribute: Attribute, value: Any) -> list[str]:
 
 
 def explain(instances: Iterable[Any]) -> None:
-    """After a `DataError`: raise `ValidationError` for the first instance that does not fit its model.
+    """After a `DataError`: raise `ValidationError` for the instances that do not fit their models.
 
     The fast tests before a write leave rare misfits, such as numbers of more than 64 bits, to the driver,
-    which cannot name the field.
+    which cannot name the field. The error is that of the first instance; its `others` are those of the rest.
     """
+    found: list[ValidationError] = []
     for instance in instances:
-        instance.full_clean()
+        try:
+            instance.full_clean()
+        except ValidationError as error:
+            found.append(error)
+            if len(found) == MOST_EXPLAINED:
+                break
+    if found:
+        raise found[0].along_with(found[1:])
+
+
+def refuse_deleted(mapper: Mapper, instance: Any) -> None:
+    """Raise `ValidationError` when the value of a column was deleted (`del book.title`)."""
+    errors = {
+        attribute.name: ["has no value: it was deleted; set it to None or to another value"]
+        for attribute in mapper.columns
+        if attribute.slot == attribute.name and attribute.peek(instance) is UNSET
+    }
+    if errors:
+        raise ValidationError(errors, model=mapper.model)
 
 
 def full_clean(mapper: Mapper, instance: Any) -> None:
@@ -54,6 +79,8 @@ def full_clean(mapper: Mapper, instance: Any) -> None:
         if value is UNSET:
             continue
         relation = attribute.key_of
+        if value is None and attribute is mapper.version:
+            continue  # the first flush gives a new object its version
         if value is None and relation is not None and relation.peek(instance) not in (None, UNSET):
             continue  # the key is taken from the related object when it is flushed
         messages = field_messages(attribute, value)

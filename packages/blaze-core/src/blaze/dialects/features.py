@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Optional
 
-__all__ = ["ArrayParam", "Features"]
+__all__ = ["STANDARD_LEXIS", "ArrayParam", "Features", "Lexis"]
 
 ArrayParam = Literal["json_each", "any", "expand"]
+
+
+class Lexis(NamedTuple):
+    """What a database takes for a quote or a comment in SQL text; the defaults are those of the standard."""
+
+    backslash_escapes: bool = False  # a backslash escapes a quote inside of '...' and "..."
+    hash_comments: bool = False  # `#` begins a comment
+    spaced_dashes: bool = False  # `--` begins a comment only before a space
+    nested_comments: bool = False  # /* /* */ */ is one comment
+    dollar_quotes: bool = False  # $tag$ ... $tag$
+    bracket_names: bool = False  # [name]
+
+
+STANDARD_LEXIS = Lexis()
 
 
 class Features(NamedTuple):
     """What a database can do; the defaults are those of a modest ANSI database."""
 
+    lexis: Lexis = STANDARD_LEXIS
     # Statements
-    returning: bool = False  # INSERT/UPDATE/DELETE ... RETURNING
-    insert_returning_multi: bool = False  # one multi-row INSERT gives all its rows back, in any order
-    insert_returning_ordered: bool = False  # ... and in the order of the VALUES
+    returning: bool = False  # INSERT ... RETURNING
+    update_returning: bool = False
+    delete_returning: bool = False
     insert_default_values: bool = True  # INSERT INTO t DEFAULT VALUES
-    default_keyword: bool = True  # DEFAULT as an item of VALUES
     on_conflict: bool = False  # ON CONFLICT (columns) DO ...
-    on_duplicate_key: bool = False  # ON DUPLICATE KEY UPDATE
-    update_from: bool = False  # UPDATE t SET ... FROM other
-    delete_using: bool = False  # DELETE FROM t USING other
     data_modifying_cte: bool = False
     max_bind_params: int = 999
     array_param: ArrayParam = "expand"  # how an IN list is bound
@@ -39,7 +50,6 @@ class Features(NamedTuple):
     full_join: bool = True
     intersect_except: bool = True
     nulls_order: bool = True  # NULLS FIRST / NULLS LAST
-    nulls_sort_first: bool = False  # where NULLs come in an ascending order that does not say
     distinct_on: bool = False
     for_update: bool = False
     for_share: bool = False
@@ -48,9 +58,7 @@ class Features(NamedTuple):
     for_update_of: bool = False
     offset_needs_limit: bool = False
     unlimited_limit: Optional[str] = None  # what to write for "no limit" where OFFSET needs one
-    ilike: bool = False
     json_paths: bool = False
-    full_text: bool = False
     # Transactions
     savepoints: bool = True
     transactional_ddl: bool = False
@@ -63,34 +71,22 @@ class Features(NamedTuple):
         "SERIALIZABLE",
     )
     default_isolation: str = "READ COMMITTED"
-    error_aborts_transaction: bool = False  # after any error only ROLLBACK (TO) is accepted
-    advisory_locks: bool = False
-    listen_notify: bool = False
     # Schema
     schemas: bool = True
     comments: bool = False
     identity_declares_key: bool = False  # `identity_ddl` already says PRIMARY KEY
     generated_columns: bool = True
+    generated_not_null: bool = True  # a generated column may say NOT NULL
     check_constraints: bool = True
     deferrable_constraints: bool = False
+    update_rules_beside_checks: bool = True  # ON UPDATE CASCADE for a column that a CHECK or a formula names
     defer_foreign_keys: Optional[str] = None  # what puts the check of every foreign key off until COMMIT
-    alter_column: bool = True
     add_constraint: bool = True
     drop_column: bool = True
     rename_column: bool = True
     partial_indexes: bool = False
     expression_indexes: bool = False
-    concurrent_indexes: bool = False
-    materialized_views: bool = False
     # Types
-    native_boolean: bool = True
-    native_decimal: bool = True
-    native_uuid: bool = False
-    native_json: bool = False
-    native_array: bool = False
     native_interval: bool = False
-    native_enum: bool = False
-    native_timezone: bool = False  # keeps the moment of an aware datetime by itself
     # Drivers
-    lastrowid: bool = False  # the driver tells the key of the last inserted row
-    streaming: bool = True
+    stream_in_transaction: bool = False  # the cursor of a stream lives in a transaction

@@ -62,6 +62,10 @@ class SQLType(Value):
         """Say why ``value`` (never None) cannot be stored exactly in this type, or give None when it can."""
         return None if isinstance(value, self.accepts) else self._mismatch(value)
 
+    def normal(self, value: Any) -> Any:
+        """Give a value that fits as reading it back will: what was saved is then what the object shows."""
+        return value
+
     def _mismatch(self, value: Any) -> str:
         return f"{_show(value)} is a {type(value).__name__}, not a {self.python_type.__name__}"
 
@@ -98,6 +102,9 @@ class Integer(SQLType):
             return f"{_show(value)} does not fit into 64 bits"
         return None
 
+    def normal(self, value: Any) -> int:
+        return int(value)
+
 
 class Float(SQLType):
     """A binary floating-point number of 64 bits; infinities fit, NaN does not."""
@@ -113,6 +120,9 @@ class Float(SQLType):
                 return f"{_show(value)} cannot be held exactly by a float"
             return None
         return "NaN is not a number that can be stored" if math.isnan(value) else None
+
+    def normal(self, value: Any) -> float:
+        return float(value)
 
 
 def _is_exact_float(value: int) -> bool:
@@ -156,6 +166,9 @@ class Numeric(SQLType):
             return f"{number} has more than {self.precision - scale} digits before the point"
         return None
 
+    def normal(self, value: Any) -> decimal.Decimal:
+        return value if isinstance(value, decimal.Decimal) else decimal.Decimal(value)
+
 
 class String(SQLType):
     """A text of at most ``length`` characters; None means any length."""
@@ -176,6 +189,9 @@ class String(SQLType):
             return f"{_show(value)} has {len(value)} characters, more than {self.length}"
         return _check_text(value)
 
+    def normal(self, value: Any) -> str:
+        return str.__str__(value)
+
 
 def _check_text(value: str) -> Optional[str]:
     if value.isascii():
@@ -192,6 +208,9 @@ class Binary(SQLType):
 
     python_type = bytes
     accepts = (bytes, bytearray, memoryview)
+
+    def normal(self, value: Any) -> bytes:
+        return bytes(value)
 
 
 class Date(SQLType):
@@ -249,6 +268,10 @@ class DateTime(SQLType):
                 return f"{value!r} is outside the years 1 to 9999 in UTC"
         return None
 
+    def normal(self, value: Any) -> dt.datetime:
+        moment: dt.datetime = value
+        return moment.astimezone(dt.timezone.utc) if self.timezone else moment
+
 
 class Interval(SQLType):
     """A length of time to the microsecond."""
@@ -274,12 +297,26 @@ class Uuid(SQLType):
 class Json(SQLType):
     """A JSON document: dict, list, str, int, float, bool or None inside; what JSON cannot hold exactly is
     refused.
+
+    ``root`` is "dict" or "list" where the whole document must be one; None lets any be.
     """
+
+    root: Optional[str]
 
     python_type = dict
     accepts = (dict, list, str, int, float, bool)
+    _fields = ("root",)
+
+    def __init__(self, root: Optional[str] = None) -> None:
+        if root is None:
+            self._set(root=root)
+        else:
+            kind = {"dict": dict, "list": list}[root]
+            self._set(root=root, python_type=kind, accepts=(kind,))
 
     def check(self, value: Any) -> Optional[str]:
+        if self.root is not None and not isinstance(value, self.accepts):
+            return self._mismatch(value)
         return _check_json(value, "", 0)
 
 
@@ -289,7 +326,7 @@ def _check_json(value: Any, path: str, depth: int) -> Optional[str]:
     if value is None or kind is bool or kind is int:
         return None
     if depth > 500:
-        return f"the JSON document is nested too deeply{where}"
+        return f"the JSON document is nested too deeply, or holds itself, at {path[:40]}..."
     if isinstance(value, str) and not isinstance(value, enum.Enum):
         problem = _check_text(value)
         return f"{problem}{where}" if problem else None
@@ -332,6 +369,14 @@ class Array(SQLType):
             if problem:
                 return f"item {index}: {problem}"
         return None
+
+    def normal(self, value: Any) -> list[Any]:
+        items = [item if item is None else self.item.normal(item) for item in value]
+        if not isinstance(value, list):
+            return items
+        if any(one is not other for one, other in zip(items, value)):
+            value[:] = items  # others may hold the list
+        return value
 
 
 class Custom(SQLType):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Iterator
 from types import FunctionType
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from blaze.errors import ConfigurationError, ModelError
 from blaze.hooks.spec import ARGUMENTS, EVENTS, INSTANCE_EVENTS, SESSION_EVENTS
-from blaze.utils.naming import suggest
+from blaze.utils.naming import close_matches, suggest
 
 # inspect is imported late, by those who have hooks: it costs more than all of this package.
 if TYPE_CHECKING:
@@ -102,9 +101,7 @@ def wanted_arguments(event: str, function: Callable[..., Any], name: str) -> tup
                 )
         elif parameter.name in given:
             wanted.append(parameter.name)
-        elif not optional or (
-            parameter.name not in ARGUMENTS and difflib.get_close_matches(parameter.name, given, 1, 0.8)
-        ):
+        elif not optional or (parameter.name not in ARGUMENTS and close_matches(parameter.name, given, 0.8)):
             raise ConfigurationError(_unknown_argument(event, parameter.name, name))
     return tuple(wanted)
 
@@ -118,6 +115,11 @@ def model_handlers(model: Any) -> Iterator[Handler]:
     methods: dict[str, FunctionType] = {}
     for base in reversed(model.__mro__):
         for name, value in vars(base).items():
+            if isinstance(value, (staticmethod, classmethod)) and name in EVENTS:
+                raise ModelError(
+                    f"{model.__module__}.{model.__qualname__}.{name}: a hook of a model is a plain method;"
+                    " give functions of the class to hooks.register(..., model=...)"
+                )
             if not name.startswith("_") and isinstance(value, FunctionType):
                 methods[name] = value
             else:
@@ -189,7 +191,7 @@ def misspelt(
     name: str, function: Callable[..., Any], at_least: int = 0, likeness: float = 0.8
 ) -> Optional[str]:
     """Return the event that a function seems to be meant for: a close name, and only arguments of hooks."""
-    meant = difflib.get_close_matches(name, EVENTS, 1, likeness)
+    meant = close_matches(name, EVENTS, likeness)
     if not meant:
         return None
     import inspect

@@ -16,6 +16,13 @@ Errors: what a handler raises is never swallowed. Before something, it stops it;
 transaction, it fails the operation, and the transaction can still be rolled back; after the commit or the
 rollback the session is already consistent, every handler is called, and the first error is raised then.
 Bulk operations and `Update`/`Delete` statements fire `before_execute` and `after_execute` only.
+
+A handler may use the session: query, add, change, delete, flush, send statements. In the middle of something
+(all events but `on_load`, `after_commit` and `after_rollback`) it may not end the transaction: `commit()`,
+`rollback()` and `close()` raise SessionError there, and a flush takes no `transaction()` block. What a
+handler does in an event of the session fires no further events of its kind, so none calls itself without end:
+statements sent by handlers of `before_execute` and `after_execute` fire neither, and what handlers of
+`before_commit`, `after_commit` and `after_rollback` commit or roll back fires none of the three.
 """
 
 from __future__ import annotations
@@ -66,6 +73,7 @@ def after_delete(session: Any, instance: Any) -> None:
 def on_load(session: Any, instance: Any) -> None:
     """Fire when an object has been made from a row, not when the identity map already held it.
 
+    It fires at the end of the query, when included relations are there, and for the objects of these, too.
     Values set here count as changes. Reading what is not loaded costs a statement for each object. An error
     fails the query.
     """
@@ -77,7 +85,7 @@ def on_load(session: Any, instance: Any) -> None:
 def before_commit(session: Any) -> None:
     """Fire before the flush of an outermost commit, so objects added here are part of it.
 
-    An error stops the commit, and the transaction is rolled back.
+    An error stops the commit; everything stays pending.
     """
 
 
@@ -98,10 +106,10 @@ def after_rollback(session: Any, error: Optional[BaseException]) -> None:
 
 
 def before_execute(session: Any, statement: str, params: Sequence[Any]) -> None:
-    """Fire before each statement is sent; `statement` is the SQL text, `params` are the driver's values.
+    """Fire before each statement is sent, but not before BEGIN, COMMIT and the like.
 
-    Both are for reading only. `params` are not redacted: do not log them. An error keeps the statement from
-    being sent.
+    `statement` is the SQL text, `params` are the driver's values. Both are for reading only. `params` are not
+    redacted: do not log them. An error keeps the statement from being sent.
     """
 
 

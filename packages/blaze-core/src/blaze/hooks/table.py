@@ -45,15 +45,15 @@ class ModelHooks:
 
 class HookTable:
     """All handlers of a session. The events of the session are tuples here, those of objects are in
-    `for_model(model)`: a model can have hooks of its own.
+    `for_model(model)`: a model can have hooks of its own. `known` holds them by the model's `id` from the
+    first call on, `loads` says whether a registered handler waits for `on_load`.
 
     An empty tuple is one truth test. A table never changes; it is shared by all sessions without `hooks=`.
     """
 
     __slots__ = (
+        "_alive",
         "_handlers",
-        "_known",
-        "_models",
         "after_commit",
         "after_execute",
         "after_rollback",
@@ -61,15 +61,18 @@ class HookTable:
         "before_execute",
         "has_async",
         "is_async",
+        "known",
+        "loads",
     )
 
     def __init__(self, handlers: Iterable[Handler], is_async: bool) -> None:
         self._handlers = tuple(sorted(handlers, key=lambda handler: handler.rank))
-        self._models: dict[int, ModelHooks] = {}
-        self._known: dict[int, weakref.ref[Any]] = {}
+        self.known: dict[int, ModelHooks] = {}
+        self._alive: dict[int, weakref.ref[Any]] = {}
         self.is_async = is_async
         self.has_async = any(handler.is_async for handler in self._handlers)
         self._refuse_async(self._handlers)
+        self.loads = any(handler.event == "on_load" for handler in self._handlers)
         self.before_commit = _calls("before_commit", self._handlers)
         self.after_commit = _calls("after_commit", self._handlers)
         self.after_rollback = _calls("after_rollback", self._handlers)
@@ -82,7 +85,7 @@ class HookTable:
         Raises ModelError when a method of the model is no proper hook, ConfigurationError when it is an
         `async def` and the session is synchronous.
         """
-        found = self._models.get(id(model))
+        found = self.known.get(id(model))
         return self._put_together(model) if found is None else found
 
     def _put_together(self, model: Any) -> ModelHooks:
@@ -97,13 +100,13 @@ class HookTable:
         found = ModelHooks(fitting + own)
         # By identity and with a weak reference: a table outlives models that are made and dropped.
         key = id(model)
-        self._known[key] = weakref.ref(model, lambda _: self._forget(key))
-        self._models[key] = found
+        self._alive[key] = weakref.ref(model, lambda _: self._forget(key))
+        self.known[key] = found
         return found
 
     def _forget(self, key: int) -> None:
-        self._models.pop(key, None)
-        self._known.pop(key, None)
+        self.known.pop(key, None)
+        self._alive.pop(key, None)
 
     def _refuse_async(self, handlers: Iterable[Handler]) -> None:
         if self.is_async:

@@ -11,23 +11,30 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overl
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
-from blaze.persistence import bulk, objects
-from blaze.persistence.base import MISSING
+from blaze.persistence import bulk, merging, objects, refreshing
+from blaze.persistence.async_blocks import AsyncTransaction
+from blaze.persistence.async_turns import TaskQueue, Turn, check_block, is_barred
+from blaze.persistence.base import MISSING, never_entered
+from blaze.persistence.caching import invalidate_plan
 from blaze.persistence.calls import AsyncSessionCalls, Parameters
-from blaze.persistence.counts import row_count
+from blaze.persistence.counts import execution
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
-from blaze.persistence.retry import call_with_session, pause_length, retryable
+from blaze.persistence.retry import call_with_session, check_retries, pause_length, retryable
 from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
-from blaze.plan import Call, Command, arun
+from blaze.persistence.turns import refused
+from blaze.persistence.upsert import UpsertResult, upsert
+from blaze.plan import Command, arun
 from blaze.query.context import current_async_session
 from blaze.query.entities import M
 from blaze.schema.create import create_all_plan, drop_all_plan
+from blaze.utils.awaitables import is_awaitable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from blaze.hooks.table import Calls
     from blaze.query.manager import Model
     from blaze.query.query import Path, Query
     from blaze.sql.columns import Column
@@ -41,84 +48,132 @@ class AsyncSession(AsyncSessionCalls):
     """The asynchronous session: the arguments and methods of `Session`, awaited.
 
     `add`, `add_all` and `delete` register at once and return something to await, which only matters with
-    `autocommit=True`. Nothing is loaded by attribute access: `include` what is needed, or `await
-    session.load(...)`. Tasks that share a session wait for each other; a cancelled one leaves no half
-    transaction.
+    `autocommit=True`: it commits, and what nobody awaited is committed by the next awaited call, or by the
+    end of the block. Nothing is loaded by attribute access: `include` what is needed, or `await
+    session.load(...)`. Use one session per task. Operations of tasks that share one wait for each other, and
+    for the end of a `transaction()` block of another task: at most the `pool_timeout` of the engine; `add`
+    and `delete` cannot wait and raise `SessionError`. Tasks that are started inside of a block take part in
+    it. A cancelled task leaves no half transaction.
     """
 
     asynchronous = True
 
     _lock: Optional[asyncio.Lock] = None
+    _queue: Optional[TaskQueue] = None
     _owner: Optional[asyncio.Task[Any]] = None
+    _commit_due = False  # autocommit: something was registered, and nobody has awaited that yet
 
     # --- driving plans ----------------------------------------------------------------------------
 
-    async def _run(self, plan: Any) -> Any:
+    async def _run(self, plan: Any, last: bool = False, entering: bool = False) -> Any:
+        """Run a plan; the `last` of a transaction gives the connection back unless it is open still."""
         task = asyncio.current_task()
         if self._owner is task:  # a hook uses the session that runs it
-            return await arun(plan, self._perform)
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        async with self._lock:
-            self._owner = task
             try:
                 return await arun(plan, self._perform)
             finally:
-                if self.closed:  # by another task, meanwhile
+                if last and not self.transactions.active:
                     await self._release()
-                self._owner = None
+        await self._take_turn(task, entering)
+        try:
+            if self._commit_due and self.transactions.may_commit:
+                await self._commit_registered()
+            return await arun(plan, self._perform)
+        finally:
+            await self._end_turn(last)
 
-    async def _finish(self, plan: Any) -> None:
-        """Run a plan that ends a transaction, then give the connection back.
+    def caller(self) -> Any:
+        """Return who runs this: the task."""
+        return asyncio.current_task()
 
-        Who is cancelled while another task uses the session leaves the connection to that one.
+    async def _take_turn(self, task: Any, entering: bool = False) -> None:
+        """Wait until no other task uses the session and none is inside of a block; then it is this task's.
+
+        Raises `SessionError` when a block does not end in time.
+        """
+        check_block(self)
+        lock = self._lock
+        if lock is None:
+            lock = self._lock = asyncio.Lock()
+        if entering and self._queue and not self.transactions.levels:  # who waits comes first
+            await self._queue.wait(lock)
+        else:
+            await lock.acquire()
+            if self.transactions.levels and is_barred(self):
+                lock.release()
+                if self._queue is None:
+                    self._queue = TaskQueue(self)
+                await self._queue.wait(lock)
+        self._owner = task
+
+    async def _end_turn(self, last: bool) -> None:
+        """Let others in, after giving back a connection that is not needed or cannot be used any more.
+
+        So it is when another task has closed the session meanwhile: that one left the connection to us.
         """
         try:
-            await self._run(plan)
-        finally:
-            if not self._in_use() and not self.transactions.begun:
+            connection, active = self.connection, self.transactions.active
+            if self.closed or (connection is not None and not active and (last or not connection.usable)):
                 await self._release()
+        finally:
+            self._owner = None
+            self._lock.release()  # type: ignore[union-attr] # there is one since the turn began
+            if self._queue is not None:
+                self._queue.wake()
+
+    def _check_turn(self) -> None:
+        """Raise `SessionError` where a task would have to wait for the block of another one."""
+        check_block(self)
+        if self.transactions.levels and is_barred(self):
+            raise refused("task")
 
     def _in_use(self) -> bool:
         """Whether another task runs something in the session."""
         return self._owner is not None and self._owner is not asyncio.current_task()
 
     async def _perform(self, command: Command) -> Any:
-        if command.__class__ is Call:
-            return await command.apply(None)
+        if not command.connected:
+            answer = command.apply(None)
+            return (await answer) if is_awaitable(answer) else answer
         connection = self.connection
         if connection is None:
             connection = self.connection = await self.engine.aacquire()
+        if not command.counted:
+            return await self._control(command, connection)
         hooks = self.hooks
-        if hooks.before_execute:
-            await acall(hooks.before_execute, session=self, statement=command.sql, params=command.params)
+        if hooks.before_execute and not self.telling:
+            await self._tell(hooks.before_execute, statement=command.sql, params=command.params)
         started = perf_counter()
         try:
             result = await command.apply(connection)
         except BaseException as error:
+            elapsed = perf_counter() - started
             self.transactions.note_failure(error, connection)
-            if hooks.after_execute:
-                await self._executed(command, perf_counter() - started, 0, error)
+            self.observe_failure(command, elapsed, error)
+            if hooks.after_execute and not self.telling:
+                await self._tell(hooks.after_execute, **execution(command, elapsed, None, error))
             raise
         elapsed = perf_counter() - started
-        if command.counted:
-            self.observe(command, elapsed, result)  # type: ignore[arg-type]
-        if hooks.after_execute:
-            await self._executed(command, elapsed, row_count(result), None)
+        rows = self.observe(command, elapsed, result)
+        if hooks.after_execute and not self.telling:
+            await self._tell(hooks.after_execute, **execution(command, elapsed, rows, None))
         return result
 
-    async def _executed(
-        self, command: Command, elapsed: float, rows: int, error: Optional[BaseException]
-    ) -> None:
-        await acall(
-            self.hooks.after_execute,
-            session=self,
-            statement=command.sql,
-            params=command.params,
-            duration=elapsed,
-            rows=rows,
-            error=error,
-        )
+    async def _control(self, command: Command, connection: Any) -> Any:
+        """Send what controls the transaction: no hook and no statistics stand in its way."""
+        try:
+            return await command.apply(connection)
+        except BaseException as error:
+            self.transactions.note_failure(error, connection)
+            raise
+
+    async def _tell(self, handlers: Calls, **arguments: Any) -> None:
+        """Call the handlers of a statement; what they send themselves does not call them again."""
+        self.telling = True
+        try:
+            await acall(handlers, session=self, **arguments)
+        finally:
+            self.telling = False
 
     async def _release(self) -> None:
         connection, streams = self.connection, self.streams
@@ -147,7 +202,11 @@ class AsyncSession(AsyncSessionCalls):
         return self
 
     async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        current_async_session.reset(self._entered.pop())
+        if not self._entered:
+            raise never_entered()
+        token = self._entered.pop()
+        with suppress(ValueError):  # left in another context than entered, which knows nothing of it
+            current_async_session.reset(token)
         if self._entered or self.closed:
             return
         if error is not None:
@@ -157,6 +216,8 @@ class AsyncSession(AsyncSessionCalls):
         try:
             if self.auto_commit:
                 await self.commit()
+            elif self._commit_due:
+                await self._autocommit()
             else:
                 lost = self.pending_summary()
                 if lost is not None:
@@ -165,8 +226,10 @@ class AsyncSession(AsyncSessionCalls):
                         UncommittedChangesWarning,
                         stacklevel=2,
                     )
-        finally:
-            await self.close()
+        except BaseException as failure:
+            await self._end(failure)
+            raise
+        await self._end(None)
 
     @staticmethod
     def current() -> Optional[AsyncSession]:
@@ -182,7 +245,13 @@ class AsyncSession(AsyncSessionCalls):
     async def _end(self, error: Optional[BaseException]) -> None:
         """Close the session; `error` is what the hooks are told about a rollback."""
         if self.closed:
-            return
+            return None
+        self._commit_due = False
+        if not self._in_use():
+            self.transactions.check_may_end("close()")
+        if self.transactions.levels and is_barred(self):
+            async with Turn(self):  # or the error that the session cannot be closed now
+                return await self._end(error)
         try:
             if self.work.pending or self.work.undo or self.transactions.begun:
                 await self._run(self.transactions.rollback(error))
@@ -200,19 +269,41 @@ class AsyncSession(AsyncSessionCalls):
 
         Raises `SessionError` for an object of another open session, `ModelError` for anything but a model.
         """
+        self._check_turn()
         self.register(instance)
-        return _Registered(self)
+        return self._registered()
 
     def add_all(self, instances: Iterable[Model]) -> Awaitable[None]:
         """Register many objects."""
-        for instance in instances:
+        self._check_turn()
+        for instance in objects.listed("add_all", instances):
             self.register(instance)
-        return _Registered(self)
+        return self._registered()
 
     def delete(self, instance: Model) -> Awaitable[None]:
         """Register an object for deletion by the next flush."""
+        self._check_turn()
         self.register_delete(instance)
+        return self._registered()
+
+    def _registered(self) -> _Registered:
+        """Note that a commit is due with `autocommit=True`: now, or before whatever is awaited next."""
+        if self.autocommit and self.transactions.may_commit:
+            self._commit_due = True
         return _Registered(self)
+
+    async def _commit_registered(self) -> None:
+        """Do the commit that is due, inside of the operation that comes next."""
+        self._commit_due = False
+        await arun(self.transactions.complete(), self._perform)
+        if self.atomic:
+            await self.close()
+
+    async def _autocommit(self) -> None:
+        self._commit_due = False
+        await self._run(self.transactions.complete(), last=True)
+        if self.atomic:
+            await self.close()
 
     async def flush(self) -> None:
         """Write pending changes without committing; generated keys are on the objects afterwards."""
@@ -224,11 +315,12 @@ class AsyncSession(AsyncSessionCalls):
     async def commit(self) -> None:
         """Flush and commit; the session goes on with a new transaction (with `atomic=True` it is closed).
 
+        When the flush fails, everything stays pending and can be mended and committed again. When the
+        database refuses the COMMIT itself, `rollback()` is needed first, unless only a lock was in the way.
         Raises `SessionError` inside a `transaction()` block, which commits by itself.
         """
-        if self.transactions.levels:
-            raise SessionError("commit() inside a transaction() block: the block commits at its end")
-        await self._finish(self.transactions.commit())
+        self._commit_due = False
+        await self._run(self.transactions.commit(by_hand=True), last=True)
         if self.atomic:
             await self.close()
 
@@ -236,7 +328,8 @@ class AsyncSession(AsyncSessionCalls):
         """Undo everything since the last commit: rows, loaded values, new and deleted objects."""
         if self.closed:
             self.check_usable()
-        await self._finish(self.transactions.rollback())
+        self._commit_due = False
+        await self._run(self.transactions.rollback(), last=True)
 
     async def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> AsyncTransaction:
         """Begin a transaction now; `commit()` or `rollback()` ends it, or `async with await session.begin():`
@@ -251,14 +344,11 @@ class AsyncSession(AsyncSessionCalls):
         """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks
         nest.
 
-        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is
-        for `run_in_transaction`.
+        `isolation` and `read_only` are for the outermost block. A `with` block cannot be run again, so with
+        `retries` the block is called with a function: `session.transaction(retries=3)(function)`.
         """
-        if retries:
-            raise SessionError(
-                "a with block cannot be run again: use session.run_in_transaction(fn, retries=...)"
-            )
-        return AsyncTransaction(self, isolation, read_only)
+        check_retries(retries)
+        return AsyncTransaction(self, isolation, read_only, retries)
 
     @overload
     async def run_in_transaction(
@@ -288,27 +378,50 @@ class AsyncSession(AsyncSessionCalls):
     ) -> Any:
         """Call a function inside a transaction block, and again when the database reports a conflict.
 
-        The function may take the session as its argument. Deadlocks and serialisation failures are retried
-        `retries` times at most, with growing pauses; anything else is raised at once.
+        The function may take the session as its argument. Deadlocks, serialisation failures and lock
+        time-outs are retried `retries` times at most, with growing pauses; anything else is raised at once,
+        and so is everything when the session had unsaved changes before, which a second run would leave out.
         """
+        check_retries(retries)
         attempt = 0
+        if not await self._run(self.transactions.may_repeat()):
+            retries = 0
         while True:
             try:
                 async with self.transaction(isolation=isolation, read_only=read_only):
                     return await call_with_session(function, self)
             except Exception as error:
                 attempt += 1
-                if attempt > retries or self.transactions.levels or not retryable(error):
+                if attempt > retries or not retryable(error):
                     raise
                 await asyncio.sleep(pause_length(attempt))
 
-    async def refresh(self, instance: Model) -> None:
-        """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
-        await self._run(objects.refresh_plan(self, instance))
+    async def refresh(self, instance: Model, *attributes: Any) -> None:
+        """Load an object again, dropping its changes and forgetting its loaded relations.
+
+        - `attributes`: columns or relations, or their names, of which alone that is done; relations are
+          loaded.
+
+        Raises `NoResultError` when the row is gone, `SessionError` for an object that the session does not
+        hold or that is not in the database yet, `QueryError` for what is no attribute of the model.
+        """
+        await self._run(refreshing.refresh_plan(self, instance, attributes))
+
+    async def invalidate(self, target: Union[type[Model], Model], /, *keys: Any) -> None:
+        """Forget rows that somebody has changed past the session: an object's, those of keys, or all of a
+        model.
+
+        They leave the second-level cache at once. Unchanged objects of them are read again, in one statement.
+        """
+        await self._run(invalidate_plan(self, target, keys))
 
     async def merge(self, instance: M) -> M:
-        """Copy an object of elsewhere into the session's own object of the same key, and return that."""
-        return await self._run(objects.merge_plan(self, instance))  # type: ignore[no-any-return]
+        """Copy an object of elsewhere into the session's own object of the same key, and return that.
+
+        The objects that its loaded relations show are merged with it; an object without a row is copied as a
+        new one. Raises `StaleDataError` when the row has another version than the object.
+        """
+        return await self._run(merging.merge_plan(self, instance))  # type: ignore[no-any-return]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -349,28 +462,43 @@ class AsyncSession(AsyncSessionCalls):
         """Run raw SQL with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
         return await self._run(raw(self, statement, params))  # type: ignore[no-any-return]
 
-    @overload
-    def stream(self, statement: Query[S], /, size: int = 1000) -> AsyncIterator[S]: ...
-    @overload
-    def stream(self, statement: Union[str, Raw[Any]], /, size: int = 1000) -> AsyncIterator[Any]: ...
-    async def stream(self, statement: Any, /, size: int = 1000) -> AsyncIterator[Any]:
-        """Yield the results of a query while they are read, `size` rows at a time, in constant memory."""
-        stream = await self._run(prepare_stream(self, statement))
-        if self.connection is None:
-            self.connection = await self.engine.aacquire()
-        batches = self.connection.stream(stream.sql, stream.params, size)
-        self.streams = (*self.streams, batches)
+    async def stream(self, statement: Query[S], /, size: int = 1000) -> AsyncIterator[S]:
+        """Yield the results of a query while they are read, `size` rows at a time, in constant memory.
+
+        Statistics, logs and `after_execute` hear of it when it has ended or was closed. Raises `QueryError`
+        for anything but a query, `SessionError` when the session is closed meanwhile.
+        """
+        hooks = self.hooks
+        async with Turn(self):
+            stream = await self._run(prepare_stream(self, statement, size))
+            if hooks.before_execute and not self.telling:
+                await self._tell(hooks.before_execute, statement=stream.sql, params=stream.params)
+            connection = self.connection
+            if connection is None:
+                connection = self.connection = await self.engine.aacquire()
+            batches = connection.stream(stream.sql, stream.params, size)
+            self.streams = (*self.streams, batches)
         try:
-            async for rows in batches:
-                items = stream.load(rows)
-                if stream.includes:
-                    await self._run(stream.include(items))
+            while True:
+                async with Turn(self):
+                    self.check_streaming(connection)
+                    with stream.timing(connection):
+                        try:
+                            rows = await batches.__anext__()
+                        except StopAsyncIteration:
+                            break
+                    items = stream.load(rows)
+                    if stream.follows:
+                        await self._run(stream.follow(items))
                 for item in items:
                     yield item
-                self.check_streaming()
         finally:
-            self.streams = tuple([other for other in self.streams if other is not batches])
-            await batches.aclose()
+            async with Turn(self, anyway=True):
+                self.streams = tuple([other for other in self.streams if other is not batches])
+                await batches.aclose()
+                ended = stream.ended()
+                if hooks.after_execute and not self.telling:
+                    await self._tell(hooks.after_execute, **ended)
 
     async def load(
         self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]
@@ -407,30 +535,52 @@ class AsyncSession(AsyncSessionCalls):
         self,
         objects: Iterable[Model],
         *,
-        progress: Optional[Callable[[int], Any]] = None,
+        progress: bulk.Progress = None,
         return_keys: bool = False,
     ) -> bulk.BulkResult:
-        """Insert many objects, past hooks and tracking; `progress` is told the number of rows so far."""
+        """Insert many objects, past hooks and tracking; return their number.
+
+        `progress` is called after each batch with the number of objects done and their total (None for an
+        iterable without a length). `return_keys` puts generated keys on the objects and in `.keys` of the
+        result. When it fails, nothing of it stays.
+        """
         return await self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
 
     async def bulk_update(
-        self, objects: Iterable[Model], fields: Optional[Sequence[Union[Column[Any], str]]] = None
+        self,
+        objects: Iterable[Model],
+        fields: Optional[Sequence[Union[Column[Any], str]]] = None,
+        *,
+        progress: bulk.Progress = None,
     ) -> int:
-        """Update many objects by key: the named fields, or all; return the number of rows."""
-        return await self._run(bulk.bulk_update(self, objects, fields))  # type: ignore[no-any-return]
+        """Update many objects by key: the named fields, or all; return the number of rows.
 
-    async def bulk_delete(self, model: type[Model], keys: Iterable[Any]) -> int:
+        Columns with `on_update` are set unless they are named. Models with a version column are compared with
+        it: raises `StaleDataError` when a row was changed or deleted meanwhile.
+        """
+        return await self._run(bulk.bulk_update(self, objects, fields, progress))  # type: ignore[no-any-return]
+
+    async def bulk_delete(
+        self, model: type[Model], keys: Iterable[Any], *, progress: bulk.Progress = None
+    ) -> int:
         """Delete rows by key; return their number."""
-        return await self._run(bulk.bulk_delete(self, model, keys))  # type: ignore[no-any-return]
+        return await self._run(bulk.bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
 
     async def upsert(
         self,
         objects: Iterable[Model],
         conflict: Sequence[Union[Column[Any], str]],
         update: Optional[Sequence[Union[Column[Any], str]]] = None,
-    ) -> bulk.UpsertResult:
-        """Insert objects, or update the rows with the same values in the `conflict` columns."""
-        return await self._run(bulk.upsert(self, objects, conflict, update))  # type: ignore[no-any-return]
+        *,
+        progress: bulk.Progress = None,
+    ) -> UpsertResult:
+        """Insert objects, or update the rows with the same values in the `conflict` columns.
+
+        `conflict` names a primary key or what is unique together; `update` the columns that existing rows
+        get, all by default, none with `[]`. Raises `QueryError` for other columns, and for two objects with
+        the same conflict values.
+        """
+        return await self._run(upsert(self, objects, conflict, update, progress))  # type: ignore[no-any-return]
 
     async def create_all(self, *models: type[Model]) -> None:
         """Create the tables of models that are missing."""
@@ -450,27 +600,6 @@ class _Registered:
         self._session = session
 
     def __await__(self) -> Generator[Any, None, None]:
-        if self._session.autocommit and not self._session.transactions.levels:
-            yield from self._session.commit().__await__()
-
-
-class AsyncTransaction:
-    """A transaction block of an asynchronous session."""
-
-    def __init__(self, session: AsyncSession, isolation: Optional[str], read_only: bool) -> None:
-        self._session = session
-        self._isolation = isolation
-        self._read_only = read_only
-        self._level: Any = None
-
-    async def __aenter__(self) -> AsyncSession:
-        self._level = await self._session._run(
-            self._session.transactions.enter(self._isolation, self._read_only)
-        )
-        return self._session
-
-    async def __aexit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        session, level, self._level = self._session, self._level, None
-        transactions = session.transactions
-        plan = transactions.leave(level) if error is None else transactions.abandon(level, error)
-        await session._finish(plan)
+        session = self._session
+        if session.autocommit and session.transactions.may_commit:
+            yield from session._autocommit().__await__()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Optional, Union
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Optional, Union
 
 from blaze.core.context import LoadContext
+from blaze.core.detached import COPIED, DETACHED, ROLLED_BACK
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.engine import Engine, Target
@@ -19,33 +21,47 @@ from blaze.errors import (
 )
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
+from blaze.persistence.copies import forget_copied
+from blaze.persistence.counting import count_plan, narrowed
 from blaze.persistence.counts import row_count
-from blaze.persistence.deletes import key_before
-from blaze.persistence.detached import DETACHED, ROLLED_BACK
 from blaze.persistence.flush import Flush
 from blaze.persistence.identity_map import IdentityMap
+from blaze.persistence.stored import key_before
 from blaze.persistence.transaction import TransactionManager
-from blaze.persistence.unit_of_work import UnitOfWork
-from blaze.plan import Execute, ExecuteMany, Plan, Release, Rollback, RollbackTo, Savepoint, fire
+from blaze.persistence.unit_of_work import UnitOfWork, leave
+from blaze.plan import Plan, Release, Savepoint, fire
 from blaze.query.compilation import Compilation
+from blaze.query.looking_up import paths_to
 from blaze.query.root import Root, root_of
 from blaze.security import Secret
-from blaze.security.redaction import Redactor
+from blaze.security.redaction import redactor
 from blaze.sql.values import INTEGER
 from blaze.utils.naming import suggest
 from blaze.utils.tracker import QueryTracker
 
 if TYPE_CHECKING:
     from blaze.adapters.config import ConnectionConfig
-    from blaze.cache.backend import CacheBackend
+    from blaze.cache.backend import AsyncCacheBackend, CacheBackend
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
+    from blaze.persistence.caching import SessionCache
     from blaze.utils.logging import StatementLog
 
 _LAZY = (None, "batch", "raise")
 MISSING: Any = object()
+
+
+def refuse_flags(**flags: Any) -> NoReturn:
+    """Raise `ConfigurationError` for the first argument of a session that is neither True nor False."""
+    name, value = next((n, v) for n, v in flags.items() if not isinstance(v, bool))
+    raise ConfigurationError(f"{name} is True or False, not a {type(value).__name__} ({value!r})")
+
+
+def never_entered() -> SessionError:
+    """Return the error for leaving a session that no `with` entered."""
+    return SessionError("the session was left without having been entered; use it in a `with` block")
 
 
 class SessionBase:
@@ -59,9 +75,11 @@ class SessionBase:
     own_engine = False
     default_isolation: Optional[str] = None
     flushing = False
+    telling = False  # whether handlers of before_execute or after_execute are running
     streams: Any = ()  # open ones, which read from the connection
     autoflush = True
     lazy: Optional[str] = None
+    cache: Optional[SessionCache] = None
 
     def __init__(
         self,
@@ -75,11 +93,27 @@ class SessionBase:
         atomic: bool = False,
         autoflush: bool = True,
         lazy: Optional[Literal["batch", "raise"]] = None,
-        cache_backend: Optional[CacheBackend] = None,
+        cache_backend: Union[CacheBackend, AsyncCacheBackend, None] = None,
         performance_threshold: int = 5,
         slow_query_ms: Optional[float] = None,
         hooks: Sequence[object] = (),
     ) -> None:
+        # One chain of identities: sessions are opened often.
+        if not (
+            bool
+            is autocommit.__class__
+            is auto_commit.__class__
+            is auto_rollback.__class__
+            is atomic.__class__
+            is autoflush.__class__
+        ):
+            refuse_flags(
+                autocommit=autocommit,
+                auto_commit=auto_commit,
+                auto_rollback=auto_rollback,
+                atomic=atomic,
+                autoflush=autoflush,
+            )
         self.set_up()
         self._entered: list[Any] = []
         if isinstance(target, Engine) and connection_config is None and dsn is None:
@@ -104,15 +138,15 @@ class SessionBase:
                 raise ConfigurationError(f"lazy must be 'batch' or 'raise', not {lazy!r}")
             self.lazy = lazy
         if cache_backend is not None:
-            raise ConfigurationError(
-                "cache_backend= is not connected to sessions in this version; leave it out"
-            )
+            from blaze.persistence.caching import SessionCache  # most programs have none
+
+            self.cache = SessionCache(self, cache_backend)
         self.identity = IdentityMap()
         self.work = UnitOfWork(self.identity)
         self.pending_context = LoadContext(self)  # of all objects that are not inserted yet
         self.transactions = TransactionManager(self)
         self.hooks = hook_registry.table(hooks, self.asynchronous)
-        self.tracker = QueryTracker(performance_threshold)
+        self.tracker = QueryTracker(performance_threshold, paths_to=paths_to)
         self.log = self._statement_log(slow_query_ms)
 
     def _statement_log(self, slow_query_ms: Optional[float]) -> StatementLog:
@@ -123,20 +157,45 @@ class SessionBase:
             return found
         from blaze.utils.logging import StatementLog  # logging comes with the first session
 
-        made = StatementLog(slow_query_ms)
+        made = StatementLog(slow_query_ms, redactor)
         if slow_query_ms is None:
             memory["statement log"] = made
         return made
 
-    def observe(self, command: Union[Execute, ExecuteMany], seconds: float, result: Any) -> None:
-        """Note an executed statement: statistics, the log, the slow-query log."""
+    def observe(self, command: Any, seconds: float, result: Any) -> int:
+        """Note an executed statement in statistics and logs; return how many rows it read or wrote."""
         rows = row_count(result)
         self.tracker.record(command.sql, seconds, rows, command.first_params)
         log = self.log
         if seconds >= log.slow_seconds:
-            log.slow(command.sql, seconds, rows, command.first_params)
+            log.slow(command.sql, seconds, rows, command.first_params, None, self.correlation_id)
         if log.is_verbose():
-            log.statement(command.sql, seconds, rows, command.first_params)
+            log.statement(command.sql, seconds, rows, command.first_params, None, self.correlation_id)
+        return rows
+
+    def observe_failure(self, command: Any, seconds: float, error: BaseException) -> None:
+        """Note a statement that failed in the logs: what runs into a time limit is the slowest of all."""
+        log = self.log
+        if seconds >= log.slow_seconds:
+            log.slow(command.sql, seconds, None, command.first_params, error, self.correlation_id)
+        if log.is_verbose():
+            log.statement(command.sql, seconds, None, command.first_params, error, self.correlation_id)
+
+    @property
+    def correlation_id(self) -> str:
+        """The id that the log records of this session carry outside of a `with correlation()` block."""
+        found = self.__dict__.get("_correlation_id")
+        if found is None:
+            from blaze.utils.logging import new_id
+
+            found = self._correlation_id = new_id()
+        return str(found)
+
+    if TYPE_CHECKING:
+
+        def _run(self, plan: Any) -> Any: ...
+        def caller(self) -> Any: ...
+        def query(self, *entities: Any) -> Any: ...
 
     def set_up(self) -> None:
         """Make what only one kind of session has."""
@@ -166,15 +225,24 @@ class SessionBase:
         """Raise `SessionError` for a closed session, or one whose transaction the database has ended."""
         if self.closed:
             raise SessionError("the session is closed; open a new one")
-        if self.transactions.broken is not None:
+        broken = self.transactions.broken
+        if broken is not None:
+            what = str(broken).partition("\n")[0] or type(broken).__name__
             raise SessionError(
-                f"the transaction is lost ({self.transactions.broken}); call rollback() before anything else"
-            ) from self.transactions.broken
+                f"the transaction is lost ({what}); call rollback() before anything else"
+            ) from broken
 
-    def check_streaming(self) -> None:
-        """Raise `SessionError` when the session was closed before a stream had ended."""
+    def check_streaming(self, connection: Any) -> None:
+        """Raise `SessionError` when the session was closed, or the connection lost, before a stream had
+        ended.
+        """
         if self.closed:
             raise SessionError("the session was closed before the stream had ended: read it inside its block")
+        if not connection.usable:
+            raise SessionError(
+                "the connection of the stream is lost, or belongs to the parent of this forked process; "
+                "open a new session and begin the stream anew"
+            )
 
     def discard_connection(self) -> None:
         """Have the connection closed instead of reused."""
@@ -199,8 +267,13 @@ class SessionBase:
             return (yield command)
         if not self.flushing:
             transactions.note_bypass()
+        if self.cache is not None and not self.cache.exact:
+            self.cache.journal.note_statement(command.sql)
         result = yield command
         transactions.wrote = True
+        transactions.epoch += 1
+        if not self.flushing and not self.dialect.features.transactional_ddl:
+            yield from transactions.see_implicit_commit()
         return result
 
     def flush_plan(self) -> Plan[None]:
@@ -214,28 +287,25 @@ class SessionBase:
             if not work.needs_flush:
                 return
         transactions = self.transactions
-        guarded = transactions.begun and self.dialect.features.savepoints
-        wrote = transactions.wrote
+        begun, wrote = transactions.begun, transactions.wrote
+        guarded = begun and self.dialect.features.savepoints
+        flush = Flush(self)
+        running = False
         try:
             self.flushing = True
             if guarded:
                 yield Savepoint("blaze_flush")
-            try:
-                yield from Flush(self).run()
-            except BaseException:
-                transactions.wrote = wrote
-                if transactions.begun and transactions.broken is None:
-                    if guarded:
-                        yield RollbackTo("blaze_flush")
-                        yield Release("blaze_flush")
-                    else:
-                        yield Rollback()
-                        transactions.begun = False
-                raise
+            running = True
+            yield from flush.run()
             if guarded:
                 yield Release("blaze_flush")
-        finally:
             self.flushing = False
+        except BaseException as error:  # no `finally`: an interrupt at its only line would leave the flag set
+            self.flushing = False
+            if running and not flush.finished:
+                transactions.wrote = wrote
+                yield from transactions.take_back(begun, error, "blaze_flush")
+            raise
 
     @contextmanager
     def no_autoflush(self) -> Iterator[None]:
@@ -304,20 +374,17 @@ class SessionBase:
         if not mapper.configured:
             registry.configure(mapper)
         if mapper.options.view:
-            raise ModelError(f"{mapper.name} is a view and read-only")
+            mapper.require_table()
         context = instance._ctx_
         work = self.work
         again = context is ROLLED_BACK
         if context is not None and context.session is not self:
-            other = context.session
-            if not other.closed:
-                raise SessionError(
-                    f"this {mapper.name} belongs to another session, {other!r}; "
-                    "merge() it, or expunge() it there"
-                )
+            self.require_own(instance)
             if mapper.is_new(instance):
-                for index in mapper.mutable_indexes:
-                    getattr(instance, mapper.columns[index].name)  # only that session decodes it
+                for attribute in mapper.columns:
+                    getattr(instance, attribute.name)  # only that session decodes it; a copy may miss it
+            if context is COPIED:
+                forget_copied(mapper, instance)
             context = None
         if context is not None:
             if mapper.is_new(instance):
@@ -326,15 +393,44 @@ class SessionBase:
         if mapper.is_new(instance):
             instance._ctx_ = self.pending_context
             work.new[id(instance)] = instance
+            for relation in mapper.key_relations:
+                if relation.inverse is not None and relation.peek(instance) is UNSET:  # given by key
+                    relation.inverse.note_member(relation.known(instance), instance)
         else:
             self._attach(mapper, instance)
-        for name in instance._extra_ or ():
-            relation = mapper.relations.get(name)
-            if relation is not None and relation.many:
-                found = relation.collection(instance)
-                work.collections[id(found)] = found
+        if instance._extra_:
+            self._adopt_lists(instance)
         if again:
             self._show_again(mapper, instance)
+
+    def _adopt_lists(self, instance: Any) -> None:
+        """Track the lists of an object that was taken in, and take in the new objects that they hold."""
+        work = self.work
+        waiting = [instance]
+        for owner in waiting:
+            relations = type(owner).__mapper__.relations
+            for name in owner._extra_ or ():
+                relation = relations.get(name)
+                if relation is None or not relation.many:
+                    continue
+                found = relation.collection(owner)
+                work.collections[id(found)] = found
+                if relation.target.options.view:
+                    continue  # the flush says that it is read-only
+                for item in found.pending():
+                    if item._ctx_ is None and relation.target.is_new(item):
+                        item._ctx_ = self.pending_context
+                        work.new[id(item)] = item
+                        waiting.append(item)
+
+    def require_own(self, instance: Any) -> None:
+        """Raise `SessionError` for an object that another open session holds."""
+        context = instance._ctx_
+        if context is not None and context.session is not self and not context.session.closed:
+            raise SessionError(
+                f"this {type(instance).__mapper__.name} belongs to another session, {context.session!r}; "
+                "merge() it, or expunge() it there"
+            )
 
     @staticmethod
     def _show_again(mapper: Mapper, instance: Any) -> None:
@@ -354,7 +450,8 @@ class SessionBase:
         known = objects.get(key)
         if known is not None and known is not instance:
             raise SessionError(
-                f"the session holds another {mapper.name} with the key {key!r}; merge() this one into it"
+                f"the session holds another {mapper.name} with the key {mapper.shown_key(key)}; "
+                "merge() this one into it"
             )
         mapper.set_context(instance, LoadContext(self, (instance,)))
         objects[key] = instance
@@ -365,30 +462,45 @@ class SessionBase:
 
     def register(self, instance: Any) -> None:
         """Do the work of `add`."""
-        self.check_usable()
+        if self.closed or self.transactions.broken is not None:
+            self.check_usable()
+        mapper = getattr(type(instance), "__mapper__", None)
+        if mapper is not None:
+            for relation in mapper.relations.values():
+                if relation.owns_key:
+                    related = relation.peek(instance)
+                    if related is not None and related is not UNSET:
+                        self.require_own(related)
         self.adopt(instance)
-        self.work.deleted.pop(id(instance), None)
+        if self.work.deleted:
+            self.work.deleted.pop(id(instance), None)
 
     def register_delete(self, instance: Any) -> None:
         """Do the work of `delete`."""
-        self.check_usable()
+        if self.closed or self.transactions.broken is not None:
+            self.check_usable()
         mapper = getattr(type(instance), "__mapper__", None)
         if mapper is None:
             raise ModelError(f"cannot delete {type(instance).__name__}: it is not an instance of a model")
         work = self.work
-        if mapper.is_clean(instance) and instance._ctx_.session is self and not mapper.options.view:
+        if type(instance)._tracked_ and instance._ctx_.session is self and not mapper.options.view:
             work.deleted[id(instance)] = instance
             return
         if mapper.is_new(instance):
             if work.new.pop(id(instance), None) is None:
                 raise SessionError(f"cannot delete this {mapper.name}: it was never saved")
+            for changed_list in work.collections.values():
+                changed_list.forget(instance)  # else the next flush would save it with the list
             mapper.make_new(instance)
             return
         self.adopt(instance)
         work.deleted[id(instance)] = instance
 
     def expunge(self, instance: Any) -> None:
-        """Take an object out of the session: it stays readable and is no longer tracked."""
+        """Take an object out of the session: it stays readable and is no longer tracked.
+
+        A new one leaves the lists that would bring it in again. Other objects are left alone.
+        """
         mapper = self.held(instance)
         work = self.work
         identity = id(instance)
@@ -397,11 +509,15 @@ class SessionBase:
         for changed_list in list(work.collections.values()):
             if changed_list.owner is instance:
                 del work.collections[id(changed_list)]
+            elif mapper.is_new(instance):
+                changed_list.forget(instance)
         if not mapper.is_new(instance):
             for index in mapper.mutable_indexes:
                 getattr(instance, mapper.columns[index].name)  # the session decodes what nobody else can
             work.mutables.pop(identity, None)
-            self.identity[mapper.model].pop(key_before(mapper, instance), None)
+            key = key_before(mapper, instance)
+            leave(self.identity[mapper.model], key, instance)
+            work.note_expunge(mapper, instance, key)
             mapper.set_context(instance, LoadContext(DETACHED))
         else:
             instance._ctx_ = None
@@ -435,11 +551,10 @@ class SessionBase:
         root: Root = mapper.root or root_of((mapper.model,))
         return root
 
-    def lazy_of(self, mapper: Optional[Mapper]) -> str:
-        """Return what lazy access does: the session's say, then the model's."""
-        if self.lazy is not None:
-            return self.lazy
-        return (mapper.options.lazy if mapper is not None else None) or "batch"
+    def lazy_of(self, instance: Any) -> str:
+        """Return what lazy access to an object does: the word of its query, the session's, the model's."""
+        found = instance._ctx_.lazy or self.lazy or type(instance).__mapper__.options.lazy
+        return found or "batch"
 
     def checked_key(self, mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
         """Return a primary key given as a value, a tuple or keywords; raise `QueryError` when it cannot be
@@ -464,11 +579,14 @@ class SessionBase:
             raise QueryError(f"the key of {mapper.name} is missing: {', '.join(names)}")
         values = key if len(pk) > 1 else (key,)
         if len(pk) > 1 and (not isinstance(key, (tuple, list)) or len(key) != len(pk)):
-            raise QueryError(f"the key of {mapper.name} is a tuple ({', '.join(names)}), not {key!r}")
+            raise QueryError(
+                f"the key of {mapper.name} is a tuple ({', '.join(names)}), not a {type(key).__name__}"
+            )
         for attribute, value in zip(pk, values):
             problem = attribute.type.check(value) if value is not None else "None is no key"
             if problem is not None:
-                raise QueryError(f"get({mapper.name}): the key {attribute.name!r} does not fit: {problem}")
+                problem = redactor.problem(attribute.name, value, problem)
+                raise QueryError(f"{mapper.name}: the key {attribute.name!r} does not fit: {problem}")
         return tuple(key) if len(pk) > 1 else key
 
     # --- loading ----------------------------------------------------------------------------------
@@ -478,7 +596,7 @@ class SessionBase:
         if not relation.owns_key:
             return UNSET
         known = self.identity[relation.target.model].get(relation.key_of(instance))
-        if known is None:
+        if known is None or (relation.target.parent and not isinstance(known, relation.target.model)):
             return UNSET
         relation.set(instance, known)
         return known
@@ -501,8 +619,13 @@ class SessionBase:
         """Return the error for a column that was left out and cannot be loaded now."""
         mapper = type(instance).__mapper__
         path = f"{mapper.name}.{attribute.name}"
-        why = "its session is closed" if self.closed else "an asynchronous session loads nothing by itself"
-        cure = "read it while the session is open" if self.closed else f"`await session.load(obj, {path})`"
+        if self.closed:
+            why, cure = "its session is closed", "read it while the session is open"
+        elif self.asynchronous:
+            why = "an asynchronous session loads nothing by itself"
+            cure = f"`await session.load(obj, {path})`"
+        else:
+            why, cure = 'lazy="raise" forbids loading it now', f"session.load(obj, {path})"
         return NotLoadedError(f"{path} is not loaded and {why}: do not defer it in the query, or {cure}")
 
     def thaw(self, instance: Any, attribute: Attribute, raw: Any) -> Any:
@@ -513,12 +636,41 @@ class SessionBase:
             self.work.mutables[id(instance)] = instance
         return value
 
+    def known_before(self) -> Optional[dict[Any, int]]:
+        """Return how many objects of each model are known, for `loaded_since`; None without `on_load`
+        hooks.
+        """
+        if not (self.hooks.loads or registry.has_load_hooks):
+            return None
+        return {model: len(objects) for model, objects in self.identity.items()}
+
+    def loaded_since(self, before: dict[Any, int]) -> Plan[None]:
+        """Run the `on_load` hooks of the objects that were made since; they stand last in the identity
+        map.
+        """
+        fresh: list[Any] = []
+        for model, objects in self.identity.items():
+            count = len(objects) - before.get(model, 0)
+            if count > 0:
+                fresh += reversed(list(islice(reversed(objects.values()), count)))
+        yield from self.loaded(fresh)
+
     def loaded(self, instances: Iterable[Any]) -> Plan[None]:
-        """Run the `on_load` hooks."""
+        """Run the `on_load` hooks of these objects."""
+        table = self.hooks
         for instance in instances:
-            handlers = self.hooks.for_model(type(instance).__mapper__.model).on_load
+            model = type(instance).__mapper__.model
+            handlers = (table.known.get(id(model)) or table.for_model(model)).on_load
             if handlers:
                 yield from fire(handlers, session=self, instance=instance)
+
+    def ask_list(self, listed: RelatedList[Any], only_any: bool) -> Any:
+        """Answer `count()` and `exists()` of a to-many list."""
+        return self._run(count_plan(self, listed, only_any))
+
+    def query_list(self, listed: RelatedList[Any]) -> Any:
+        """Return a query for the objects of a to-many list."""
+        return narrowed(self.query(listed.relation.target.model), listed.owner, listed.relation)
 
     # --- many-to-many -----------------------------------------------------------------------------
 
@@ -545,8 +697,10 @@ class SessionBase:
 
     def forget(self) -> None:
         """Mark the session closed and let go of its objects; they stay readable."""
-        self.closed = True
         work = self.work
+        if work.undo:  # a rollback was interrupted
+            work.undo_to(0)
+        self.closed = True
         work.new.clear()
         work.changed.clear()
         work.deleted.clear()
@@ -579,7 +733,7 @@ class SessionBase:
 
     def export_query_stats(self, *, reset: bool = False, include_samples: bool = False) -> Any:
         """Return the statistics as plain data."""
-        return self.tracker.export(reset=reset, include_samples=include_samples, redactor=Redactor())
+        return self.tracker.export(reset=reset, include_samples=include_samples, redactor=redactor)
 
     def reset_query_stats(self) -> None:
         """Start the statistics anew."""

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
+from blaze.core.instances import set_class
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.validation import explain
 from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError
+from blaze.persistence import following
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import write_values
-from blaze.plan import Execute, ExecuteMany, Plan
-from blaze.sql.builders import DeleteBuilder, InsertBuilder, SelectBuilder
+from blaze.persistence.updates import stale
+from blaze.persistence.writing import writing
+from blaze.plan import Call, Execute, ExecuteMany, Plan, Release, Savepoint
+from blaze.sql.builders import DeleteBuilder
 from blaze.sql.columns import Column
-from blaze.sql.functions import excluded
+from blaze.utils.awaitables import is_awaitable
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.persistence.base import SessionBase
+    from blaze.persistence.unit_of_work import UnitOfWork
 
-Progress = Optional[Callable[[int], Any]]
+T = TypeVar("T")
+
+# Is told how many objects are done, and how many there are (None for an iterable without a length).
+Progress = Optional[Callable[[int, Optional[int]], Any]]
 
 # Objects taken from an iterable at once: bounds the memory of a bulk operation over a generator.
 BATCH = 5_000
@@ -42,15 +51,41 @@ class BulkResult(int):
         return made
 
 
-class UpsertResult:
-    """The keys of the rows that an upsert inserted and updated."""
+# --- what all of them share ---------------------------------------------------------------------------
 
-    def __init__(self, inserted: list[Any], updated: list[Any]) -> None:
-        self.inserted = inserted
-        self.updated = updated
 
-    def __repr__(self) -> str:
-        return f"<upsert: {len(self.inserted)} inserted, {len(self.updated)} updated>"
+def whole(session: SessionBase, plan: Plan[T]) -> Plan[T]:
+    """Run a bulk operation; when it fails nothing of it stays, neither rows nor what it put on objects."""
+    transactions, work = session.transactions, session.work
+    session.check_usable()
+    begun, wrote = transactions.begun, transactions.wrote
+    guarded = begun and session.dialect.features.savepoints
+    if guarded:
+        yield Savepoint("blaze_bulk")
+    mark = len(work.undo)
+    try:
+        result = yield from plan
+    except BaseException as error:
+        transactions.wrote = wrote
+        work.undo_to(mark)
+        yield from transactions.take_back(begun, error, "blaze_bulk")
+        raise
+    if guarded:
+        yield Release("blaze_bulk")
+    return result
+
+
+def tell(progress: Progress, done: int, total: Optional[int]) -> Plan[None]:
+    """Tell the progress; an asynchronous session awaits an `async def` callback."""
+    if progress is not None:
+        result = progress(done, total)
+        if result is not None and is_awaitable(result):
+            yield Call(result)
+
+
+def size_of(objects: Iterable[Any]) -> Optional[int]:
+    """Return how many objects there are, None when only reading them would tell."""
+    return len(objects) if isinstance(objects, Sized) else None
 
 
 def batches(objects: Iterable[Any]) -> Iterator[list[Any]]:
@@ -66,36 +101,20 @@ def batches(objects: Iterable[Any]) -> Iterator[list[Any]]:
 def by_model(session: SessionBase, objects: Sequence[Any]) -> dict[Mapper, list[Any]]:
     """Group objects by mapper, in the order of their tables' first appearance."""
     found: dict[Mapper, list[Any]] = {}
-    mapper: Any = None
     kind: Any = None
+    append: Any = None
     for instance in objects:
-        if type(instance) is not kind:
-            kind = type(instance)
-            mapper = getattr(kind, "__mapper__", None)
-            if mapper is None:
-                raise ModelError(f"bulk operations take instances of models, not {kind.__name__}")
-            session.mapper_of(mapper.model)
-        found.setdefault(mapper, []).append(instance)
+        if type(instance) is kind:
+            append(instance)
+            continue
+        kind = type(instance)
+        mapper = getattr(kind, "__mapper__", None)
+        if mapper is None:
+            raise ModelError(f"bulk operations take instances of models, not {kind.__name__}")
+        session.mapper_of(mapper.model).require_table()
+        append = found.setdefault(mapper, []).append
+        append(instance)
     return found
-
-
-def bulk_insert(
-    session: SessionBase, objects: Iterable[Any], progress: Progress, return_keys: bool
-) -> Plan[BulkResult]:
-    """Insert objects in batches; with `return_keys` the generated keys come back and are set on them."""
-    if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
-    total = 0
-    keys: Optional[list[Any]] = [] if return_keys else None
-    for batch in batches(objects):
-        for mapper, instances in by_model(session, batch).items():
-            yield from _insert(session, mapper, instances, return_keys)
-        if keys is not None:
-            keys += [type(instance).__mapper__.key(instance) for instance in batch]
-        total += len(batch)
-        if progress is not None:
-            progress(total)
-    return BulkResult(total, keys)
 
 
 def send(session: SessionBase, command: Any, instances: Sequence[Any]) -> Plan[Any]:
@@ -109,79 +128,256 @@ def send(session: SessionBase, command: Any, instances: Sequence[Any]) -> Plan[A
         raise
 
 
-def _insert(session: SessionBase, mapper: Mapper, instances: list[Any], return_keys: bool) -> Plan[None]:
-    codec = session.compilation.codecs[mapper]
+def set_values(session: SessionBase, attribute: Attribute, pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Put values on objects, and take them off again when the transaction is rolled back."""
+    set_value, peek = attribute.set, attribute.peek
+    before = []
+    for instance, value in pairs:
+        before.append((instance, peek(instance)))
+        set_value(instance, value)
+    if before:
+        session.work.undo.append(partial(undo_values, session.work, attribute, before))
+
+
+def undo_values(work: UnitOfWork, attribute: Attribute, before: list[tuple[Any, Any]]) -> None:
+    """Give objects the values from before."""
+    for instance, value in before:
+        target = work.now(instance)
+        if target is None:
+            continue
+        if value is UNSET:
+            clear_slot(type(target).__mapper__, target, attribute.slot)
+        else:
+            attribute.set(target, value)
+
+
+def take_related_keys(mapper: Mapper, instances: Sequence[Any]) -> None:
+    """Copy the keys of related objects into the columns of foreign keys."""
     for relation in mapper.relations.values():
         if relation.owns_key:
             for instance in instances:
                 related = relation.peek(instance)
                 if related is not None and related is not UNSET:
                     relation.take_key(instance, related)
+
+
+# --- insert -------------------------------------------------------------------------------------------
+
+
+def bulk_insert(
+    session: SessionBase, objects: Iterable[Any], progress: Progress, return_keys: bool
+) -> Plan[BulkResult]:
+    """Insert objects in batches; with `return_keys` the generated keys come back and are set on them."""
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    return (yield from whole(session, _bulk_insert(session, objects, progress, return_keys)))
+
+
+def _bulk_insert(
+    session: SessionBase, objects: Iterable[Any], progress: Progress, return_keys: bool
+) -> Plan[BulkResult]:
+    done, total = 0, size_of(objects)
+    keys: Optional[list[Any]] = [] if return_keys else None
+    for batch in batches(objects):
+        for mapper, instances in by_model(session, batch).items():
+            with writing(session, mapper):
+                yield from insert_objects(session, mapper, instances, return_keys)
+        if keys is not None:
+            keys += [type(instance).__mapper__.key(instance) for instance in batch]
+        done += len(batch)
+        yield from tell(progress, done, total)
+    return BulkResult(done, keys)
+
+
+def insert_objects(
+    session: SessionBase, mapper: Mapper, instances: list[Any], return_keys: bool
+) -> Plan[None]:
+    """Insert objects of one model: one batch for each set of columns that are left to the database."""
+    codec = session.compilation.codecs[mapper]
+    take_related_keys(mapper, instances)
     if mapper.version is not None:
-        for instance in instances:
-            if mapper.version.peek(instance) in (None, UNSET):
-                mapper.version.set(instance, 1)
-    optional = [a for a in mapper.columns if a.server_generated]
+        fresh = [o for o in instances if mapper.version.peek(o) in (None, UNSET)]
+        set_values(session, mapper.version, [(instance, 1) for instance in fresh])
+    written = [a for a in mapper.columns if a.spec.generated is None]
+    optional = [a for a in written if a.server_generated]
     groups: dict[Any, list[Any]] = {}
     for instance in instances:
-        missing = tuple(a for a in optional if a.peek(instance) in (None, UNSET)) if optional else ()
+        missing = tuple([a for a in optional if a.peek(instance) in (None, UNSET)]) if optional else ()
         groups.setdefault(missing, []).append(instance)
     for missing, group in groups.items():
-        attributes = tuple(a for a in mapper.columns if a not in missing)
+        attributes = tuple([a for a in written if a not in missing])
+        if len(mapper.tables) > 1:
+            yield from _insert_joined(session, mapper, group, attributes, missing)
+            continue
         if not return_keys or mapper.identity not in missing:
             rows = codec.taker(attributes, False)(group)
             yield from send(session, ExecuteMany(codec.insert_sql(attributes, (), 1), rows), group)
             continue
-        if not session.dialect.features.returning:
-            raise CapabilityError(
-                f"{session.dialect.name} cannot return the keys of a bulk insert; use add_all()"
-            )
-        assert mapper.identity is not None
-        take = codec.taker(attributes, True)
-        width = len(attributes)  # a row of nothing but defaults needs a statement of its own
-        size = max(min(ROWS, session.dialect.features.max_bind_params // width), 1) if width else 1
-        for start in range(0, len(group), size):
-            chunk = group[start : start + size]
-            sql = codec.insert_sql(attributes, (mapper.identity,), len(chunk))
-            rows = yield from send(session, Execute(sql, take(chunk), list, True), chunk)
-            for instance, row in zip(chunk, sorted(rows)):
-                mapper.identity.set(instance, row[0])
+        yield from _insert_returning(session, mapper, group, attributes)
 
 
-def bulk_update(session: SessionBase, objects: Iterable[Any], fields: Optional[Sequence[Any]]) -> Plan[int]:
+def _insert_joined(
+    session: SessionBase,
+    mapper: Mapper,
+    group: list[Any],
+    attributes: tuple[Attribute, ...],
+    missing: tuple[Attribute, ...],
+) -> Plan[None]:
+    """Insert objects into the tables of a hierarchy; the first one gives the keys of the others."""
+    codec, parts = session.compilation.codecs[mapper], mapper.by_table(attributes)
+    own = parts.get(mapper.table, ())
+    if mapper.identity in missing:
+        yield from _insert_returning(session, mapper, group, own)
+    else:
+        rows = codec.taker(own, False)(group)
+        yield from send(session, ExecuteMany(codec.insert_sql(own, (), 1), rows), group)
+    for table in mapper.tables[1:]:
+        own = (*mapper.pk, *parts.get(table, ()))
+        rows = codec.taker(own, False)(group)
+        yield from send(session, ExecuteMany(codec.insert_sql(own, (), 1, table), rows), group)
+
+
+def _insert_returning(
+    session: SessionBase, mapper: Mapper, group: list[Any], attributes: tuple[Attribute, ...]
+) -> Plan[None]:
+    """Insert objects into the model's table and put the generated keys on them."""
+    codec = session.compilation.codecs[mapper]
+    if not session.dialect.features.returning:
+        raise CapabilityError(
+            f"{session.dialect.name} cannot return the keys of a bulk insert; use add_all()"
+        )
+    assert mapper.identity is not None
+    take = codec.taker(attributes, True)
+    width = len(attributes)  # a row of nothing but defaults needs a statement of its own
+    size = max(min(ROWS, session.dialect.features.max_bind_params // width), 1) if width else 1
+    for start in range(0, len(group), size):
+        chunk = group[start : start + size]
+        sql = codec.insert_sql(attributes, (mapper.identity,), len(chunk))
+        rows = yield from send(session, Execute(sql, take(chunk), list, True), chunk)
+        set_values(session, mapper.identity, zip(chunk, [row[0] for row in sorted(rows)]))
+
+
+# --- update -------------------------------------------------------------------------------------------
+
+
+def bulk_update(
+    session: SessionBase, objects: Iterable[Any], fields: Optional[Sequence[Any]], progress: Progress
+) -> Plan[int]:
     """Update objects by key: the named fields, or every column that is not part of the key.
 
     Changed objects of the session are not flushed before: what is written here counts as flushed afterwards.
     """
-    total = 0
     work = session.work
-    for batch in batches(objects):
-        own = {id(o): o for o in batch if id(o) in work.changed} if work.changed else {}
+    total = size_of(objects)
+    iterator = batches(objects)
+    first = next(iterator, [])
+    known = objects if isinstance(objects, (list, tuple)) else first
+    changed = work.changed
+    own = {id(o): o for o in known if id(o) in changed} if changed else {}
+    # What changed in place is written here, too, and looked at again afterwards.
+    watched = {id(o): o for o in known if id(o) in work.mutables} if work.mutables else {}
+    try:
         for identity in own:
-            del work.changed[identity]
-        try:
-            if work.pending and session.autoflush:
-                yield from session.flush_plan()
-            for mapper, instances in by_model(session, batch).items():
-                attributes = bulk_attributes(mapper, fields)
-                total += yield from _update(session, mapper, instances, attributes)
-                settle(session, mapper, instances, attributes, own)
-        finally:
-            work.changed.update(own)
-    return total
+            del changed[identity]
+        for identity in watched:
+            del work.mutables[identity]
+        if work.pending and session.autoflush:
+            yield from session.flush_plan()
+        rest = _batches_after(first, iterator)
+        updated = yield from whole(session, _bulk_update(session, rest, fields, progress, total))
+        count, written = updated
+        for mapper, instances, attributes in written:
+            others = settle(session, mapper, instances, attributes, own)
+            if others:
+                columns = following.all_written(mapper, [a.column for a in attributes])
+                yield from following.follow(session, mapper, columns, None, others)
+    finally:
+        work.changed.update(own)
+        work.mutables.update(watched)
+    return count
+
+
+def _batches_after(first: list[Any], rest: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _bulk_update(
+    session: SessionBase,
+    lists: Iterator[list[Any]],
+    fields: Optional[Sequence[Any]],
+    progress: Progress,
+    total: Optional[int],
+) -> Plan[tuple[int, list[Any]]]:
+    """Update batch by batch; return the number of rows, and what was written to objects of the session."""
+    done = count = 0
+    written = []
+    for batch in lists:
+        for mapper, instances in by_model(session, batch).items():
+            attributes = bulk_attributes(mapper, fields)
+            attributes += automatic(session, mapper, instances, attributes, fields)
+            with writing(session, mapper, map(mapper.key, instances)):
+                count += yield from _update(session, mapper, instances, attributes)
+            if session.identity[mapper.model]:
+                written.append((mapper, instances, attributes))
+        done += len(batch)
+        yield from tell(progress, done, total)
+    return count, written
+
+
+def automatic(
+    session: SessionBase,
+    mapper: Mapper,
+    instances: list[Any],
+    attributes: tuple[Attribute, ...],
+    fields: Optional[Sequence[Any]],
+) -> tuple[Attribute, ...]:
+    """Set the columns with `on_update` that nobody named, and return those that are not written yet."""
+    added = []
+    for index in mapper.on_update_indexes:
+        attribute = mapper.columns[index]
+        make = attribute.spec.on_update
+        if make is None or (fields is not None and attribute in attributes):
+            continue
+        set_values(session, attribute, [(instance, make()) for instance in instances])
+        if attribute not in attributes:
+            added.append(attribute)
+    return tuple(added)
 
 
 def _update(
     session: SessionBase, mapper: Mapper, instances: list[Any], attributes: tuple[Attribute, ...]
 ) -> Plan[int]:
-    codec = session.compilation.codecs[mapper]
-    for attribute in mapper.pk:
-        peek = attribute.peek
-        if any(peek(instance) is None for instance in instances):
-            raise SessionError(f"bulk_update() of a {mapper.name} without key; insert it first")
-    rows = codec.taker((*attributes, *mapper.pk), False)(instances)
-    count: int = yield from send(session, ExecuteMany(codec.update_sql(attributes, False), rows), instances)
+    codec, version = session.compilation.codecs[mapper], mapper.version
+    if None in mapper.keys(instances):
+        raise SessionError(f"bulk_update() of a {mapper.name} without key; insert it first")
+    take_related_keys(mapper, instances)
+    olds: list[Any] = []
+    if version is not None:
+        attributes = (*(a for a in attributes if a is not version), version)
+        olds = [_version_of(mapper, instance) for instance in instances]
+        set_values(session, version, zip(instances, [old + 1 for old in olds]))
+    count = 0
+    for table, part in mapper.by_table(attributes).items():
+        versioned = version is not None and table is mapper.table
+        rows = codec.taker((*part, *mapper.pk), False)(instances)
+        if versioned:
+            rows = [(*row, old) for row, old in zip(rows, olds)]
+        command = ExecuteMany(codec.update_sql(part, versioned), rows)
+        count = yield from send(session, command, instances)
+        if versioned and count >= 0 and count != len(instances):
+            raise stale("UPDATE", mapper, instances, count)
     return max(count, 0)
+
+
+def _version_of(mapper: Mapper, instance: Any) -> int:
+    """Return the version that the row of an object had when it was loaded."""
+    version = mapper.version
+    assert version is not None
+    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
+    found = version.peek(instance) if old is None else old[mapper.columns.index(version)]
+    return found if isinstance(found, int) else 1
 
 
 def settle(
@@ -190,21 +386,29 @@ def settle(
     instances: list[Any],
     attributes: tuple[Attribute, ...],
     changed: dict[int, Any],
-) -> None:
-    """Make memory agree with a bulk update: written changes are not pending any more, others evicted."""
+) -> list[Any]:
+    """Make memory agree with a bulk update: written changes are not pending any more.
+
+    Return the keys of objects that do not know yet what is in their rows: it was written by way of others,
+    or the database has computed something.
+    """
     work, codec = session.work, session.compilation.codecs[mapper]
     held = session.identity[mapper.model]
     get_key = mapper.pk[0].get if len(mapper.pk) == 1 else mapper.key
+    if mapper.version is not None:
+        attributes = (*attributes, mapper.version)
     written = [(index, a) for index, a in enumerate(mapper.columns) if a in attributes and not a.mutable]
     mutable = [a for a in attributes if a.mutable]
     positions = {index for index, _ in written}
+    same, clean = codec.sameness(tuple(attributes)), mapper.clean
     olds = []
+    unknown = []
     for instance in instances:
         key = get_key(instance)
         known = held.get(key)
+        if known is not None and (known is not instance or mapper.computed):
+            unknown.append(key)
         if known is not instance:
-            if known is not None and mapper.is_clean(known):
-                del held[key]
             continue
         for attribute in mutable:
             value = attribute.peek(instance)
@@ -214,6 +418,11 @@ def settle(
         if old is None:
             continue
         olds.append((instance, old))
+        if old.__class__ is tuple and same(instance, old):
+            instance._old_ = None
+            set_class(instance, clean)
+            del changed[id(instance)]
+            continue
         if positions.issuperset(codec.diff(instance, old)):
             mapper.settle(instance, old)
             del changed[id(instance)]
@@ -223,13 +432,16 @@ def settle(
             now[index] = attribute.get(instance)
         mapper.set_old(instance, old.__class__(now))
     if olds:
-        work.undo.append(partial(undo_settled, mapper, olds))
+        work.undo.append(partial(undo_settled, work, mapper, olds))
+    return unknown
 
 
-def undo_settled(mapper: Mapper, olds: list[tuple[Any, tuple[Any, ...]]]) -> None:
+def undo_settled(work: UnitOfWork, mapper: Mapper, olds: list[tuple[Any, tuple[Any, ...]]]) -> None:
     """Give objects the values from before a bulk update."""
     for instance, old in olds:
-        write_values(mapper, instance, old, {})
+        target = work.now(instance)
+        if target is not None:
+            write_values(mapper, target, old, {})
 
 
 def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[Any, ...]:
@@ -237,11 +449,17 @@ def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[An
     names.
     """
     if fields is None:
-        return tuple(a for a in mapper.columns if a not in mapper.pk and a.spec.generated is None)
+        return tuple(
+            a
+            for a in mapper.columns
+            if a not in mapper.pk and a.spec.generated is None and a is not mapper.discriminator
+        )
+    if isinstance(fields, (str, Column)):
+        raise QueryError(f"give a list of fields, not {fields!r} alone")
     found: list[Any] = []
     for field in fields:
         if isinstance(field, Column):
-            if field.column.table is not mapper.table:
+            if all(a.column is not field.column for a in mapper.columns):
                 raise QueryError(f"{field.describe()} is no column of {mapper.name}")
             field = field.column.attribute
         name = field if isinstance(field, str) else getattr(field, "_names_", (field,))[-1]
@@ -252,152 +470,48 @@ def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[An
                 raise QueryError(f"{mapper.name}.{name} has no column in this table")
             found.extend(relation.local)
             continue
+        if attribute is mapper.discriminator:
+            raise QueryError(f"{mapper.name}.{name} tells the classes of the rows and cannot be set")
         if attribute in mapper.pk:
             raise QueryError(f"{mapper.name}.{name} is part of the key and cannot be updated in bulk")
+        if attribute.spec.generated is not None:
+            raise QueryError(f"{mapper.name}.{name} is generated by the database and cannot be updated")
         found.append(attribute)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
-def bulk_delete(session: SessionBase, model: Any, keys: Iterable[Any]) -> Plan[int]:
+# --- delete -------------------------------------------------------------------------------------------
+
+
+def bulk_delete(session: SessionBase, model: Any, keys: Iterable[Any], progress: Progress) -> Plan[int]:
     """Delete rows by key."""
     mapper = session.mapper_of(model)
+    mapper.require_table()
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
-    wanted = [session.checked_key(mapper, key, {}) for key in keys]
+    return (yield from whole(session, _bulk_delete(session, mapper, keys, progress)))
+
+
+def _bulk_delete(session: SessionBase, mapper: Mapper, keys: Iterable[Any], progress: Progress) -> Plan[int]:
+    done = count = 0
+    total = size_of(keys)
+    for batch in batches(keys):
+        wanted = [session.checked_key(mapper, key, {}) for key in batch]
+        count += yield from following.delete_keys(
+            session, mapper, wanted, partial(_delete_rows, session, mapper)
+        )
+        done += len(batch)
+        yield from tell(progress, done, total)
+    return count
+
+
+def _delete_rows(session: SessionBase, mapper: Mapper, keys: list[Any]) -> Plan[int]:
     columns = [Column(mapper.source, a.column) for a in mapper.pk]
-    total = 0
-    for chunk in chunks(session, wanted, len(columns)):
+    count = 0
+    for chunk in chunks(session, keys, len(columns)):
         statement = DeleteBuilder(mapper.source).where(keys_condition(columns, chunk)).build()
         sql, params = session.compilation.kept(statement).render(statement.binds)
-        outcome = yield from session.send(Execute(sql, params, None, True))
-        total += max(outcome.rowcount, 0)
-    held = session.identity[mapper.model]
-    for key in wanted:
-        held.pop(key, None)
-    return total
-
-
-def upsert(
-    session: SessionBase, objects: Iterable[Any], conflict: Sequence[Any], update: Optional[Sequence[Any]]
-) -> Plan[UpsertResult]:
-    """Insert objects, or update the rows that hold the same values in the `conflict` columns."""
-    if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
-    session.dialect.require("on_conflict", "ON CONFLICT")
-    result = UpsertResult([], [])
-    for batch in batches(objects):
-        for mapper, instances in by_model(session, batch).items():
-            # Objects with and without a generated key fill different columns.
-            keyed = [o for o in instances if mapper.key(o) is not None]
-            keyless = [o for o in instances if mapper.key(o) is None]
-            for group in filter(None, (keyed, keyless)):
-                yield from _upsert(session, mapper, group, conflict, update, result)
-    return result
-
-
-def _upsert(
-    session: SessionBase,
-    mapper: Mapper,
-    instances: list[Any],
-    conflict: Sequence[Any],
-    update: Optional[Sequence[Any]],
-    result: UpsertResult,
-) -> Plan[None]:
-    codec = session.compilation.codecs[mapper]
-    target = conflict_attributes(mapper, conflict)
-    for relation in mapper.relations.values():
-        if relation.owns_key:
-            for instance in instances:
-                related = relation.peek(instance)
-                if related is not None and related is not UNSET:
-                    relation.take_key(instance, related)
-    # NULL conflicts with nothing: such rows are simply new.
-    fresh = [o for o in instances if any(a.peek(o) in (None, UNSET) for a in target)]
-    if fresh:
-        yield from _insert(session, mapper, fresh, True)
-        result.inserted += [mapper.key(o) for o in fresh]
-        known_ids = {id(o) for o in fresh}
-        instances = [o for o in instances if id(o) not in known_ids]
-        if not instances:
-            return
-    # A generated key that the objects do not have yet is left to the database.
-    without_key = mapper.identity is not None and mapper.key(instances[0]) is None
-    attributes = tuple(
-        a
-        for a in mapper.columns
-        if not (without_key and a is mapper.identity)
-        and not (a.server_generated and all(a.peek(o) is UNSET for o in instances))
-    )
-    changed = (
-        tuple(a for a in attributes if a not in target and a not in mapper.pk)
-        if update is None
-        else bulk_attributes(mapper, update)
-    )
-    columns = [Column(mapper.source, a.column) for a in target]
-    wanted = [tuple(a.peek(o) for a in target) for o in instances]
-    if len(set(wanted)) < len(wanted):
-        raise QueryError(
-            f"upsert() got two {mapper.name} objects with the same conflict values; merge them first"
-        )
-    keys = wanted if len(target) > 1 else [key[0] for key in wanted]
-    pk = [Column(mapper.source, a.column) for a in mapper.pk]
-    before = yield from _existing(session, mapper, columns, keys, pk)
-    take = codec.taker(attributes, True)
-    assignments = {a.column: excluded(Column(mapper.source, a.column)) for a in changed}
-    size = max(min(ROWS, session.dialect.features.max_bind_params // len(attributes)), 1)
-    for start in range(0, len(instances), size):
-        chunk = instances[start : start + size]
-        builder = InsertBuilder(mapper.table, [a.column for a in attributes], len(chunk))
-        builder.plain([None] * (len(chunk) * len(attributes)))
-        builder.on_conflict([a.column for a in target], assignments or None)
-        sql = session.compilation.statement(builder.build()).sql
-        yield from session.send(Execute(sql, take(chunk), None, True))
-    after = yield from _existing(session, mapper, columns, keys, pk)
-    held = session.identity[mapper.model]
-    for instance, key in zip(instances, keys):
-        row_key = after[key]
-        if key not in before:
-            result.inserted.append(row_key)
-        elif assignments:
-            result.updated.append(row_key)
-        if without_key:
-            assert mapper.identity is not None
-            mapper.identity.set(instance, row_key)
-        known = held.get(row_key)
-        if known is not None and known is not instance and mapper.is_clean(known):
-            del held[row_key]
-
-
-def conflict_attributes(mapper: Mapper, conflict: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the attributes of a unique key; raise `QueryError` when the columns are not unique together."""
-    names: list[str] = []
-    for item in conflict:
-        if isinstance(item, Column):
-            names.append(item.column.attribute)
-            continue
-        name = item if isinstance(item, str) else getattr(item, "_names_", (item,))[-1]
-        attribute, relation = mapper.resolve(name)
-        names += [name] if attribute is not None else [a.name for a in relation.local]
-    if not any(set(names) == set(unique) for unique in mapper.unique_sets()):
-        raise QueryError(f"upsert(conflict={names}): these columns of {mapper.name} are not unique together")
-    return tuple(mapper.attributes[name] for name in names)
-
-
-def _existing(
-    session: SessionBase, mapper: Mapper, columns: list[Any], keys: list[Any], pk: list[Any]
-) -> Plan[dict[Any, Any]]:
-    """Return the primary keys of existing rows by their conflict values."""
-    codec = session.compilation.codecs[mapper]
-    attributes = [*(mapper.attributes[c.column.attribute] for c in columns), *mapper.pk]
-    found: dict[Any, Any] = {}
-    for chunk in chunks(session, keys, len(columns)):
-        statement = (
-            SelectBuilder(mapper.source).columns(*columns, *pk).where(keys_condition(columns, chunk)).build()
-        )
-        sql, params = session.compilation.kept(statement).render(statement.binds)
-        rows = yield from session.send(Execute(sql, params, list))
-        for row in rows:
-            values = [codec.decode(attribute, value) for attribute, value in zip(attributes, row)]
-            key, row_key = tuple(values[: len(columns)]), tuple(values[len(columns) :])
-            found[key[0] if len(key) == 1 else key] = row_key[0] if len(row_key) == 1 else row_key
-    return found
+        with writing(session, mapper, chunk, deleting=True):
+            outcome = yield from session.send(Execute(sql, params, None, True))
+        count += max(outcome.rowcount, 0)
+    return count

@@ -1,8 +1,8 @@
-"""How many rows a command touched."""
+"""What is told about an executed command."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 
 def row_count(result: Any) -> int:
@@ -14,3 +14,16 @@ def row_count(result: Any) -> int:
         return max(int(result), 0)
     count: int = getattr(result, "rowcount", 0)
     return max(count, 0)
+
+
+def execution(
+    command: Any, seconds: float, rows: Optional[int], error: Optional[BaseException]
+) -> dict[str, Any]:
+    """Return what `after_execute` gives besides the session."""
+    return {
+        "statement": command.sql,
+        "params": command.params,
+        "duration": seconds,
+        "rows": rows,
+        "error": error,
+    }

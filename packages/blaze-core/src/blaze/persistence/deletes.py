@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.context import LoadContext
+from blaze.core.instances import set_class
 from blaze.core.specs import UNSET
 from blaze.persistence.detached import Gone
+from blaze.persistence.inserts import by_mapper
+from blaze.persistence.stored import key_before, keys_before, local_before, value_before
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded
 from blaze.persistence.updates import stale
 from blaze.plan import ExecuteMany, Plan
 
 if TYPE_CHECKING:
-    from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
     from blaze.persistence.unit_of_work import UnitOfWork
+
+
+# What the database does to the rows that refer to a deleted one, beside refusing.
+RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
 
 
 class Deleter:
@@ -40,19 +46,23 @@ class Deleter:
         """
         groups: dict[Mapper, list[Any]] = {}
         for instance in instances.values():
-            groups.setdefault(type(instance).__mapper__, []).append(instance)
-        present = [mapper for mapper in reversed(order) if mapper in groups]
+            groups.setdefault(type(instance).__mapper__.base, []).append(instance)
+        present = [base for base in reversed(order) if base in groups]
         before: dict[Mapper, set[Any]] = {}  # the keys of rows that go earlier
         emptied: dict[Relation, list[Any]] = {}
-        for mapper in present:
-            own = [r for r in mapper.key_relations if r.target is mapper]
-            if own:
-                groups[mapper] = leaves_first(mapper, own, groups[mapper])
-            relations = [r for r in mapper.key_relations if r.nullable and (r in own or r.target in before)]
-            earlier = before[mapper] = set()
-            for instance in groups[mapper] if relations or len(present) > 1 else ():
-                for relation in relations:
-                    if local_before(mapper, instance, relation) in before[relation.target]:
+        for base in present:
+            own = {m: [r for r in m.key_relations if r.target.base is base] for m in by_mapper(groups[base])}
+            if any(own.values()):
+                groups[base] = leaves_first(own, groups[base])
+            nullable = {
+                m: [r for r in m.key_relations if r.nullable and (r in own[m] or r.target.base in before)]
+                for m in own
+            }
+            earlier = before[base] = set()
+            for instance in groups[base] if any(nullable.values()) or len(present) > 1 else ():
+                mapper = type(instance).__mapper__
+                for relation in nullable[mapper]:
+                    if local_before(mapper, instance, relation) in before[relation.target.base]:
                         emptied.setdefault(relation, []).append(instance)
                 earlier.add(key_before(mapper, instance))
         for relation, holders in emptied.items():
@@ -60,92 +70,68 @@ class Deleter:
             empty = (None,) * len(relation.local)
             params = [(*empty, *codec.key_params(key_before(relation.owner, o))) for o in holders]
             yield from self.session.send(ExecuteMany(codec.update_sql(relation.local, False), params))
-        for mapper in present:
-            yield from self.delete_rows(mapper, groups[mapper])
+        for base in present:
+            yield from self.delete_rows(base, groups[base])
 
-    def delete_rows(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
-        """Delete the rows of objects of one model, and the rows of join tables that name them."""
-        codec = self.codecs[mapper]
-        for relation in mapper.relations.values():
-            if relation.link is not None and relation.link.model is None:
-                keys = [codec.key_params(key_before(mapper, o)) for o in instances]
-                yield from self.session.send(ExecuteMany(self.session.link_sql(relation.link, "clear"), keys))
-        version = mapper.version
-        params = []
-        for instance in instances:
-            row = codec.key_params(key_before(mapper, instance))
-            params.append(row if version is None else (*row, value_before(mapper, instance, version)))
+    def delete_rows(self, base: Mapper, instances: list[Any]) -> Plan[None]:
+        """Delete the rows of objects of one hierarchy, and the rows of join tables that name them."""
+        codec, version = self.codecs[base], base.version
+        links: dict[Any, list[Any]] = {}
+        for mapper, group in by_mapper(instances).items():
+            for relation in mapper.relations.values():
+                if relation.link is not None and relation.link.model is None:
+                    keys = codec.keys_params(keys_before(mapper, group))
+                    links.setdefault(relation.link, []).extend(keys)
+        for link, keys in links.items():
+            yield from self.session.send(ExecuteMany(self.session.link_sql(link, "clear"), keys))
+        params = codec.keys_params(keys_before(base, instances))
+        if version is not None:
+            params = [
+                (*row, value_before(type(o).__mapper__, o, version)) for row, o in zip(params, instances)
+            ]
         count = yield from self.session.send(ExecuteMany(codec.delete_sql, params))
         if count >= 0 and count != len(instances):
-            raise stale("DELETE", mapper, instances, count)
+            raise stale("DELETE", base, instances, count)
 
-    def replaced(
-        self, new: dict[Mapper, list[Any]], changed: list[Any], deleted: dict[int, Any]
-    ) -> dict[int, Any]:
-        """Return the deleted objects whose unique values new objects take over: they go before the inserts.
+    def forget(self, instances: Iterable[Any], linked: bool = True) -> dict[Mapper, set[Any]]:
+        """Take deleted, clean objects out of identity map and loaded lists; return their keys.
 
-        One that a changed object still refers to in the database stays: its rule on delete would hit that.
+        `linked` says that many-to-many lists may still show what objects of a `through` model linked.
         """
-        found: dict[int, Any] = {}
-        for mapper, instances in new.items():
-            gone = [o for o in deleted.values() if type(o).__mapper__ is mapper]
-            for names in mapper.unique_sets() if gone else ():
-                attributes = [mapper.attributes[name] for name in names]
-                taken = {tuple(coming(o, a) for a in attributes) for o in instances}
-                for o in gone:
-                    values = tuple(value_before(mapper, o, a) for a in attributes)
-                    if values in taken and None not in values:
-                        found[id(o)] = o
-        if not found:
-            return found
-        rows: dict[Any, int] = {}
-        for o in found.values():
-            kind = type(o).__mapper__
-            rows[kind, key_before(kind, o)] = id(o)
-        for instance in changed:
-            mapper = type(instance).__mapper__
-            for relation in mapper.key_relations:
-                row = (relation.target, local_before(mapper, instance, relation))
-                if row in rows:
-                    found.pop(rows[row], None)
-        referring: dict[Any, list[Any]] = {}
-        for o in deleted.values():
-            mapper = type(o).__mapper__
-            for relation in mapper.key_relations:
-                referring.setdefault((relation.target, local_before(mapper, o, relation)), []).append(o)
-        waiting = list(found.values())
-        while waiting:  # what refers to them goes with them
-            target = waiting.pop()
-            kind = type(target).__mapper__
-            for o in referring.get((kind, key_before(kind, target)), ()):
-                if id(o) not in found:
-                    found[id(o)] = o
-                    waiting.append(o)
-        return found
+        groups: dict[Mapper, list[Any]] = {}
+        for instance in instances:
+            groups.setdefault(type(instance).__mapper__, []).append(instance)
+        return {mapper: self._forget(mapper, group, linked) for mapper, group in groups.items()}
 
-    def forget(self, mapper: Mapper, instance: Any, key: Any) -> None:
-        """Take a deleted, clean object out of the session's memory: identity map and loaded lists."""
-        work = self.work
-        objects = work.identity[mapper.model]
-        if objects.get(key) is instance:
-            del objects[key]
-        work.undo.append(work.undo_delete(mapper, instance, key, instance._ctx_))
-        for relation in mapper.relations.values():
-            if relation.inverse is not None:
-                self.leave(relation, relation.inverse, instance)
-        for shown, member in bridged(mapper, instance):
-            self.leaving.setdefault(id(shown), (shown, set()))[1].add(id(member))
-        mapper.make_new(instance)
-        if mapper.mutable_indexes:
-            mapper.set_context(instance, self.gone)
-        work.changed.pop(id(instance), None)
-        work.mutables.pop(id(instance), None)
+    def _forget(self, mapper: Mapper, instances: list[Any], linked: bool) -> set[Any]:
+        work, model = self.work, mapper.model
+        objects = work.identity[model]
+        keys = mapper.keys(instances)
+        work.undo.append(partial(undo_deletes, work, mapper, keys, instances, [o._ctx_ for o in instances]))
+        inverses = [(r, r.inverse) for r in mapper.relations.values() if r.inverse is not None]
+        context = self.gone if mapper.mutable_indexes else None
+        for key, instance in zip(keys, instances):
+            if objects.get(key) is instance:
+                del objects[key]
+            for relation, inverse in inverses:
+                self.leave(relation, inverse, instance)
+            if linked and mapper.bridges:
+                for shown, member in bridged(mapper, instance):
+                    self.leaving.setdefault(id(shown), (shown, set()))[1].add(id(member))
+            set_class(instance, model)
+            instance._old_ = None
+            instance._ctx_ = context
+        for register in (work.changed, work.mutables):
+            if register:
+                for instance in instances:
+                    register.pop(id(instance), None)
+        return set(keys)
 
     def showing(self, relation: Relation, inverse: Relation) -> list[Any]:
         """Return the objects whose loaded lists may show what is deleted; looked up once in a flush."""
         found = self.lists.get(relation)
         if found is None:
-            held = self.work.identity[relation.target.model].values()
+            held = self.work.identity.of(relation.target).values()
             found = self.lists[relation] = [
                 o for o in held if o._extra_ and getattr(o._extra_.get(inverse.name), "is_loaded", False)
             ]
@@ -179,47 +165,75 @@ class Deleter:
             shown.keep([item for item in shown if id(item) not in members])
         self.leaving.clear()
 
-    def follow(self, deleted: list[Any]) -> None:
-        """Cascade to the loaded objects whose rows the database deleted or unlinked."""
+    def cascade(self, gone: dict[Mapper, set[Any]], late: Container[int] = ()) -> None:
+        """Do to the loaded objects that referred to deleted rows, told by their keys, what the rules say.
+
+        `late` are objects, by identity, that were written after the deleted rows had gone.
+        """
         work = self.work
-        gone: dict[Mapper, set[Any]] = {}
-        for instance in deleted:
-            mapper = type(instance).__mapper__
-            gone.setdefault(mapper, set()).add(mapper.key(instance))
         queue = list(gone.items())
         while queue:
             mapper, keys = queue.pop()
-            for relation in mapper.relations.values():
-                inverse = relation.inverse
-                if (
-                    inverse is None
-                    or not inverse.owns_key
-                    or inverse.on_delete not in ("CASCADE", "SET NULL", "SET DEFAULT")
-                ):
-                    continue
-                child = inverse.owner
-                objects = work.identity.get(child.model)
-                if not objects:
-                    continue
-                hit = [o for o in list(objects.values()) if inverse.key_of(o) in keys]
-                if inverse.on_delete != "CASCADE":
+            for relation, objects in self.referring(mapper):
+                child = relation.owner
+                hit = [o for o in list(objects.values()) if relation.key_of(o) in keys and id(o) not in late]
+                if relation.on_delete != "CASCADE":
                     for instance in hit:
                         work.undo.append(work.undo_update(child, instance, child.snapshot(instance), {}))
-                        inverse.take_key(instance, None)
-                        inverse.set(instance, None)
+                        relation.take_key(instance, None)
+                        relation.set(instance, None)
                     continue
-                if hit:
-                    queue.append((child, {child.key(o) for o in hit}))
                 for instance in hit:
                     if not child.is_clean(instance):
                         restore_loaded(instance)
-                    self.forget(child, instance, child.key(instance))
+                queue += self.forget(hit).items()
+
+    def referring(self, mapper: Mapper) -> list[tuple[Relation, dict[Any, Any]]]:
+        """Return the relations of loaded models that the deletion of a row has an effect on."""
+        return [
+            (relation, objects)
+            for model, objects in self.work.identity.items()
+            if objects
+            for relation in model.__mapper__.family_key_relations
+            if relation.target.base is mapper.base and relation.on_delete in RULES
+        ]
 
 
-def bridge(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> None:
-    """Show in loaded many-to-many lists that objects of their `through` model have come."""
+def undo_deletes(
+    work: UnitOfWork, mapper: Mapper, keys: list[Any], instances: list[Any], contexts: list[Any]
+) -> None:
+    """Bring deleted objects back."""
+    objects, watched = work.identity[mapper.model], bool(mapper.mutable_indexes)
+    for key, instance, context in zip(keys, instances, contexts):
+        work.absent.pop(id(instance), None)
+        mapper.make_clean(instance, context)
+        objects[key] = instance
+        if watched:
+            work.mutables[id(instance)] = instance
+
+
+def show_inserted(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> None:
+    """Show new rows on the loaded other sides of what they refer to: in lists that were loaded since they
+    were added, and in the many-to-many lists that have their model as `through`.
+    """
     coming: dict[int, tuple[RelatedList[Any], list[Any]]] = {}
-    for instance in instances:
+    for relation in mapper.key_relations:
+        inverse = relation.inverse
+        if inverse is None or not work.identity[relation.target.model]:
+            continue
+        for instance in instances:
+            if relation.peek(instance) is not UNSET:
+                continue
+            owner = relation.known(instance)
+            shown = UNSET if owner in (None, UNSET) else inverse.peek(owner)
+            if shown is UNSET:
+                continue
+            if not inverse.many:
+                work.undo.append(partial(put_back_singles, [(owner, inverse, shown)]))
+                inverse.put(owner, instance)
+            elif shown.is_loaded:
+                coming.setdefault(id(shown), (shown, []))[1].append(instance)
+    for instance in instances if mapper.bridges else ():
         for shown, member in bridged(mapper, instance):
             coming.setdefault(id(shown), (shown, []))[1].append(member)
     for shown, members in coming.values():
@@ -238,18 +252,20 @@ def bridged(mapper: Mapper, instance: Any) -> Iterator[tuple[RelatedList[Any], A
             yield shown, member
 
 
-def leaves_first(mapper: Mapper, own: list[Relation], instances: list[Any]) -> list[Any]:
-    """Return objects of a model that refers to itself so that each comes before those it refers to."""
-    keys = {key_before(mapper, o): o for o in instances}
-    parents = {
-        id(o): [
-            p for p in (keys.get(local_before(mapper, o, r)) for r in own) if p is not None and p is not o
-        ]
-        for o in instances
-    }
+def leaves_first(own: dict[Mapper, list[Relation]], instances: list[Any]) -> list[Any]:
+    """Return objects of models that refer to themselves so that each comes before those it refers to.
+
+    `own` are these relations of each model.
+    """
+    keys = {key_before(type(o).__mapper__, o): o for o in instances}
+    parents: dict[int, list[Any]] = {}
+    for o in instances:
+        mapper = type(o).__mapper__
+        found = [keys.get(local_before(mapper, o, r)) for r in own[mapper]]
+        parents[id(o)] = [p for p in found if p is not None and p is not o]
     children = dict.fromkeys(parents, 0)
-    for found in parents.values():
-        for parent in found:
+    for above in parents.values():
+        for parent in above:
             children[id(parent)] += 1
     ready = [o for o in instances if not children[id(o)]]
     order: list[Any] = []
@@ -262,32 +278,3 @@ def leaves_first(mapper: Mapper, own: list[Relation], instances: list[Any]) -> l
                 ready.append(parent)
     done = {id(o) for o in order}
     return order + [o for o in instances if id(o) not in done]
-
-
-def coming(instance: Any, attribute: Attribute) -> Any:
-    """Return the value that a new object is going to be inserted with, as far as it is known."""
-    relation = attribute.key_of
-    related = None if relation is None else relation.peek(instance)
-    if relation is None or related is None or related is UNSET:
-        return attribute.peek(instance)
-    return relation.remote[relation.local.index(attribute)].peek(related)
-
-
-def local_before(mapper: Mapper, instance: Any, relation: Relation) -> Any:
-    """Return the key of a foreign key as the database has it."""
-    values = tuple(value_before(mapper, instance, attribute) for attribute in relation.local)
-    return values[0] if len(values) == 1 else values
-
-
-def value_before(mapper: Mapper, instance: Any, attribute: Attribute) -> Any:
-    """Return a column's value as the database has it."""
-    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
-    return attribute.peek(instance) if old is None else old[mapper.columns.index(attribute)]
-
-
-def key_before(mapper: Mapper, instance: Any) -> Any:
-    """Return the key that the row has in the database."""
-    if mapper.is_clean(instance):
-        return mapper.key(instance)
-    values = tuple(value_before(mapper, instance, attribute) for attribute in mapper.pk)
-    return values[0] if len(values) == 1 else values

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.context import LoadContext
-from blaze.core.slots import clear_slot
+from blaze.core.detached import COPIED
+from blaze.core.slots import clear_slot, slot_member
 from blaze.core.specs import UNSET
 from blaze.core.validation import explain
-from blaze.errors import DataError
-from blaze.persistence.deletes import Deleter, bridge, key_before
-from blaze.persistence.flush_order import sort_mappers
-from blaze.persistence.inserts import InsertedGroup, Inserter, take_off
+from blaze.errors import DataError, ForeignKeyError, SessionError
+from blaze.persistence.copies import stands_for_row
+from blaze.persistence.deletes import Deleter, show_inserted
+from blaze.persistence.flush_order import sort_bases
+from blaze.persistence.handover import Handover
+from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
+from blaze.persistence.key_changes import CURE, follow, moving
+from blaze.persistence.linking import Linker
 from blaze.persistence.pending import Pending
-from blaze.persistence.unit_of_work import UnitOfWork, put_back_singles, restore_loaded, write_values
+from blaze.persistence.stored import key_before, key_in
+from blaze.persistence.unit_of_work import UnitOfWork, leave, put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import UpdatedGroup, Updater
-from blaze.plan import ExecuteMany, Plan, fire
+from blaze.plan import Plan, fire
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -36,47 +43,89 @@ class Flush:
         self.inserter = Inserter(session)
         self.meanwhile = self.inserter.meanwhile
         self.updater = Updater(session, self.inserter)
-        self.deleter = Deleter(session)
         self.model_hooks: dict[Any, ModelHooks] = {}
         self.new: dict[Mapper, list[Any]] = {}
         self.changed: list[Any] = []
+        self.first: dict[int, Any] = {}  # deleted objects whose rows went before everything else
         self.lists: list[RelatedList[Any]] = []
+        self.linker: Optional[Linker] = None
+        self.moving: dict[int, Any] = {}  # objects whose primary key changes
+        self.early = 0  # so many groups of updates went before the inserts of their table
+        self.finishing = self.finished = self.interrupted = False
+
+    @cached_property
+    def deleter(self) -> Deleter:
+        """The deleting part; most flushes have none."""
+        return Deleter(self.session)
 
     def run(self) -> Plan[None]:
         """Write everything that is pending."""
         work = self.work
         deleted = dict(work.deleted)
+        cache = self.session.cache
         try:
             self.new = new = yield from self.prepare(deleted)
-            self.changed = [o for identity, o in work.changed.items() if identity not in deleted]
-            self.lists = list(work.collections.values())
-            order = sort_mappers([*new, *(type(o).__mapper__ for o in deleted.values())])
-            replaced = self.deleter.replaced(new, self.changed, deleted) if deleted and new else {}
-            if replaced:
-                yield from self.deleter.delete_all(order, replaced)
+            if work.changed:
+                self.changed = [o for identity, o in work.changed.items() if identity not in deleted]
+            if work.collections:
+                self.lists = list(work.collections.values())
+            if cache is not None:
+                cache.exact = True
+            kinds = {m: group for found in new.values() for m, group in by_mapper(found).items()}
+            order = sort_bases([*kinds, *(type(o).__mapper__ for o in deleted.values())])
+            before: dict[Mapper, list[Any]] = {}
+            if (new and deleted) or (self.changed and (new or deleted)):
+                handover = Handover(order, new, self.changed, deleted)
+                self.first, before = handover.first, handover.before
+                if self.first:
+                    yield from self.deleter.delete_all(order, self.first)
+                if handover.parked:
+                    yield from self.updater.park(handover.parked)
+            self.moving = moving(self.changed)
+            self.inserter.moving = dict(self.moving)
             self.inserter.waiting.update(new)
             for mapper in order:
+                if mapper in before:
+                    yield from self.updater.update_before(before[mapper])
                 if mapper in new:
-                    yield from self.inserter.insert_all(mapper, new[mapper])
-            yield from self.updater.update_all(self.changed)
-            yield from self.write_links(deleted)
-            if len(replaced) < len(deleted):
-                rest = {identity: o for identity, o in deleted.items() if identity not in replaced}
+                    yield from self.inserter.insert_all(new[mapper])
+            self.early = len(self.updater.groups)
+            if self.changed or self.inserter.postponed:
+                yield from self.updater.update_all(self.changed)
+            if self.lists:
+                self.linker = Linker(self.session, self.meanwhile)
+                yield from self.linker.write(self.lists, deleted)
+            if len(self.first) < len(deleted):
+                gone_before = {*self.first, *self.linker.unlinked} if self.linker else self.first
+                rest = {identity: o for identity, o in deleted.items() if identity not in gone_before}
                 yield from self.deleter.delete_all(order, rest)
+            if cache is not None:
+                cache.note_flush(self, deleted.values())
+            saved = self.saved()
+            gone = self.told(deleted, "after_delete") if deleted else []
+            pending = Pending(self.session) if saved or gone else None
+            self.finish(deleted)
         except BaseException as error:
+            if self.finishing:  # interrupted when all is written: memory has to follow
+                self.interrupted = True
+                self.finish(deleted)
+                raise
             self.take_back()
+            if isinstance(error, ForeignKeyError) and self.moving:
+                said, line, statement = str(error.args[0]).partition("\n")
+                error.args = (f"{said}{CURE}{line}{statement}",)
             if isinstance(error, DataError):
                 explain([*work.new.values(), *work.changed.values()])
             raise
-        saved = self.saved()
-        gone = [o for o in deleted.values() if self.hooks_of(o).after_delete]
-        pending = Pending(self.session) if saved or gone else None
-        self.finish(deleted)
+        finally:
+            if cache is not None:
+                cache.exact = False
         if pending is not None:
             try:
                 yield from self.report(saved, gone)
             except BaseException:
                 pending.revive()
+                self.finished = False
                 raise
 
     def take_back(self) -> None:
@@ -86,17 +135,21 @@ class Flush:
         for instance in (*self.work.new.values(), *self.changed):
             for relation in type(instance).__mapper__.key_relations:
                 related = relation.peek(instance)
-                if related is not None and related is not UNSET and relation.target.is_new(related):
+                if related is None or related is UNSET:
+                    continue
+                if relation.target.is_new(related) or id(related) in self.moving:
                     relation.take_key(instance, related)
 
     # --- what takes part --------------------------------------------------------------------------
 
     def prepare(self, deleted: dict[int, Any]) -> Plan[dict[Mapper, list[Any]]]:
-        """Find new objects through relations, run the hooks before, and group the new objects by mapper."""
+        """Find new objects through relations, run the hooks before, and group the new objects by the mapper
+        at the base of their hierarchy.
+        """
         work, session = self.work, self.session
         self.cascade()
         done: set[int] = set()
-        while work.new or work.changed:
+        while (work.new or work.changed) and self.any_hooks():
             waiting = [
                 (o, created)
                 for register, created in ((work.new, True), (work.changed, False))
@@ -117,36 +170,57 @@ class Flush:
                 if own.before_save:
                     yield from fire(own.before_save, **arguments)
             self.cascade()
-        queue = deque(deleted.values())
+        queue = deque(self.told(deleted, "before_delete") if deleted else ())
         while queue:
             instance = queue.popleft()
-            own = self.hooks_of(instance)
-            if own.before_delete:
-                yield from fire(own.before_delete, session=session, instance=instance)
-                for identity, more in work.deleted.items():
-                    if identity not in deleted:
-                        deleted[identity] = more
-                        queue.append(more)
+            yield from fire(self.hooks_of(instance).before_delete, session=session, instance=instance)
+            late = {i: o for i, o in work.deleted.items() if i not in deleted}
+            deleted.update(late)
+            queue += self.told(late, "before_delete")
         new: dict[Mapper, list[Any]] = {}
         for identity, instance in work.new.items():
             if identity not in deleted:
-                new.setdefault(type(instance).__mapper__, []).append(instance)
+                new.setdefault(type(instance).__mapper__.base, []).append(instance)
+        if deleted and new:
+            refuse_orphans(new, deleted)
         return new
+
+    def told(self, instances: dict[int, Any], event: str) -> list[Any]:
+        """Return the objects whose models have hooks of an event: asked once for each class."""
+        hooked = {
+            kind: getattr(self.hooks_of_class(kind), event) for kind in set(map(type, instances.values()))
+        }
+        if not any(hooked.values()):
+            return []
+        return [instance for instance in instances.values() if hooked[type(instance)]]
 
     def hooks_of(self, instance: Any) -> ModelHooks:
         """Return the handlers for an object's model."""
-        model = type(instance).__mapper__.model
-        found = self.model_hooks.get(model)
+        return self.hooks_of_class(type(instance))
+
+    def hooks_of_class(self, kind: Any) -> ModelHooks:
+        """Return the handlers for the objects of a class, which may be that of changed or new ones."""
+        found = self.model_hooks.get(kind)
         if found is None:
-            found = self.model_hooks[model] = self.session.hooks.for_model(model)
+            model, table = kind.__mapper__.model, self.session.hooks
+            found = table.known.get(id(model)) or table.for_model(model)
+            self.model_hooks[kind] = found
         return found
+
+    def any_hooks(self) -> bool:
+        """Whether a model of what is pending has hooks: asked once for each class, not for each object."""
+        kinds = {*map(type, self.work.new.values()), *map(type, self.work.changed.values())}
+        return any([self.hooks_of_class(kind).any for kind in kinds])  # noqa: C419 - a list is faster
 
     def cascade(self) -> None:
         """Add the new objects that new, changed and relisted objects refer to."""
-        work = self.work
+        work, session = self.work, self.session
         queue = deque(o for o in (*work.new.values(), *work.changed.values()) if type(o).__mapper__.relations)
         for changed_list in work.collections.values():
-            queue += self.belonging(changed_list)
+            relation = changed_list.relation
+            queue += [
+                o for o in changed_list.pending() if o._ctx_ is not COPIED or not stands_for_row(relation, o)
+            ]
         seen = set()
         while queue:
             instance = queue.popleft()
@@ -154,72 +228,54 @@ class Flush:
                 continue
             seen.add(id(instance))
             mapper = type(instance).__mapper__
-            self.session.adopt(instance)
+            session.adopt(instance)
             for relation in mapper.relations.values():
                 loaded = relation.peek(instance)
                 if loaded is None or loaded is UNSET:
                     continue
-                for related in self.belonging(loaded) if relation.many else (loaded,):
-                    if id(related) not in seen and type(related).__mapper__.is_new(related):
+                for related in loaded.pending() if relation.many else (loaded,):
+                    if id(related) in seen:
+                        continue
+                    if related._ctx_ is COPIED and stands_for_row(relation, related):
+                        if relation.owns_key:  # the session has an object of its own for that row
+                            relation.take_key(instance, related)
+                            clear_slot(mapper, instance, relation.slot)
+                    elif type(related).__mapper__.is_new(related):
                         queue.append(related)
-
-    @staticmethod
-    def belonging(related: RelatedList[Any]) -> Any:
-        """Return the objects that a list brings in: all of a new owner, of another those that were added to
-        it.
-        """
-        return related.peek() if related.relation.owner.is_new(related.owner) else related.added.values()
-
-    # --- many-to-many -----------------------------------------------------------------------------
-
-    def write_links(self, deleted: dict[int, Any]) -> Plan[None]:
-        """Write the pending links of many-to-many relations: removals first, then additions."""
-        session = self.session
-        removed: dict[Any, dict[Any, None]] = {}
-        added: dict[Any, dict[Any, None]] = {}
-        cleared: dict[Any, list[Any]] = {}
-        for changed_list in self.lists:
-            relation, owner = changed_list.relation, changed_list.owner
-            link = relation.link
-            if link is None or id(owner) in deleted:
-                continue
-            own = self.codecs[relation.owner].key_params(relation.owner.key(owner))
-            if self.meanwhile.active:
-                self.meanwhile.note_links(changed_list)
-            if changed_list.cleared:
-                cleared.setdefault(link, []).append(own)
-            target = self.codecs[relation.target]
-            for register, found in ((changed_list.removed, removed), (changed_list.added, added)):
-                for member in register.values():
-                    key = relation.target.key(member)
-                    if key is not None and id(member) not in deleted:
-                        pair = (*own, *target.key_params(key))
-                        found.setdefault(link, {})[pair] = None
-        for link, owners in cleared.items():
-            yield from session.send(ExecuteMany(session.link_sql(link, "clear"), owners))
-        for link, pairs in removed.items():
-            yield from session.send(ExecuteMany(session.link_sql(link, "remove"), list(pairs)))
-        for link, pairs in added.items():
-            yield from session.send(ExecuteMany(session.link_sql(link, "add"), list(pairs)))
+                    elif related._ctx_ is not None and related._ctx_.session is not session:
+                        session.require_own(related)
 
     # --- memory -----------------------------------------------------------------------------------
 
     def finish(self, deleted: dict[int, Any]) -> None:
-        """Make memory agree with what was written, and log how to undo it."""
+        """Make memory agree with what was written, in that order, and log how to undo it.
+
+        After an interrupt it is run again from its start: every step can be taken twice, and of two entries
+        in the log the first one undoes last.
+        """
+        self.finishing = True
+        early = self.early
         work = self.work
+        if self.first:  # what was written later may refer to rows that came in their place
+            self.finish_delete(list(self.first.values()), {id(o) for o in self.changed})
+        for updated in self.updater.groups[:early]:
+            self.finish_update(updated)
         for group in self.inserter.groups:
             self.finish_insert(group)
-        for updated in self.updater.groups:
+        for updated in self.updater.groups[early:]:
             self.finish_update(updated)
         for instance in self.changed:
-            mapper = type(instance).__mapper__
-            mapper.settle(instance, mapper.get_old(instance))
-            work.changed.pop(id(instance), None)
+            if id(instance) in work.changed:
+                mapper = type(instance).__mapper__
+                mapper.settle(instance, mapper.get_old(instance))
+                del work.changed[id(instance)]
+        if self.moving:
+            follow(work, self.updater.groups, self.meanwhile)
         late_links = self.meanwhile.keep_links()
         for changed_list in self.lists:
-            saved = changed_list.flushed(id(changed_list.owner) in work.new)
-            work.undo.append(partial(changed_list.restore, saved))
-            work.collections.pop(id(changed_list), None)
+            if id(changed_list) in work.collections:
+                changed_list.flushed(id(changed_list.owner) in work.new, work.undo)
+                del work.collections[id(changed_list)]
         for changed_list, added, removed in late_links:
             changed_list.changing()
             changed_list.added.update(added)
@@ -228,21 +284,28 @@ class Flush:
             kept = [s for s in work.singles.values() if id(s[0]) not in work.new]
             work.undo.append(partial(put_back_singles, kept))
             work.singles.clear()
-        for instance in deleted.values():
-            mapper = type(instance).__mapper__
-            if not mapper.is_clean(instance):
-                restore_loaded(instance)
-            key = mapper.key(instance)
-            self.deleter.forget(mapper, instance, key)
+        for group in self.inserter.groups:
+            if group.mapper.key_relations:
+                show_inserted(work, group.mapper, group.instances)
         if deleted:
-            self.deleter.follow(list(deleted.values()))
+            self.finish_delete([o for identity, o in deleted.items() if identity not in self.first], ())
             self.deleter.leave_lists()
+        if self.linker is not None and (self.linker.unlinked or self.linker.bridged):
+            self.linker.finish(self.deleter)
         for instances in self.new.values():
             for instance in instances:
                 work.new.pop(id(instance), None)
         for identity in deleted:
             work.deleted.pop(identity, None)
         self.meanwhile.track(work)
+        self.finished = True
+
+    def finish_delete(self, instances: list[Any], late: Container[int]) -> None:
+        """Forget deleted objects, and those that the database deleted with them."""
+        for instance in instances:
+            if not type(instance)._tracked_:
+                restore_loaded(instance)
+        self.deleter.cascade(self.deleter.forget(instances), late)
 
     def finish_insert(self, group: InsertedGroup) -> None:
         """Make inserted objects clean members of the identity map.
@@ -252,17 +315,21 @@ class Flush:
         work, mapper, instances = self.work, group.mapper, group.instances
         meanwhile = self.meanwhile.active
         for attribute, raws in group.raws.items():
+            empty = slot_member(mapper.model, attribute.slot).__delete__
             for instance, raw in zip(instances, raws):
                 if raw is None:
                     continue
                 attribute.raw_set(instance, raw)
                 if meanwhile and self.codecs[mapper].encode(attribute, attribute.peek(instance)) != raw:
                     work.mutables[id(instance)] = instance
-                else:
-                    clear_slot(mapper, instance, attribute.slot)
-        context = LoadContext(self.session, instances, self.session.lazy_of(mapper))
+                    continue
+                try:
+                    empty(instance)
+                except AttributeError:  # it is empty: run again after an interrupt
+                    continue
+        context = LoadContext(self.session, instances)
         found = work.identity[mapper.model]
-        if group.complete:
+        if group.complete and not self.interrupted:  # else some are clean already
             clean = mapper.clean
             for instance in instances:
                 instance._old_ = None
@@ -279,8 +346,6 @@ class Flush:
             for instance in instances:
                 found[mapper.key(instance)] = instance
         work.undo.append(partial(undo_inserts, work, group))
-        if mapper.bridges:
-            bridge(work, mapper, instances)
 
     def finish_update(self, group: UpdatedGroup) -> None:
         """Note what the database holds now for updated objects."""
@@ -291,15 +356,13 @@ class Flush:
                 self.freeze(mapper, instance, attribute, raw)
         if group.moved:
             for instance in group.instances:
-                objects.pop(key_before(mapper, instance), None)
+                leave(objects, key_before(mapper, instance), instance)
         if len(mapper.pk) == 1:
-            get = mapper.pk[0].get
-            for instance in group.instances:
-                objects[get(instance)] = instance
+            keys = list(map(mapper.pk[0].get, group.instances))
         else:
-            for instance in group.instances:
-                objects[mapper.key(instance)] = instance
-        work.undo.append(partial(undo_updates, objects, group))
+            keys = list(map(mapper.key, group.instances))
+        objects.update(zip(keys, group.instances))
+        work.undo.append(partial(undo_updates, work, group, keys))
 
     def freeze(self, mapper: Mapper, instance: Any, attribute: Any, raw: Any) -> None:
         """Remember what the database now holds for a value that may change in place."""
@@ -316,7 +379,7 @@ class Flush:
         found = [
             (instance, True)
             for group in self.inserter.groups
-            if self.hooks_of(group.instances[0]).after_save
+            if self.hooks_of_class(type(group.instances[0])).after_save
             for instance in group.instances
         ]
         return found + [
@@ -339,29 +402,63 @@ class Flush:
                 yield from fire(own.after_delete, session=session, instance=instance)
 
 
+def refuse_orphans(new: dict[Mapper, list[Any]], deleted: dict[int, Any]) -> None:
+    """Raise `SessionError` for a new object that refers to one that is deleted: it would go with that, or
+    lose its key. A key that another new object takes over may be referred to.
+    """
+    for instances in new.values():
+        for instance in instances:
+            mapper = type(instance).__mapper__
+            for relation in mapper.key_relations:
+                related = relation.known(instance)
+                if related is None or id(related) not in deleted:
+                    continue
+                target = relation.target
+                key = target.key(related)
+                if all(target.key(o) != key for o in new.get(target.base, ())):
+                    raise SessionError(
+                        f"a new {mapper.name} refers by {mapper.name}.{relation.name} to the {target.name} "
+                        f"with the key {target.shown_key(key)}, which is deleted: point it at another one, "
+                        "or delete that after it has been saved"
+                    )
+
+
 def undo_inserts(work: UnitOfWork, group: InsertedGroup) -> None:
     """Make inserted objects new again; what the database filled in goes, decoded values come back."""
     mapper = group.mapper
     objects = work.identity[mapper.model]
-    for instance in group.instances:
-        objects.pop(mapper.key(instance), None)
+    instances = work.without_rows(group.instances) if work.absent else group.instances
+    for instance in instances:
+        key = mapper.key(instance)
+        if objects.get(key) is instance:
+            del objects[key]
         work.changed.pop(id(instance), None)
         for attribute in group.raws:
-            if attribute.peek(instance) is UNSET:
+            if attribute.peek(instance) is UNSET and attribute.peek_raw(instance) is not UNSET:
                 attribute.set(instance, getattr(instance, attribute.name))
             clear_slot(mapper, instance, str(attribute.raw_slot))
             work.mutables.pop(id(instance), None)
         mapper.make_new(instance)
         take_off(group, instance)
-    work.renewed += group.instances
+    work.renewed += instances
 
 
-def undo_updates(objects: dict[Any, Any], group: UpdatedGroup) -> None:
-    """Give updated objects their former values."""
+def undo_updates(work: UnitOfWork, group: UpdatedGroup, keys: list[Any]) -> None:
+    """Give updated objects their former values; `keys` are those that they were written with."""
     mapper = group.mapper
-    for position, instance in enumerate(group.instances):
-        moved_from = mapper.key(instance)
+    objects = work.identity[mapper.model]
+    targets = list(map(work.now, group.instances)) if work.absent else group.instances
+    if group.moved:
+        for target, key in zip(targets, keys):
+            if target is not None:
+                leave(objects, key, target)
+        for instance, old in zip(group.instances, group.olds) if work.absent else ():
+            absence = work.absent.get(id(instance))
+            if absence is not None:
+                absence.key = key_in(mapper, old)
+    for position, instance in enumerate(targets):
+        if instance is None:
+            continue
         write_values(mapper, instance, group.olds[position], group.raws[position] if group.raws else {})
         if group.moved:
-            objects.pop(moved_from, None)
             objects[mapper.key(instance)] = instance

@@ -2,67 +2,350 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from blaze.core.inheritance import family_attributes
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
+from blaze.persistence.deletes import RULES, Deleter
 from blaze.persistence.loading import chunks, keys_condition
+from blaze.persistence.unit_of_work import restore_loaded
+from blaze.persistence.writing import changing
 from blaze.plan import Execute, Plan
-from blaze.sql.builders import SelectBuilder
+from blaze.query.build import among_keys, changed_table
+from blaze.sql.builders import SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
+from blaze.sql.source import Source
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
+    from blaze.persistence.unit_of_work import UnitOfWork
+    from blaze.query.query import Query
 
 Values = list[tuple["Attribute", Any, Any]]
 
+# The most loaded objects that are read again by key; where there are more, the statement tells the rows it
+# met, so that a loop of statements over many loaded objects costs by rows met and not by objects held.
+FEW = 20
 
-def follow(session: SessionBase, mapper: Mapper, columns: Iterable[Any]) -> Plan[None]:
-    """Read the written columns again for the unchanged objects of the session; forget what is gone.
 
-    It costs one statement, and none when the session holds no object of the model. A rollback undoes it.
+class Met:
+    """The rows that a writing statement tells of: how many they were, and those that are wanted."""
+
+    __slots__ = ("rowcount", "rows")
+
+    def __init__(self, rowcount: int, rows: list[tuple[Any, Any]]) -> None:
+        self.rowcount = rowcount
+        self.rows = rows
+
+
+def update(session: SessionBase, mapper: Mapper, builder: Any, columns: Iterable[Any]) -> Plan[int]:
+    """Send an UPDATE of these columns and return its number of rows; the unchanged objects follow it."""
+    held = session.identity.of(mapper)
+    columns = list(columns)
+    written = all_written(mapper, columns)
+    if (
+        not held
+        or len(held) <= FEW
+        or not session.dialect.features.update_returning
+        or not written.isdisjoint(mapper.table.primary_key)
+        or any(column.table is not mapper.table for column in written)
+    ):
+        with changing(session, mapper, columns):
+            count = yield from _send(session, builder)
+        if count and held:
+            yield from follow(session, mapper, written)
+        if count and not written.isdisjoint(mapper.table.primary_key):
+            for child in _referring(session, mapper):
+                yield from _follow_keys(session, child, child.family_key_relations)
+        return count
+    attributes = [a for a in mapper.columns if a.column in written]
+    with changing(session, mapper, columns):
+        met: Met = yield from _send_returning(session, mapper, builder, attributes, held)
+    before = _take_over(session, mapper, attributes, ((o, row) for o, row in met.rows if mapper.is_clean(o)))
+    if before:
+        session.work.undo.append(partial(_undo, session.work, before, mapper))
+    return met.rowcount
+
+
+def update_joined(
+    session: SessionBase, mapper: Mapper, query: Query[Any], changes: dict[Any, Any]
+) -> Plan[int]:
+    """Update columns of one joined table, and the version of the same rows, which stands in another.
+
+    The keys are read first, and their rows locked where the backend has row locks: the first UPDATE may
+    change what the conditions of the second ask for.
     """
-    held = session.identity.get(mapper.model)
-    if not held:
-        return
-    objects = {key: instance for key, instance in held.items() if mapper.is_clean(instance)}
+    version = mapper.version_column
+    assert version is not None
+    source, target = Source(version.table), Source(changed_table(mapper, changes))
+    pk, own = [[Column(each, c) for c in each.table.primary_key] for each in (source, target)]
+    select = SelectBuilder(source).columns(*pk).where(among_keys(version.table, query))
+    if session.dialect.features.for_update:
+        select.for_update()
+    statement = select.build()
+    sql, params = session.compilation.statement(statement).render(statement.binds)
+    with changing(session, mapper, changes):
+        rows = yield from session.send(Execute(sql, params, list, True))
+        keys = list(_keys(session, mapper, rows))
+        count = 0
+        for chunk in chunks(session, keys, 2 * len(pk)):  # half of the parameters are left to the values
+            raised = UpdateBuilder(source).set(version, Column(source, version) + 1)
+            yield from _send(session, raised.where(keys_condition(pk, chunk)))
+            builder = UpdateBuilder(target).where(keys_condition(own, chunk))
+            for column, value in changes.items():
+                builder.set(column, value)
+            count += yield from _send(session, builder)
+    if count:
+        yield from follow(session, mapper, all_written(mapper, changes))
+    return count
+
+
+def all_written(mapper: Mapper, columns: Iterable[Any]) -> set[Any]:
+    """Return what an UPDATE of these columns changes: the version, too, and what the database computes."""
+    written = {*columns, *[a.column for a in mapper.computed]}
+    if mapper.version is not None:
+        written.add(mapper.version.column)
+    return written
+
+
+def delete(session: SessionBase, mapper: Mapper, builder: Any) -> Plan[int]:
+    """Send a DELETE and return its number of rows; unchanged objects that went with it are forgotten.
+
+    So are those whose rows the database deleted after them (ON DELETE CASCADE), and the others lose their
+    keys (SET NULL).
+    """
+    identity = session.identity
+    held = identity.of(mapper)
+    near, far = _dependents(session, mapper)
+    total = len(held) + sum(len(identity[each.model]) for each in near)
+    if not total and not far:
+        return (yield from _send(session, builder))
+    deleter = Deleter(session)
+    if total <= FEW or not session.dialect.features.delete_returning:
+        count = yield from _send(session, builder)
+        if not count:
+            return count
+        gone = yield from _missing(session, mapper, [o for o in held.values() if mapper.is_clean(o)])
+        keys = {mapper.key(instance) for instance in gone}
+        far += [each for each in near if each not in far]  # rows of no loaded object may have gone, too
+    else:
+        met: Met = yield from _send_returning(session, mapper, builder, (), held, bool(near))
+        count = met.rowcount
+        if not count:
+            return count
+        gone = [o for o, _ in met.rows if o is not None and mapper.is_clean(o)]
+        keys = set(_keys(session, mapper, (row for _, row in met.rows))) if near else set()
+    yield from _forget(session, mapper, deleter, gone, keys, far)
+    return count
+
+
+def delete_keys(
+    session: SessionBase, mapper: Mapper, keys: list[Any], deleting: Callable[[list[Any]], Plan[int]]
+) -> Plan[int]:
+    """Run what deletes rows by their keys, and forget the objects that went with them, as `delete` does."""
+    held = session.identity.of(mapper)
+    near, far = _dependents(session, mapper)
+    count = yield from deleting(keys)
+    gone = [held[key] for key in dict.fromkeys(keys) if key in held] if held else []
+    if not gone and not near and not far:
+        return count
+    known = set(keys)
+    if count != len(known):  # who knows which of them had a row
+        far += [each for each in near if each not in far]
+        known = {mapper.key(o) for o in gone}
+    for instance in gone:
+        if not mapper.is_clean(instance):
+            restore_loaded(instance)
+    yield from _forget(session, mapper, Deleter(session), gone, known, far)
+    return count
+
+
+def _forget(
+    session: SessionBase, mapper: Mapper, deleter: Deleter, gone: list[Any], keys: set[Any], far: list[Mapper]
+) -> Plan[None]:
+    """Forget deleted objects, do to others what the rules say of deleted keys, and read again those of `far`
+    models.
+    """
+    deleter.forget(gone)
+    if keys:
+        deleter.cascade({mapper: keys})
+    deleter.leave_lists()
+    for child in far:
+        yield from _follow_rules(session, child, deleter)
+
+
+def _dependents(session: SessionBase, mapper: Mapper) -> tuple[list[Mapper], list[Mapper]]:
+    """Return which loaded models' rows may change after a deleted row: next to it, and by way of others."""
+    near, far = [], []
+    for model, objects in session.identity.items():
+        if not objects:
+            continue
+        child = model.__mapper__
+        targets = [r.target for r in child.family_key_relations if r.on_delete in RULES]
+        if any(target.base is mapper.base for target in targets):
+            near.append(child)
+        if any(_goes_with(target, mapper) for target in targets):
+            far.append(child)
+    return near, far
+
+
+def _referring(session: SessionBase, mapper: Mapper) -> list[Mapper]:
+    """Return the loaded models that refer to a model: rules on update may have written to their rows."""
+    mappers = [model.__mapper__ for model, objects in session.identity.items() if objects]
+    return [m for m in mappers if any(r.target.base is mapper.base for r in m.family_key_relations)]
+
+
+def _goes_with(mapper: Mapper, other: Mapper) -> bool:
+    """Whether deleting a row of `other` may delete rows of `mapper`, over any number of tables."""
+    seen = [mapper]
+    for each in seen:
+        for relation in each.family_key_relations:
+            if relation.on_delete == "CASCADE":
+                if relation.target.base is other.base:
+                    return True
+                if relation.target not in seen:
+                    seen.append(relation.target)
+    return False
+
+
+def _follow_rules(session: SessionBase, child: Mapper, deleter: Deleter) -> Plan[None]:
+    """Read again, of the loaded objects of a model, what follows deleted rows."""
+    relations = [r for r in child.family_key_relations if r.on_delete in RULES]
+    yield from _follow_keys(session, child, relations, deleter)
+
+
+def _follow_keys(
+    session: SessionBase, child: Mapper, relations: Iterable[Relation], deleter: Optional[Deleter] = None
+) -> Plan[None]:
+    """Read again, of the loaded objects of a model, whether they are there and where they point."""
+    keys = [a for r in relations for a in r.local]
+    yield from follow(session, child, [a.column for a in keys if a not in child.pk], deleter)
+
+
+def _missing(session: SessionBase, mapper: Mapper, instances: Sequence[Any]) -> Plan[list[Any]]:
+    """Return those of the objects whose rows are gone."""
+    found = yield from _read(session, mapper, (), [mapper.key(o) for o in instances])
+    return [o for o in instances if mapper.key(o) not in found]
+
+
+def _send(session: SessionBase, builder: Any) -> Plan[int]:
+    statement = builder.build()
+    sql, params = session.compilation.kept(statement).render(statement.binds)
+    outcome = yield from session.send(Execute(sql, params, None, True))
+    count: int = outcome.rowcount
+    return max(count, 0)
+
+
+def _send_returning(
+    session: SessionBase,
+    mapper: Mapper,
+    builder: Any,
+    attributes: Sequence[Attribute],
+    held: dict[Any, Any],
+    every: bool = False,
+) -> Plan[Met]:
+    """Send a statement that gives back keys and columns; keep the rows of loaded objects, or `every` row."""
+    builder.returning(*[Column(mapper.source, a.column) for a in (*mapper.pk, *attributes)])
+    statement = builder.build()
+    sql, params = session.compilation.kept(statement).render(statement.binds)
+    get = held.get
+
+    def consume(rows: Iterable[Any]) -> Met:
+        listed = list(rows)
+        found = zip(map(get, _keys(session, mapper, listed)), listed)
+        return Met(len(listed), [pair for pair in found if every or pair[0] is not None])
+
+    return (yield from session.send(Execute(sql, params, consume, True)))  # type: ignore[no-any-return]
+
+
+def _keys(session: SessionBase, mapper: Mapper, rows: Iterable[Any]) -> Iterator[Any]:
+    """Yield the keys that rows begin with, as the identity map has them."""
+    decode = session.compilation.codecs[mapper].decode
+    if len(mapper.pk) == 1:
+        (only,) = mapper.pk
+        return (decode(only, row[0]) for row in rows)
+    return (tuple([decode(a, value) for a, value in zip(mapper.pk, row)]) for row in rows)
+
+
+def follow(
+    session: SessionBase,
+    mapper: Mapper,
+    columns: Iterable[Any],
+    deleter: Optional[Deleter] = None,
+    keys: Optional[Iterable[Any]] = None,
+) -> Plan[None]:
+    """Read the written columns again for the unchanged objects of the session, or for those of the given
+    keys; forget what is gone.
+
+    It costs one statement, and none when the session holds no such object. A rollback undoes it.
+    """
+    held = session.identity.of(mapper)
+    if held and keys is not None:
+        held = {key: held[key] for key in keys if key in held}
+    deleted = session.work.deleted
+    objects = {key: o for key, o in held.items() if mapper.is_clean(o) and id(o) not in deleted}
     if not objects:
         return
     written = set(columns)
-    attributes = [a for a in mapper.columns if a.column in written]
-    codec = session.compilation.codecs[mapper]
+    attributes = [a for a in family_attributes(mapper) if a.column in written]
+    found = yield from _read(session, mapper, attributes, list(objects))
+    before = _take_over(
+        session, mapper, attributes, ((objects[key], row) for key, row in found.items() if key in objects)
+    )
+    if before:
+        session.work.undo.append(partial(_undo, session.work, before, mapper))
+    gone = [o for key, o in objects.items() if key not in found]
+    if not gone:
+        return
+    deleter = deleter or Deleter(session)
+    deleter.forget(gone)
+    deleter.leave_lists()
+
+
+def _read(
+    session: SessionBase, mapper: Mapper, attributes: Sequence[Attribute], keys: list[Any]
+) -> Plan[dict[Any, Any]]:
+    """Return the rows of these keys that are there: key columns, then the attributes."""
     pk = [Column(mapper.source, a.column) for a in mapper.pk]
-    outputs = [*pk, *[Column(mapper.source, a.column) for a in attributes]]
-    gone = dict(objects)
-    before: list[tuple[Any, Values]] = []
-    for keys in chunks(session, list(objects), len(pk)):
-        statement = SelectBuilder(mapper.source).columns(*outputs).where(keys_condition(pk, keys)).build()
+    outputs = [*pk, *[mapper.column_at(mapper.source, a) for a in attributes]]
+    found: dict[Any, Any] = {}
+    for chunk in chunks(session, keys, len(pk)):
+        statement = SelectBuilder(mapper.source).columns(*outputs).where(keys_condition(pk, chunk)).build()
         sql, params = session.compilation.kept(statement).render(statement.binds)
         rows = yield from session.send(Execute(sql, params, list))
-        for row in rows:
-            parts = tuple(codec.decode(a, value) for a, value in zip(mapper.pk, row))
-            instance = gone.pop(parts[0] if len(parts) == 1 else parts, None)
-            if instance is None:
-                continue
-            values: Values = []
-            for attribute, raw in zip(attributes, row[len(pk) :]):
-                old = attribute.peek(instance)
-                old_raw = attribute.peek_raw(instance) if attribute.mutable else UNSET
-                if old is UNSET and old_raw is UNSET:
-                    continue  # deferred: it is read when it is wanted
-                values.append((attribute, old, old_raw))
-                if attribute.mutable and raw is not None:
-                    put(mapper, instance, attribute, UNSET, raw)
-                else:
-                    put(mapper, instance, attribute, codec.decode(attribute, raw), UNSET)
-            before.append((instance, values))
-    for key in gone:
-        held.pop(key, None)
-    session.work.undo.append(partial(_undo, session, mapper, before, gone))
+        found.update(zip(_keys(session, mapper, rows), rows))
+    return found
+
+
+def _take_over(
+    session: SessionBase, mapper: Mapper, attributes: Sequence[Attribute], pairs: Iterable[tuple[Any, Any]]
+) -> list[tuple[Any, Values]]:
+    """Store the columns of rows (behind their keys) in loaded objects; return what they held before."""
+    codec = session.compilation.codecs[mapper]
+    width = len(mapper.pk)
+    before: list[tuple[Any, Values]] = []
+    if not attributes:
+        return before
+    for instance, row in pairs:
+        values: Values = []
+        for attribute, raw in zip(attributes, row[width:]):
+            old = attribute.peek(instance)
+            old_raw = attribute.peek_raw(instance) if attribute.mutable else UNSET
+            if old is UNSET and old_raw is UNSET:
+                continue  # deferred: it is read when it is wanted
+            values.append((attribute, old, old_raw))
+            if attribute.mutable and raw is not None:
+                put(mapper, instance, attribute, UNSET, raw)
+            else:
+                put(mapper, instance, attribute, codec.decode(attribute, raw), UNSET)
+        before.append((instance, values))
+    return before
 
 
 def put(mapper: Mapper, instance: Any, attribute: Attribute, value: Any, raw: Any) -> None:
@@ -79,12 +362,8 @@ def put(mapper: Mapper, instance: Any, attribute: Attribute, value: Any, raw: An
         attribute.set(instance, value)
 
 
-def _undo(
-    session: SessionBase, mapper: Mapper, before: list[tuple[Any, Values]], gone: dict[Any, Any]
-) -> None:
+def _undo(work: UnitOfWork, before: list[tuple[Any, Values]], mapper: Mapper) -> None:
     for instance, values in before:
-        for attribute, value, raw in values:
-            put(mapper, instance, attribute, value, raw)
-    held = session.identity[mapper.model]
-    for key, instance in gone.items():
-        held.setdefault(key, instance)
+        target = work.now(instance)
+        for attribute, value, raw in values if target is not None else ():
+            put(mapper, target, attribute, value, raw)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blaze.core.mapper import Mapper
 
 
 class IdentityMap(dict):  # type: ignore[type-arg]
-    """From model to a dictionary from primary key to object.
+    """From model to a dictionary from primary key to object; models of one hierarchy share one dictionary.
 
     The objects are held until the session ends, or until `expunge`: that makes finding one a plain look-up.
     Streaming does not enter objects here.
@@ -14,7 +17,18 @@ class IdentityMap(dict):  # type: ignore[type-arg]
 
     __slots__ = ()
 
-    def __missing__(self, model: Any) -> dict[Any, Any]:
+    def __missing__(self, model: Any) -> Any:
+        base = model.__mapper__.base.model
+        if base is not model:
+            return self[base]
         found: dict[Any, Any] = {}
         self[model] = found
         return found
+
+    def of(self, mapper: Mapper) -> dict[Any, Any]:
+        """Return the objects of a model, and of the models derived from it, by key."""
+        found: dict[Any, Any] = self.get(mapper.base.model, {})
+        if mapper.parent is None:
+            return found
+        model = mapper.model
+        return {key: instance for key, instance in found.items() if isinstance(instance, model)}

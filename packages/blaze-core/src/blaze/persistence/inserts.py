@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
+from blaze.core.validation import refuse_deleted
 from blaze.errors import SessionError
 from blaze.persistence.meanwhile import Meanwhile
+from blaze.persistence.stored import value_before
 from blaze.plan import Execute, Plan
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
+    from blaze.sql.table import Table
 
 # Rows of one multi-row INSERT: more does not pay, and few sizes mean few statement texts.
 CHUNK = 500
@@ -58,6 +61,7 @@ class Inserter:
         self.waiting: set[Mapper] = set()
         self.meanwhile = Meanwhile(session.asynchronous)
         self.versioned: list[tuple[Attribute, Any]] = []
+        self.moving: dict[int, Any] = {}  # objects whose key changes in this flush, as long as it has not
 
     def take_back(self) -> None:
         """Take what the flush put on new objects off again: keys, server defaults, first versions."""
@@ -67,32 +71,46 @@ class Inserter:
         for version, instance in self.versioned:
             version.set(instance, None)
 
-    def insert_all(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
-        """Insert the new objects of one model: in one batch, or level by level along self-references."""
-        self.waiting.discard(mapper)
-        own = [relation for relation in mapper.key_relations if relation.target is mapper]
-        levels, circular = roots_first(own, instances) if own else ([instances], [])
+    def insert_all(self, instances: list[Any]) -> Plan[None]:
+        """Insert the new objects of one model, or of the models of one hierarchy: in one batch for each, or
+        level by level along self-references.
+        """
+        groups = by_mapper(instances)
+        base = next(iter(groups)).base
+        self.waiting.discard(base)
+        own = {relation: None for m in groups for relation in m.key_relations if relation.target.base is base}
+        levels, circular = roots_first(list(own), instances) if own else ([instances], [])
         for level in levels:
-            self.take_keys(mapper, level)
-            yield from self.insert(mapper, level)
+            for mapper, group in (by_mapper(level) if own else groups).items():
+                self.take_keys(mapper, group)
+                yield from self.insert(mapper, group)
         if circular:
-            self.waiting.add(mapper)  # what is left refers to itself in circles
-            self.take_keys(mapper, circular)
-            self.waiting.discard(mapper)
-            yield from self.insert(mapper, circular)
+            self.waiting.add(base)  # what is left refers to itself in circles
+            groups, batch = by_mapper(circular), {id(o) for o in circular}
+            for mapper, group in groups.items():
+                self.take_keys(mapper, group, batch)
+            self.waiting.discard(base)
+            for mapper, group in groups.items():
+                yield from self.insert(mapper, group)
 
-    def take_keys(self, mapper: Mapper, instances: Sequence[Any]) -> None:
-        """Copy the keys of related objects; a key that is not known yet is completed by an update later."""
+    def take_keys(self, mapper: Mapper, instances: Sequence[Any], circle: Optional[set[int]] = None) -> None:
+        """Copy the keys of related objects; a key that is not known yet is completed by an update later.
+
+        `circle` are the objects of one hierarchy that refer to each other and are inserted next.
+        """
         for relation in mapper.key_relations:
             peek, target = relation.peek, relation.target
-            circular = relation.nullable and target in self.waiting
-            batch = {id(o) for o in instances} if circular and target is mapper else None
+            circular = relation.nullable and target.base in self.waiting
+            batch = circle if target.base is mapper.base else None
             for instance in instances:
                 related = peek(instance)
                 if related is None or related is UNSET:
                     continue
                 if target.key(related) is not None and not (circular and self.is_waiting(related, batch)):
-                    relation.take_key(instance, related)
+                    if id(related) in self.moving:  # the row follows by ON UPDATE CASCADE
+                        take_key_before(relation, instance, related)
+                    else:
+                        relation.take_key(instance, related)
                     continue
                 if not relation.nullable:
                     raise SessionError(
@@ -120,13 +138,20 @@ class Inserter:
         groups: dict[tuple[Attribute, ...], list[Any]] = {}
         if filled:
             for instance in instances:
-                missing = tuple(a for a in filled if a.peek(instance) is UNSET)
+                missing = tuple(
+                    a for a in filled if a.peek(instance) is UNSET or a.spec.generated is not None
+                )
                 if identity is not None and identity.peek(instance) in (None, UNSET):
                     missing = (identity, *missing)
                 groups.setdefault(missing, []).append(instance)
         elif identity is not None:
             get = identity.get
-            given = [o for o in instances if get(o) is not None]
+            try:
+                given = [o for o in instances if get(o) is not None]
+            except AttributeError:
+                for instance in instances:
+                    refuse_deleted(mapper, instance)
+                raise
             if given:
                 groups[()] = given
             if len(given) < len(instances):
@@ -147,13 +172,37 @@ class Inserter:
         missing: tuple[Attribute, ...],
         instances: list[Any],
     ) -> Plan[None]:
-        """Insert objects that give the same columns and leave the same ones to the database."""
+        """Return the plan that inserts objects which leave the same columns to the database."""
+        group = InsertedGroup(mapper, instances, missing, not missing or self.features.returning)
+        self.groups.append(group)
+        group.raws = {attribute: [] for attribute in attributes if attribute.mutable}
+        if len(mapper.tables) == 1:
+            return self.insert_rows(group, attributes, missing)
+        return self.insert_joined(group, attributes, missing)
+
+    def insert_joined(
+        self, group: InsertedGroup, attributes: tuple[Attribute, ...], missing: tuple[Attribute, ...]
+    ) -> Plan[None]:
+        """Insert the rows of a group into each of its tables."""
+        mapper = group.mapper
+        given, left = mapper.by_table(attributes), mapper.by_table(missing)
+        for table in mapper.tables:
+            own = given.get(table, ())
+            keys = () if table is mapper.table else mapper.pk
+            yield from self.insert_rows(group, (*keys, *own), left.get(table, ()), table)
+
+    def insert_rows(
+        self,
+        group: InsertedGroup,
+        attributes: tuple[Attribute, ...],
+        missing: tuple[Attribute, ...],
+        table: Optional[Table] = None,
+    ) -> Plan[None]:
+        """Insert the rows of a group into its table, or into one of its tables."""
+        mapper, instances = group.mapper, group.instances
         codec, features = self.codecs[mapper], self.features
         generated = mapper.identity is not None and mapper.identity in missing
-        group = InsertedGroup(mapper, instances, missing, not missing or features.returning)
-        self.groups.append(group)
         mutable = [(position, a) for position, a in enumerate(attributes) if a.mutable]
-        group.raws = {attribute: [] for _, attribute in mutable}
         returned = missing
         if missing and not generated:
             returned = (*mapper.pk, *missing)
@@ -167,8 +216,8 @@ class Inserter:
             for position, attribute in mutable:
                 group.raws[attribute] += params[position::width]
             if self.meanwhile.active:
-                self.meanwhile.note(mapper, chunk, missing)
-            sql = codec.insert_sql(attributes, () if singly else returned, len(chunk))
+                self.meanwhile.note(mapper, chunk, group.missing)
+            sql = codec.insert_sql(attributes, () if singly else returned, len(chunk), table)
             command = Execute(sql, params, list if returned and not singly else None, True)
             result = yield from self.session.send(command)
             if singly and generated:
@@ -210,6 +259,24 @@ class Inserter:
                     attribute.raw_set(instance, value)
                 else:
                     attribute.set(instance, codec.decode(attribute, value))
+
+
+def take_key_before(relation: Relation, instance: Any, related: Any) -> None:
+    """Copy the key that a related object has in the database."""
+    mapper = type(related).__mapper__
+    for local, remote in zip(relation.local, relation.remote):
+        local.set(instance, value_before(mapper, related, remote))
+
+
+def by_mapper(instances: list[Any]) -> dict[Mapper, list[Any]]:
+    """Group objects of one hierarchy by their mapper."""
+    first: Mapper = type(instances[0]).__mapper__
+    if first.parent is None and not first.subclasses:
+        return {first: instances}
+    found: dict[Mapper, list[Any]] = {}
+    for instance in instances:
+        found.setdefault(type(instance).__mapper__, []).append(instance)
+    return found
 
 
 def roots_first(own: list[Relation], instances: list[Any]) -> tuple[list[list[Any]], list[Any]]:

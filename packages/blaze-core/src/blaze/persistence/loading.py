@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
 from blaze.plan import Execute, Plan
 from blaze.query.query import Query
+from blaze.query.root import root_of
 from blaze.sql.builders import SelectBuilder
 from blaze.sql.columns import Column
+from blaze.sql.functions import func
 from blaze.sql.rows import RowInList
 from blaze.sql.source import Source
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
+    from blaze.core.parts import Part
     from blaze.core.paths import RelationPath
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
@@ -48,14 +51,119 @@ def _load_tree(
     for relation, below in tree.items():
         yield from load_relation(session, parents, relation, lazy, identity)
         if below:
-            children = {}
-            for parent in parents:
-                found = relation.peek(parent)
-                if found is None or found is UNSET:
-                    continue
-                for child in found.peek() if relation.many else (found,):
-                    children[id(child)] = child
-            yield from _load_tree(session, list(children.values()), below, lazy, identity)
+            yield from _load_tree(session, _related(parents, relation), below, lazy, identity)
+
+
+def _related(parents: Sequence[Any], relation: Relation) -> list[Any]:
+    """Return the loaded objects that a relation of any of the parents leads to, each once."""
+    children = {}
+    for parent in parents:
+        found = relation.peek(parent)
+        if found is None or found is UNSET:
+            continue
+        for child in found.peek() if relation.many else (found,):
+            children[id(child)] = child
+    return list(children.values())
+
+
+def load_parts(
+    session: SessionBase,
+    parents: Sequence[Any],
+    parts: Mapping[str, Part[Any]],
+    lazy: Any,
+    identity: Optional[IdentityMap] = None,
+) -> Plan[None]:
+    """Load parts of to-many relations, by one statement each, and show them as tuples under their names."""
+    if identity is None:
+        identity = session.identity
+    for name, part in parts.items():
+        owners = parents
+        for relation in part.path._steps_[:-1]:
+            yield from load_relation(session, owners, relation, lazy, identity)
+            owners = _related(owners, relation)
+        yield from _load_part(session, name, part, owners, lazy, identity)
+
+
+def _load_part(
+    session: SessionBase, name: str, part: Part[Any], owners: Sequence[Any], lazy: Any, identity: IdentityMap
+) -> Plan[None]:
+    relation = part.path._relation_
+    mapper = relation.owner
+    by_key = {mapper.key(owner): owner for owner in owners}
+    found: dict[Any, list[Any]] = {key: [] for key in by_key}
+    for keys in chunks(session, list(by_key), len(relation.local)) if part.count != 0 else ():
+        query = part_query(session, part, keys)
+        compiled = session.compilation.query(query)
+        sql, params = compiled.render(query.binds)
+
+        def consume(rows: Any, load: Callable[..., Any] = compiled.load) -> Any:
+            return load(rows, identity, session, lazy)
+
+        rows = yield from session.send(Execute(sql, params, consume))
+        for item, *key in rows:
+            found[key[0] if len(key) == 1 else tuple(key)].append(item)
+    for key, owner in by_key.items():
+        mapper.extra(owner)[name] = tuple(found[key])
+        mapper.loosen(owner)
+    below = list({id(item): item for items in found.values() for item in items}.values())
+    if below and (part.below or part.parts):
+        query = Query.start(session.root_of(relation.target)).include(*part.below, **part.parts)
+        yield from load_clauses(session, query, below, lazy, identity)
+
+
+def load_clauses(
+    session: SessionBase,
+    query: Query[Any],
+    items: Sequence[Any],
+    lazy: Any,
+    identity: Optional[IdentityMap] = None,
+) -> Plan[None]:
+    """Load everything that a query includes for objects that it gave."""
+    for kind, clause in query.clauses():
+        if kind == "include":
+            yield from load_includes(session, items, clause, lazy, identity)
+        elif kind == "part":
+            yield from load_parts(session, items, clause, lazy, identity)
+
+
+def part_query(session: SessionBase, part: Part[Any], keys: Sequence[Any]) -> Query[Any]:
+    """Return the query of a part: rows of an object and the key of its owner."""
+    relation, target = part.path._relation_, part.path._target_
+    link = relation.link
+    owner: list[Column[Any]]
+    if link is None:
+        owner = [target.column_at(target.source, attribute) for attribute in relation.remote]
+        joined = None
+    else:
+        pairs = tuple((key.column, column) for key, column in zip(target.pk, link.target))
+        joined = Source(link.table, parent=target.source, on=pairs, many=True, name=f"{relation.name}*")
+        owner = [Column(joined, column) for column in link.own]
+
+    def chosen(query: Query[Any]) -> Query[Any]:
+        if joined is not None:
+            query = query.extended("join", ("inner", joined, None), ("inner", joined.key))
+        return query.where(keys_condition(owner, keys), *part.conditions)
+
+    if part.count is None:
+        query: Query[Any] = chosen(Query.start(root_of((target.model, *owner))))
+        return query.order_by(*part.order) if part.order else query
+    session.dialect.require("window_functions", "window functions, which limit() for each owner needs")
+    own = [Column(target.source, attribute.column) for attribute in target.pk]
+    place = func.row_number().over(partition_by=owner, order_by=part.order or own)
+    labels = [column.label(f"k{n}") for n, column in enumerate(own)]
+    owners = [column.label(f"o{n}") for n, column in enumerate(owner)]
+    numbered = chosen(Query.start(root_of((*labels, *owners, place.label("place"))))).alias("part")
+    columns = numbered.c
+    on = None
+    for n, column in enumerate(own):
+        same = columns[f"k{n}"] == column
+        on = same if on is None else on & same
+    query = Query.start(root_of((target.model, *[columns[f"o{n}"] for n in range(len(owner))])))
+    return (
+        query.join(cast(Any, numbered), on=on)
+        .where(columns["place"] <= part.count)
+        .order_by(columns["place"])
+    )
 
 
 def load_relation(
@@ -68,6 +176,8 @@ def load_relation(
     """Load one relation of all these objects that do not know it yet, by one statement."""
     if identity is None:
         identity = session.identity
+    if relation.owner.parent is not None:
+        parents = [parent for parent in parents if isinstance(parent, relation.owner.model)]
     if relation.owns_key:
         yield from _load_to_one(session, parents, relation, lazy, identity)
     elif relation.link is not None:
@@ -80,6 +190,7 @@ def _load_to_one(
     session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any, identity: IdentityMap
 ) -> Plan[None]:
     objects = identity[relation.target.model]
+    expected: Any = object if relation.target.parent is None else relation.target.model
     wanted: dict[Any, list[Any]] = {}
     peek, put, key_of = relation.peek, relation.set, relation.key_of
     for parent in parents:
@@ -91,18 +202,36 @@ def _load_to_one(
             continue
         known = objects.get(key)
         if known is not None:
-            put(parent, known)
+            put(parent, known if isinstance(known, expected) else None)
         elif key in wanted:
             wanted[key].append(parent)
         else:
             wanted[key] = [parent]
     if not wanted:
         return
-    yield from fetch_by(session, relation, relation.remote, list(wanted), lazy, identity)
+    cache = session.cache
+    if cache is None or relation.remote != relation.target.pk:
+        yield from fetch_by(session, relation, relation.remote, list(wanted), lazy, identity)
+    else:
+        codec = session.compilation.codecs[relation.target]
+        select = partial(_select_rows, session, relation, lazy, identity)
+        rows = yield from cache.read(codec, list(wanted), select)
+        codec.load(rows, identity, session, lazy)
     for key, waiting in wanted.items():
         found = objects.get(key)
         for parent in waiting:
             put(parent, found)
+
+
+def _select_rows(
+    session: SessionBase, relation: Relation, lazy: Any, identity: IdentityMap, keys: list[Any]
+) -> Plan[list[Any]]:
+    """Return the rows of primary keys as the driver gives them."""
+    return (
+        yield from fetch_by(
+            session, relation, relation.remote, keys, lazy, identity, lambda rows, *_: list(rows)
+        )
+    )
 
 
 def _unloaded(parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
@@ -188,10 +317,11 @@ def _linked_statement(session: SessionBase, relation: Relation, keys: list[Any])
         parent=middle,
         on=tuple((column, key.column) for column, key in zip(link.target, target.pk)),
         name="target",
+        only=target.source.only,
     )
     codec = session.compilation.codecs[target]
     own = [Column(middle, column) for column in link.own]
-    builder = SelectBuilder(middle).columns(*[Column(source, a.column) for a in codec.attributes], *own)
+    builder = SelectBuilder(middle).columns(*[target.column_at(source, a) for a in codec.attributes], *own)
     return builder.join(source).where(keys_condition(own, keys)).build()
 
 
@@ -220,7 +350,7 @@ def fetch_by(
 ) -> Plan[list[Any]]:
     """Return the target objects whose attributes hold one of the keys; `collect` may replace the loader."""
     target = relation.target
-    columns = [Column(target.source, attribute.column) for attribute in attributes]
+    columns = [target.column_at(target.source, attribute) for attribute in attributes]
     found: list[Any] = []
     for chunk in chunks(session, keys, len(columns)):
         query: Query[Any] = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
@@ -236,12 +366,13 @@ def fetch_by(
 
 def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Attribute) -> Plan[None]:
     """Read one column that was left out, for all these objects at once."""
-    mapper = type(instances[0]).__mapper__
+    mapper = attribute.owner
+    instances = [instance for instance in instances if isinstance(instance, mapper.model)]
     by_key = {mapper.key(instance): instance for instance in instances}
     codec = session.compilation.codecs[mapper]
     columns = [Column(mapper.source, a.column) for a in mapper.pk]
     for keys in chunks(session, list(by_key), len(columns)):
-        builder = SelectBuilder(mapper.source).columns(*columns, Column(mapper.source, attribute.column))
+        builder = SelectBuilder(mapper.source).columns(*columns, mapper.column_at(mapper.source, attribute))
         statement = builder.where(keys_condition(columns, keys)).build()
         sql, params = session.compilation.kept(statement).render(statement.binds)
         rows = yield from session.send(Execute(sql, params, list))

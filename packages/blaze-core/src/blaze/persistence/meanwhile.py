@@ -24,7 +24,7 @@ class Meanwhile:
     def __init__(self, active: bool) -> None:
         self.active = active
         self.sent: dict[int, tuple[Any, list[Any]]] = {}
-        self.links: list[tuple[RelatedList[Any], set[int], set[int]]] = []
+        self.links: list[tuple[RelatedList[Any], dict[int, Any], dict[int, Any]]] = []
 
     def note(self, mapper: Mapper, instances: Sequence[Any], missing: Sequence[Attribute] = ()) -> None:
         """Remember the values of objects; `missing` are columns that the database fills in."""
@@ -41,14 +41,18 @@ class Meanwhile:
 
     def note_links(self, changed_list: RelatedList[Any]) -> None:
         """Remember the pending links of a list that are written now."""
-        self.links.append((changed_list, set(changed_list.added), set(changed_list.removed)))
+        self.links.append((changed_list, dict(changed_list.added), dict(changed_list.removed)))
 
     def keep_links(self) -> list[tuple[RelatedList[Any], dict[int, Any], dict[int, Any]]]:
         """Return the links that came after those that were written, to be pending again."""
         found = []
         for changed_list, added, removed in self.links:
-            late = {k: v for k, v in changed_list.added.items() if k not in added}
-            gone = {k: v for k, v in changed_list.removed.items() if k not in removed}
+            now_added, now_removed = changed_list.added, changed_list.removed
+            late = {k: v for k, v in now_added.items() if k not in added}
+            gone = {k: v for k, v in now_removed.items() if k not in removed}
+            # What was sent and is pending no more was taken back in the meantime.
+            late.update((k, v) for k, v in removed.items() if k not in now_removed)
+            gone.update((k, v) for k, v in added.items() if k not in now_added)
             if late or gone:
                 found.append((changed_list, late, gone))
         return found

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.errors import MultipleResultsError, NoResultError
-from blaze.persistence.following import follow
-from blaze.persistence.loading import load_includes
+from blaze.persistence import following
+from blaze.persistence.loading import load_includes, load_parts
 from blaze.plan import Execute, Plan
-from blaze.query.build import build_delete, build_update
+from blaze.query.build import assigned, delete_builder, update_builder, version_elsewhere
 from blaze.query.paging import Page, Paging
 from blaze.query.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from blaze.persistence.base import SessionBase
 
 
@@ -27,16 +25,23 @@ def fetch(session: SessionBase, query: Query[Any], variant: str = "rows") -> Pla
         sql, params = compiled.render(query.binds)
     else:
         sql, params = compiled.sql, compiled.params(query.binds)
+    before = session.known_before()
     load, identity = compiled.load, session.identity
-    lazy = compiled.lazy or session.lazy_of(query.root.mapper)
+    lazy = compiled.lazy
     command = Execute(sql, params, lambda rows: load(rows, identity, session, lazy), compiled.writes)
     result = yield from session.send(command)
+    if compiled.looked_up is not None:
+        model, relation = compiled.looked_up
+        session.tracker.lookup(sql, model, relation, params)
     if variant == "rows":
         if compiled.includes and result:
             yield from load_includes(session, result, compiled.includes, lazy)
-        mapper = query.root.mapper
-        if mapper is not None and session.hooks.for_model(mapper.model).on_load:
-            yield from session.loaded(result)
+        if compiled.portions and result:
+            for kind, clause in query.clauses():
+                if kind == "part":
+                    yield from load_parts(session, result, clause, lazy)
+        if before is not None:
+            yield from session.loaded_since(before)
     return result
 
 
@@ -103,13 +108,22 @@ def exists(session: SessionBase, query: Query[Any]) -> Plan[bool]:
 
 def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> Plan[int]:
     """Update the selected rows; loaded, unchanged objects show the new values."""
-    statement = build_update(query, values)
-    return (yield from write(session, statement, query.root.mapper, [c for c, _ in statement.assignments]))
+    mapper: Any = query.root.mapper
+    builder = update_builder(query, values)
+    changes = assigned(mapper, values)
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    if version_elsewhere(mapper, changes):
+        return (yield from following.update_joined(session, mapper, query, changes))
+    return (yield from following.update(session, mapper, builder, changes))
 
 
 def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
     """Delete the selected rows; loaded, unchanged objects of them are forgotten."""
-    return (yield from write(session, build_delete(query), query.root.mapper, ()))
+    builder = delete_builder(query)
+    if session.work.pending and session.autoflush:
+        yield from session.flush_plan()
+    return (yield from following.delete(session, query.root.mapper, builder))  # type: ignore[arg-type]
 
 
 def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional[str]) -> Plan[Page[Any]]:
@@ -118,18 +132,6 @@ def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional
     wanted, backwards = paging.query(after)
     found = yield from fetch(session, wanted)
     return paging.page(found, after, backwards)
-
-
-def write(session: SessionBase, statement: Any, mapper: Any, columns: Iterable[Any]) -> Plan[int]:
-    """Run a writing statement over a model's table and return the number of rows."""
-    if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
-    sql, params = session.compilation.kept(statement).render(statement.binds)
-    outcome = yield from session.send(Execute(sql, params, None, True))
-    rowcount: int = outcome.rowcount
-    if rowcount:
-        yield from follow(session, mapper, columns)
-    return rowcount
 
 
 def explain(session: SessionBase, query: Query[Any]) -> Plan[str]:

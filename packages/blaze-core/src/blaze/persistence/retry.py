@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-from blaze.errors import ConnectionLostError, DeadlockError, SerializationError, TimeoutError
+from blaze.errors import ConnectionLostError, DeadlockError, SerializationError, SessionError, TimeoutError
 
 # Seconds before the first retry; each further one waits about twice as long, with jitter against lockstep.
 FIRST_PAUSE = 0.01
@@ -31,10 +31,32 @@ def pause_before(attempt: int) -> None:
     time.sleep(pause_length(attempt))
 
 
+def check_retries(retries: Any) -> None:
+    """Raise `SessionError` for what is no number of retries."""
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise SessionError(f"retries is a whole number, at least 0, not {retries!r}")
+
+
+def only_functions_again() -> SessionError:
+    """Make the error of a `with` block that should be run again."""
+    return SessionError(
+        "a with block cannot be run again: call session.transaction(retries=...)(function),"
+        " or session.run_in_transaction(function)"
+    )
+
+
 def call_with_session(function: Callable[..., Any], session: Any) -> Any:
-    """Call a function, with the session when it takes an argument."""
+    """Call a function, with the session when it takes an argument.
+
+    Raises `SessionError` for a function whose call would run nothing yet.
+    """
     import inspect
 
+    generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    if generator or (not session.asynchronous and inspect.iscoroutinefunction(function)):
+        name = getattr(function, "__name__", repr(function))
+        cure = "return a list instead of using yield" if generator else "use an AsyncSession, or a plain def"
+        raise SessionError(f"run_in_transaction() cannot run {name}() to its end: {cure}")
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

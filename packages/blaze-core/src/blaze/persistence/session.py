@@ -10,17 +10,22 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from blaze.errors import SessionError, UncommittedChangesWarning
-from blaze.persistence import bulk, objects
-from blaze.persistence.base import MISSING
+from blaze.hooks.dispatch import call
+from blaze.persistence import bulk, merging, objects, refreshing
+from blaze.persistence.base import MISSING, never_entered
+from blaze.persistence.blocks import Transaction
+from blaze.persistence.caching import invalidate_plan
 from blaze.persistence.calls import Parameters, SessionCalls
-from blaze.persistence.counts import row_count
+from blaze.persistence.counts import execution
 from blaze.persistence.loading import load_deferred
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
-from blaze.persistence.retry import call_with_session, pause_before, retryable
+from blaze.persistence.retry import call_with_session, check_retries, pause_before, retryable
 from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
-from blaze.plan import Call, Command, run
+from blaze.persistence.turns import ThreadQueue
+from blaze.persistence.upsert import UpsertResult, upsert
+from blaze.plan import Command, run
 from blaze.query.context import current_session
 from blaze.query.entities import M
 from blaze.schema.create import create_all_plan, drop_all_plan
@@ -28,6 +33,7 @@ from blaze.schema.create import create_all_plan, drop_all_plan
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from blaze.hooks.table import Calls
     from blaze.query.manager import Model
     from blaze.query.query import Path, Query
     from blaze.sql.columns import Column
@@ -48,13 +54,18 @@ class Session(SessionCalls):
       decide.
     - `atomic`: `commit()` also closes the session.
     - `autoflush`: queries write pending changes first. `lazy="raise"` forbids loading by attribute access.
+    - `cache_backend`: a second-level cache such as `MemoryCache()`, shared by many sessions; look-ups by key
+      ask it before the database.
     - `performance_threshold`: executions of one statement from one line after which a warning says N+1.
     - `slow_query_ms`: milliseconds after which a statement is logged as slow.
     - `hooks`: objects with methods named after the events of `blaze.hooks`.
 
-    Use one session per thread; operations of one session from several threads wait for each other.
+    Use one session per thread. Operations of one session from several threads wait for each other, and for
+    the end of a `transaction()` block of another thread: at most the `pool_timeout` of the engine.
     Raises `ConfigurationError` for arguments that do not fit together.
     """
+
+    _queue: Optional[ThreadQueue] = None
 
     def set_up(self) -> None:
         self._lock = threading.RLock()
@@ -63,43 +74,84 @@ class Session(SessionCalls):
 
     def _run(self, plan: Any) -> Any:
         with self._lock:
-            return run(plan, self._perform)
+            if self.transactions.levels:
+                self._give_way()
+            try:
+                return run(plan, self._perform)
+            except BaseException:
+                self._drop_dead()
+                raise
+
+    def _run_last(self, plan: Any) -> Any:
+        """Run a plan that ends a transaction, then give the connection back unless it is open still."""
+        with self._lock:
+            try:
+                return run(plan, self._perform)
+            finally:
+                if self._queue is not None:
+                    self._queue.freed.notify_all()
+                if not self.transactions.active:
+                    self._release()
+
+    def caller(self) -> int:
+        """Return who runs this: the number of the thread."""
+        return threading.get_ident()
+
+    def _give_way(self) -> None:
+        """With the lock held and a transaction block open: wait until it is not that of another thread."""
+        if self.transactions.levels[0].owner != threading.get_ident():
+            if self._queue is None:
+                self._queue = ThreadQueue(self, self._lock)
+            self._queue.wait()
+
+    def _drop_dead(self) -> None:
+        """Give a lost connection back, so that the next statement gets another."""
+        connection = self.connection
+        if connection is not None and not connection.usable and not self.transactions.active:
+            self._release()
 
     def _perform(self, command: Command) -> Any:
-        if command.__class__ is Call:
-            command.refuse()  # pyright: ignore[reportAttributeAccessIssue]
+        if not command.connected:
+            return command.answer()
         connection = self.connection
         if connection is None:
             connection = self.connection = self.engine.acquire()
+        if not command.counted:
+            return self._control(command, connection)
         hooks = self.hooks
-        if hooks.before_execute:
-            for handler in hooks.before_execute:
-                handler(session=self, statement=command.sql, params=command.params)
+        if hooks.before_execute and not self.telling:
+            self._tell(hooks.before_execute, statement=command.sql, params=command.params)
         started = perf_counter()
         try:
             result = command.apply(connection)
         except BaseException as error:
+            elapsed = perf_counter() - started
             self.transactions.note_failure(error, connection)
-            if hooks.after_execute:
-                self._executed(command, perf_counter() - started, 0, error)
+            self.observe_failure(command, elapsed, error)
+            if hooks.after_execute and not self.telling:
+                self._tell(hooks.after_execute, **execution(command, elapsed, None, error))
             raise
         elapsed = perf_counter() - started
-        if command.counted:
-            self.observe(command, elapsed, result)  # type: ignore[arg-type]
-        if hooks.after_execute:
-            self._executed(command, elapsed, row_count(result), None)
+        rows = self.observe(command, elapsed, result)
+        if hooks.after_execute and not self.telling:
+            self._tell(hooks.after_execute, **execution(command, elapsed, rows, None))
         return result
 
-    def _executed(self, command: Command, elapsed: float, rows: int, error: Optional[BaseException]) -> None:
-        for handler in self.hooks.after_execute:
-            handler(
-                session=self,
-                statement=command.sql,
-                params=command.params,
-                duration=elapsed,
-                rows=rows,
-                error=error,
-            )
+    def _control(self, command: Command, connection: Any) -> Any:
+        """Send what controls the transaction: no hook and no statistics stand in its way."""
+        try:
+            return command.apply(connection)
+        except BaseException as error:
+            self.transactions.note_failure(error, connection)
+            raise
+
+    def _tell(self, handlers: Calls, **arguments: Any) -> None:
+        """Call the handlers of a statement; what they send themselves does not call them again."""
+        self.telling = True
+        try:
+            call(handlers, session=self, **arguments)
+        finally:
+            self.telling = False
 
     def _release(self) -> None:
         if self.streams:
@@ -112,10 +164,11 @@ class Session(SessionCalls):
             self.engine.release(connection, not connection.usable)
 
     def __del__(self) -> None:
-        # Dropped without close(): what was not committed is rolled back, the connection goes back.
+        # Dropped without close(): what was not committed is rolled back. The connection may be garbage, too.
         if self.connection is not None:
             self.closed = True
             with suppress(Exception):  # the interpreter may be ending
+                self.discard_connection()
                 self._release()
 
     # --- the block --------------------------------------------------------------------------------
@@ -123,11 +176,21 @@ class Session(SessionCalls):
     def __enter__(self) -> Self:
         if self.closed:
             raise SessionError("the session is closed; open a new one")
-        self._entered.append(current_session.set(self))
-        return self
+        entered = self._entered
+        try:
+            entered.append(current_session.set(self))
+            return self
+        except BaseException:  # interrupted: nobody will leave the block
+            if entered:
+                current_session.reset(entered.pop())
+            raise
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        current_session.reset(self._entered.pop())
+        if not self._entered:
+            raise never_entered()
+        token = self._entered.pop()
+        with suppress(ValueError):  # left in another context than entered, which knows nothing of it
+            current_session.reset(token)
         if self._entered or self.closed:
             return
         if error is not None:
@@ -145,8 +208,10 @@ class Session(SessionCalls):
                         UncommittedChangesWarning,
                         stacklevel=2,
                     )
-        finally:
-            self.close()
+        except BaseException as failure:
+            self._end(failure)
+            raise
+        self._end(None)
 
     @staticmethod
     def current() -> Optional[Session]:
@@ -160,16 +225,24 @@ class Session(SessionCalls):
         self._end(None)
 
     def _end(self, error: Optional[BaseException]) -> None:
-        """Close the session; `error` is what the hooks are told about a rollback."""
-        if self.closed:
-            return
+        """Close the session; `error` is what the hooks are told about a rollback.
+
+        An interrupt may come between any two steps: calling it again does the rest.
+        """
         with self._lock:
+            if self.transactions.levels:
+                self._give_way()
+            if self.flushing or self.telling or self.transactions.telling:
+                self.transactions.check_may_end("close()")
             try:
-                if self.work.pending or self.work.undo or self.transactions.begun:
+                if not self.closed and (self.work.pending or self.work.undo or self.transactions.begun):
                     self._run(self.transactions.rollback(error))
             finally:
                 self.forget()
-                self._release()
+                if self.connection is not None:
+                    self._release()
+                if self._queue is not None:
+                    self._queue.freed.notify_all()
                 if self.own_engine:
                     self.engine.dispose()
 
@@ -181,25 +254,43 @@ class Session(SessionCalls):
         Raises `SessionError` for an object of another open session, `ModelError` for anything but a model.
         """
         with self._lock:
+            if self.transactions.levels:
+                self._give_way()
             self.register(instance)
-        self._autocommit()
+            if self.autocommit:
+                self._autocommit()
 
     def add_all(self, instances: Iterable[Model]) -> None:
         """Register many objects."""
         with self._lock:
-            for instance in instances:
+            if self.transactions.levels:
+                self._give_way()
+            for instance in objects.listed("add_all", instances):
                 self.register(instance)
-        self._autocommit()
+            if self.autocommit:
+                self._autocommit()
 
     def delete(self, instance: Model) -> None:
         """Register an object for deletion by the next flush."""
         with self._lock:
+            if self.transactions.levels:
+                self._give_way()
             self.register_delete(instance)
-        self._autocommit()
+            if self.autocommit:
+                self._autocommit()
+
+    def expunge(self, instance: Model) -> None:
+        """Take an object out of the session: it stays readable and is no longer tracked."""
+        with self._lock:
+            if self.transactions.levels:
+                self._give_way()
+            super().expunge(instance)
 
     def _autocommit(self) -> None:
-        if self.autocommit and not self.transactions.levels:  # a transaction() block commits at its end
-            self.commit()
+        if self.transactions.may_commit:
+            self._run_last(self.transactions.complete())
+            if self.atomic:
+                self.close()
 
     def flush(self) -> None:
         """Write pending changes without committing; generated keys are on the objects afterwards."""
@@ -211,27 +302,25 @@ class Session(SessionCalls):
     def commit(self) -> None:
         """Flush and commit; the session goes on with a new transaction (with `atomic=True` it is closed).
 
+        When the flush fails, everything stays pending and can be mended and committed again. When the
+        database refuses the COMMIT itself, `rollback()` is needed first, unless only a lock was in the way.
         Raises `SessionError` inside a `transaction()` block, which commits by itself.
         """
         with self._lock:
             if self.transactions.levels:
-                raise SessionError("commit() inside a transaction() block: the block commits at its end")
-            try:
-                self._run(self.transactions.commit())
-            finally:
-                self._release()
+                self._give_way()
+            self._run_last(self.transactions.commit(by_hand=True))
         if self.atomic:
             self.close()
 
     def rollback(self) -> None:
         """Undo everything since the last commit: rows, loaded values, new and deleted objects."""
         with self._lock:
+            if self.transactions.levels:
+                self._give_way()
             if self.closed:
                 self.check_usable()
-            try:
-                self._run(self.transactions.rollback())
-            finally:
-                self._release()
+            self._run_last(self.transactions.rollback())
 
     def begin(self, *, isolation: Optional[str] = None, read_only: bool = False) -> Transaction:
         """Begin a transaction now; `commit()`, `rollback()` or the end of its `with` block ends it."""
@@ -244,14 +333,11 @@ class Session(SessionCalls):
         """Return a block: it commits on a clean exit and undoes exactly its own work on an error; blocks
         nest.
 
-        `isolation` and `read_only` are for the outermost block. A block cannot be run again, so `retries` is
-        for `run_in_transaction`.
+        `isolation` and `read_only` are for the outermost block. A `with` block cannot be run again, so with
+        `retries` the block is called with a function: `session.transaction(retries=3)(function)`.
         """
-        if retries:
-            raise SessionError(
-                "a with block cannot be run again: use session.run_in_transaction(fn, retries=...)"
-            )
-        return Transaction(self, isolation, read_only)
+        check_retries(retries)
+        return Transaction(self, isolation, read_only, retries)
 
     @overload
     def run_in_transaction(
@@ -281,27 +367,52 @@ class Session(SessionCalls):
     ) -> Any:
         """Call a function inside a transaction block, and again when the database reports a conflict.
 
-        The function may take the session as its argument. Deadlocks and serialisation failures are retried
-        `retries` times at most, with growing pauses; anything else is raised at once.
+        The function may take the session as its argument. Deadlocks, serialisation failures and lock
+        time-outs are retried `retries` times at most, with growing pauses; anything else is raised at once,
+        and so is everything when the session had unsaved changes before, which a second run would leave out.
         """
+        check_retries(retries)
         attempt = 0
+        if not self._run(self.transactions.may_repeat()):
+            retries = 0
         while True:
             try:
                 with self.transaction(isolation=isolation, read_only=read_only):
                     return call_with_session(function, self)
             except Exception as error:
                 attempt += 1
-                if attempt > retries or self.transactions.levels or not retryable(error):
+                if attempt > retries or not retryable(error):
                     raise
                 pause_before(attempt)
 
-    def refresh(self, instance: Model) -> None:
-        """Load an object again, dropping local changes; raise `NoResultError` when its row is gone."""
-        self._run(objects.refresh_plan(self, instance))
+    def refresh(self, instance: Model, *attributes: Any) -> None:
+        """Load an object again, dropping its changes and forgetting its loaded relations.
+
+        - `attributes`: columns or relations, or their names, of which alone that is done; relations are
+          loaded.
+
+        Raises `NoResultError` when the row is gone, `SessionError` for an object that the session does not
+        hold or that is not in the database yet, `QueryError` for what is no attribute of the model.
+        """
+        self._run(refreshing.refresh_plan(self, instance, attributes))
+
+    def invalidate(self, target: Union[type[Model], Model], /, *keys: Any) -> None:
+        """Forget rows that somebody has changed past the session: an object's, those of keys, or all of a
+        model.
+
+        They leave the second-level cache at once. Unchanged objects of them are read again, in one statement;
+        those whose rows are gone leave the session, changed ones keep their changes. Raises `QueryError` for
+        a key that does not fit the model.
+        """
+        self._run(invalidate_plan(self, target, keys))
 
     def merge(self, instance: M) -> M:
-        """Copy an object of elsewhere into the session's own object of the same key, and return that."""
-        return self._run(objects.merge_plan(self, instance))  # type: ignore[no-any-return]
+        """Copy an object of elsewhere into the session's own object of the same key, and return that.
+
+        The objects that its loaded relations show are merged with it; an object without a row is copied as a
+        new one. Raises `StaleDataError` when the row has another version than the object.
+        """
+        return self._run(merging.merge_plan(self, instance))  # type: ignore[no-any-return]
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -340,28 +451,43 @@ class Session(SessionCalls):
         """Run raw SQL with `?`, `%s` or `:name` placeholders, or a `sql("... {x}")` template."""
         return self._run(raw(self, statement, params))  # type: ignore[no-any-return]
 
-    @overload
-    def stream(self, statement: Query[S], /, size: int = 1000) -> Iterator[S]: ...
-    @overload
-    def stream(self, statement: Union[str, Raw[Any]], /, size: int = 1000) -> Iterator[Any]: ...
-    def stream(self, statement: Any, /, size: int = 1000) -> Iterator[Any]:
-        """Yield the results of a query while they are read, `size` rows at a time, in constant memory."""
-        stream = self._run(prepare_stream(self, statement))
-        if self.connection is None:
-            self.connection = self.engine.acquire()
-        batches = self.connection.stream(stream.sql, stream.params, size)
-        self.streams = (*self.streams, batches)
+    def stream(self, statement: Query[S], /, size: int = 1000) -> Iterator[S]:
+        """Yield the results of a query while they are read, `size` rows at a time, in constant memory.
+
+        Statistics, logs and `after_execute` hear of it when it has ended or was closed. Raises `QueryError`
+        for anything but a query, `SessionError` when the session is closed meanwhile.
+        """
+        hooks = self.hooks
+        with self._lock:
+            stream = self._run(prepare_stream(self, statement, size))
+            if hooks.before_execute and not self.telling:
+                self._tell(hooks.before_execute, statement=stream.sql, params=stream.params)
+            connection = self.connection
+            if connection is None:
+                connection = self.connection = self.engine.acquire()
+            batches = connection.stream(stream.sql, stream.params, size)
+            self.streams = (*self.streams, batches)
         try:
-            for rows in batches:
+            while True:
                 with self._lock:
+                    if self.transactions.levels:
+                        self._give_way()
+                    self.check_streaming(connection)
+                    with stream.timing(connection):
+                        rows = next(batches, None)
+                    if rows is None:
+                        break
                     items = stream.load(rows)
-                    if stream.includes:
-                        self._run(stream.include(items))
+                    if stream.follows:
+                        self._run(stream.follow(items))
                 yield from items
-                self.check_streaming()
         finally:
-            batches.close()
-            self.streams = tuple([other for other in self.streams if other is not batches])
+            with self._lock:
+                batches.close()
+                self.streams = tuple([other for other in self.streams if other is not batches])
+                ended = stream.ended()
+                if hooks.after_execute and not self.telling:
+                    self._tell(hooks.after_execute, **ended)
 
     def load(self, instances: Union[Model, Sequence[Model]], /, *paths: Union[Column[Any], Path]) -> None:
         """Load relations or deferred columns of an object or of many, one statement each."""
@@ -372,14 +498,14 @@ class Session(SessionCalls):
         known = self.resolve_known(instance, relation)
         if known is not relation.unset:
             return known
-        if self.closed or instance._ctx_.lazy == "raise":
+        if self.closed or self.lazy_of(instance) == "raise":
             raise self.refuse_lazy(instance, relation)
         self._run(objects.lazy_plan(self, instance, relation))
         return relation.peek(instance)
 
     def load_deferred(self, instance: Any, attribute: Any) -> Any:
         """Answer an attribute access to a column that was left out."""
-        if self.closed:
+        if self.closed or self.lazy_of(instance) == "raise":
             raise self.refuse_deferred(instance, attribute)
         context = instance._ctx_
         siblings = [o for o in context.members if o._ctx_ is context and attribute.peek(o) is attribute.unset]
@@ -406,30 +532,50 @@ class Session(SessionCalls):
         self,
         objects: Iterable[Model],
         *,
-        progress: Optional[Callable[[int], Any]] = None,
+        progress: bulk.Progress = None,
         return_keys: bool = False,
     ) -> bulk.BulkResult:
-        """Insert many objects, past hooks and tracking; `progress` is told the number of rows so far."""
+        """Insert many objects, past hooks and tracking; return their number.
+
+        `progress` is called after each batch with the number of objects done and their total (None for an
+        iterable without a length). `return_keys` puts generated keys on the objects and in `.keys` of the
+        result. When it fails, nothing of it stays.
+        """
         return self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
 
     def bulk_update(
-        self, objects: Iterable[Model], fields: Optional[Sequence[Union[Column[Any], str]]] = None
+        self,
+        objects: Iterable[Model],
+        fields: Optional[Sequence[Union[Column[Any], str]]] = None,
+        *,
+        progress: bulk.Progress = None,
     ) -> int:
-        """Update many objects by key: the named fields, or all; return the number of rows."""
-        return self._run(bulk.bulk_update(self, objects, fields))  # type: ignore[no-any-return]
+        """Update many objects by key: the named fields, or all; return the number of rows.
 
-    def bulk_delete(self, model: type[Model], keys: Iterable[Any]) -> int:
+        Columns with `on_update` are set unless they are named. Models with a version column are compared with
+        it: raises `StaleDataError` when a row was changed or deleted meanwhile.
+        """
+        return self._run(bulk.bulk_update(self, objects, fields, progress))  # type: ignore[no-any-return]
+
+    def bulk_delete(self, model: type[Model], keys: Iterable[Any], *, progress: bulk.Progress = None) -> int:
         """Delete rows by key; return their number."""
-        return self._run(bulk.bulk_delete(self, model, keys))  # type: ignore[no-any-return]
+        return self._run(bulk.bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
 
     def upsert(
         self,
         objects: Iterable[Model],
         conflict: Sequence[Union[Column[Any], str]],
         update: Optional[Sequence[Union[Column[Any], str]]] = None,
-    ) -> bulk.UpsertResult:
-        """Insert objects, or update the rows with the same values in the `conflict` columns."""
-        return self._run(bulk.upsert(self, objects, conflict, update))  # type: ignore[no-any-return]
+        *,
+        progress: bulk.Progress = None,
+    ) -> UpsertResult:
+        """Insert objects, or update the rows with the same values in the `conflict` columns.
+
+        `conflict` names a primary key or what is unique together; `update` the columns that existing rows
+        get, all by default, none with `[]`. Raises `QueryError` for other columns, and for two objects with
+        the same conflict values.
+        """
+        return self._run(upsert(self, objects, conflict, update, progress))  # type: ignore[no-any-return]
 
     def create_all(self, *models: type[Model]) -> None:
         """Create the tables of models that are missing."""
@@ -438,28 +584,3 @@ class Session(SessionCalls):
     def drop_all(self, *models: type[Model]) -> None:
         """Drop the tables of models."""
         self._run(self._schema(drop_all_plan(self.dialect, models)))
-
-
-class Transaction:
-    """A transaction block of a session."""
-
-    def __init__(self, session: Session, isolation: Optional[str], read_only: bool) -> None:
-        self._session = session
-        self._isolation = isolation
-        self._read_only = read_only
-        self._level: Any = None
-
-    def __enter__(self) -> Session:
-        self._level = self._session._run(self._session.transactions.enter(self._isolation, self._read_only))
-        return self._session
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        session, level, self._level = self._session, self._level, None
-        transactions = session.transactions
-        plan = transactions.leave(level) if error is None else transactions.abandon(level, error)
-        with session._lock:
-            try:
-                session._run(plan)
-            finally:
-                if not session.transactions.begun:
-                    session._release()

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.loaders import Shape, make_row_loader
 from blaze.core.takers import RowChecker
 from blaze.errors import DataError, QueryError, SessionError
-from blaze.persistence.following import follow
+from blaze.persistence import following
+from blaze.persistence.following import all_written, follow
 from blaze.persistence.querying import MODES, fetch
 from blaze.persistence.results import QueryResult, Result
+from blaze.persistence.writing import changing, writing
 from blaze.plan import Execute, ExecuteMany, Plan
-from blaze.query.build import assigned
+from blaze.query.build import version_elsewhere
 from blaze.query.dml import Delete, Insert, Update
 from blaze.query.query import Query
 from blaze.query.row import row_class
 from blaze.query.terminal import Plan as Terminal
 from blaze.sql.placeholders import convert
 from blaze.sql.raw import Raw
-from blaze.sql.values import type_of
+from blaze.sql.values import encoded
 
 if TYPE_CHECKING:
-    from blaze.dialects.dialect import Dialect
     from blaze.persistence.base import SessionBase
 
 # The most rows of one INSERT.
@@ -31,8 +32,13 @@ ROWS = 500
 _FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
 _READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
 _TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
-_PLAIN = frozenset({str, int, bool, bytes, type(None)})  # classes that no type stores in another form
 _WRITING_WORD = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
+
+
+def first_word(sql: str) -> str:
+    """Return the first word of SQL text, past comments, in capitals."""
+    match = _FIRST_WORD.match(sql)
+    return match[1].upper() if match else ""
 
 
 def writes(sql: str) -> bool:
@@ -40,8 +46,7 @@ def writes(sql: str) -> bool:
 
     Raises `SessionError` for statements that begin or end transactions: those belong to the session.
     """
-    match = _FIRST_WORD.match(sql)
-    word = match[1].upper() if match else ""
+    word = first_word(sql)
     if word in _TRANSACTION:
         raise SessionError(
             f"{word} is the session's business: use session.transaction(), commit() or rollback()"
@@ -60,29 +65,14 @@ def run_statement(session: SessionBase, statement: Any, params: Any = None) -> P
         return QueryResult(found if isinstance(found, list) else [found])
     if isinstance(statement, (str, Raw)):
         return (yield from raw(session, statement, params))
-    if isinstance(statement, Insert):
-        return (yield from insert(session, statement))
-    if isinstance(statement, (Update, Delete)):
-        return (yield from change(session, statement))
+    if isinstance(statement, (Insert, Update, Delete)):
+        before = session.known_before()
+        run = insert(session, statement) if isinstance(statement, Insert) else change(session, statement)
+        result = yield from run
+        if before is not None:
+            yield from session.loaded_since(before)
+        return result
     raise QueryError(f"cannot execute {statement!r}: give a Select, Insert, Update, Delete, or SQL text")
-
-
-def encoded(values: tuple[Any, ...], dialect: Dialect) -> tuple[Any, ...]:
-    """Return the parameters of raw SQL as the columns of their types store them.
-
-    Raises `QueryError` for a value that no type holds, `DataError` for one that cannot be stored.
-    """
-    if all(value.__class__ in _PLAIN for value in values):
-        return values
-    found = []
-    for value in values:
-        if value.__class__ not in _PLAIN and not (
-            isinstance(value, (list, tuple)) and dialect.features.array_param != "json_each"
-        ):
-            encoder = dialect.encoder(type_of(value))
-            value = value if encoder is None else encoder(value)
-        found.append(value)
-    return tuple(found)
 
 
 def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result]:
@@ -124,6 +114,17 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     """Insert rows in as few statements as the backend allows."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
+    changed = statement.conflict_changes()
+    if changed:
+        with changing(session, statement.mapper, changed):
+            return (yield from _insert(session, statement, changed))
+    with writing(session, statement.mapper):  # no row that was there changes
+        return (yield from _insert(session, statement, changed))
+
+
+def _insert(
+    session: SessionBase, statement: Insert, changed: Optional[dict[Any, Any]]
+) -> Plan[QueryResult[Any]]:
     attributes = statement.attributes()
     columns, load = returned(session, statement)
     take = session.compilation.codecs[statement.mapper].row_taker(attributes)
@@ -131,13 +132,12 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
     rows = take(filled)
     check = RowChecker(statement.mapper, attributes)
     if load is None and len(rows) > 1:
-        text, tail = _insert_text(session, statement.builder(attributes, 1), len(attributes))
+        text, tail = insert_text(session, statement.builder(attributes, 1), len(attributes))
         if tail:
             rows = [(*row, *tail) for row in rows]
         count = yield from _send(session, ExecuteMany(text, rows), filled, check)
-        if statement.conflict_update:
-            changed = assigned(statement.mapper, statement.conflict_update)
-            yield from follow(session, statement.mapper, changed)
+        if changed:
+            yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
         return QueryResult([], count)
     found: list[Any] = []
     total = 0
@@ -146,19 +146,17 @@ def insert(session: SessionBase, statement: Insert) -> Plan[QueryResult[Any]]:
         chunk = rows[start : start + size]
         flat = [value for row in chunk for value in row]
         builder = statement.builder(attributes, len(chunk)).returning(*columns)
-        text, tail = _insert_text(session, builder, len(flat))
+        text, tail = insert_text(session, builder, len(flat))
         flat += tail
         if load is None:
             outcome = yield from _send(session, Execute(text, flat, None, True), filled, check)
             total += max(outcome.rowcount, 0)
         else:
-            command = Execute(
-                text, flat, lambda r: load(r, session.identity, session, session.lazy_of(None)), True
-            )
+            command = Execute(text, flat, lambda r: load(r, session.identity, session, None), True)
             found += yield from _send(session, command, filled, check)
             total = len(found)
-    if statement.conflict_update:
-        yield from follow(session, statement.mapper, assigned(statement.mapper, statement.conflict_update))
+    if changed:
+        yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
     return QueryResult(found, total)
 
 
@@ -172,7 +170,7 @@ def _send(session: SessionBase, command: Any, rows: Iterable[Any], check: RowChe
         raise
 
 
-def _insert_text(session: SessionBase, builder: Any, plain: int) -> tuple[str, list[Any]]:
+def insert_text(session: SessionBase, builder: Any, plain: int) -> tuple[str, list[Any]]:
     """Return the text of an INSERT and the parameters that follow those of its rows."""
     built = builder.build()
     compilation = session.compilation
@@ -189,17 +187,22 @@ def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     columns, load = returned(session, statement)
-    built = statement.build(columns)
-    text, params = session.compilation.kept(built).render(built.binds)
-    written = statement.changes if isinstance(statement, Update) else ()
+    builder = statement.builder(columns)
+    written: dict[Any, Any] = statement.changes if isinstance(statement, Update) else {}
     if load is None:
-        outcome = yield from session.send(Execute(text, params, None, True))
-        if outcome.rowcount:
-            yield from follow(session, statement.mapper, written)
-        return QueryResult([], outcome.rowcount)
-    found: Sequence[Any] = yield from session.send(
-        Execute(text, params, lambda rows: load(rows, session.identity, session, session.lazy_of(None)), True)
-    )
+        if not isinstance(statement, Update):
+            count = yield from following.delete(session, statement.mapper, builder)
+        elif version_elsewhere(statement.mapper, written):
+            builder.build()  # for its refusals
+            count = yield from following.update_joined(session, statement.mapper, statement.rows(), written)
+        else:
+            count = yield from following.update(session, statement.mapper, builder, written)
+        return QueryResult([], count)
+    built = builder.build()
+    text, params = session.compilation.kept(built).render(built.binds)
+    command = Execute(text, params, lambda rows: load(rows, session.identity, session, None), True)
+    with changing(session, statement.mapper, written, deleting=not written):
+        found: Sequence[Any] = yield from session.send(command)
     if found:
-        yield from follow(session, statement.mapper, written)
+        yield from follow(session, statement.mapper, all_written(statement.mapper, written))
     return QueryResult(found)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.errors import QueryError
+from blaze.persistence.counts import execution
 from blaze.persistence.identity_map import IdentityMap
-from blaze.persistence.loading import load_includes
-from blaze.plan import Plan
+from blaze.persistence.loading import load_clauses
+from blaze.plan import Execute, Plan
 from blaze.query.query import Query
 
 if TYPE_CHECKING:
@@ -37,6 +40,9 @@ class _BatchIdentity(IdentityMap):
         self.held = held
 
     def __missing__(self, model: Any) -> Any:
+        base = model.__mapper__.base.model
+        if base is not model:
+            return self[base]
         found = self[model] = _Overlay(self.held[model])
         return found
 
@@ -44,32 +50,72 @@ class _BatchIdentity(IdentityMap):
 class Stream:
     """A compiled query ready to be read in batches."""
 
+    sql: str
+    params: Sequence[Any]
+
     def __init__(self, session: SessionBase, query: Query[Any]) -> None:
         compiled = session.compilation.query(query)
         self.session = session
         self.sql, self.params = compiled.render(query.binds)
-        self.includes = compiled.includes
-        self.lazy = compiled.lazy or session.lazy_of(query.root.mapper)
+        self.query = query
+        self.includes = bool(compiled.includes or compiled.portions)
+        self.hooked = session.known_before() is not None
+        self.follows = self.includes or self.hooked  # whether there is anything to do for a batch
+        self.seconds = 0.0  # spent in the database
+        self.rows = 0
+        self.error: Optional[BaseException] = None
+        self.lazy = compiled.lazy
         self._load = compiled.load
         self._identity = session.identity
 
     def load(self, rows: Sequence[Any]) -> list[Any]:
         """Turn a batch of rows into results."""
+        self.rows += len(rows)
         self._identity = _BatchIdentity(self.session.identity)
         return self._load(rows, self._identity, self.session, self.lazy)  # type: ignore[no-any-return]
 
-    def include(self, items: list[Any]) -> Plan[None]:
-        """Load the included relations of a batch."""
-        return load_includes(self.session, items, self.includes, self.lazy, self._identity)
+    def follow(self, items: list[Any]) -> Plan[None]:
+        """Load the included relations of a batch and run the `on_load` hooks of the objects it made."""
+        if self.includes:
+            yield from load_clauses(self.session, self.query, items, self.lazy, self._identity)
+        if self.hooked:
+            for objects in list(self._identity.values()):
+                yield from self.session.loaded(list(objects.values()))
+
+    @contextmanager
+    def timing(self, connection: Any) -> Iterator[None]:
+        """Take the time of one batch; note an error."""
+        started = perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            self.error = error
+            self.session.transactions.note_failure(error, connection)
+            raise
+        finally:
+            self.seconds += perf_counter() - started
+
+    def ended(self) -> dict[str, Any]:
+        """Note the statement in statistics and logs; return what `after_execute` is told."""
+        command = Execute(self.sql, self.params)
+        rows: Optional[int] = None
+        if self.error is None:
+            rows = self.session.observe(command, self.seconds, self.rows)
+        else:
+            self.session.observe_failure(command, self.seconds, self.error)
+        return execution(command, self.seconds, rows, self.error)
 
 
-def prepare_stream(session: SessionBase, statement: Any) -> Plan[Stream]:
+def prepare_stream(session: SessionBase, statement: Any, size: Any) -> Plan[Stream]:
     """Flush what is pending and compile the query."""
+    if size.__class__ is not int or size < 1:
+        raise QueryError(f"stream() takes a size from 1 on, not {size!r}")
     if not isinstance(statement, Query):
         raise QueryError(f"stream() takes a query, not {statement!r}")
     session.check_usable()
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
-    if session.dialect.features.begin_on_read:
+    features = session.dialect.features
+    if features.begin_on_read or features.stream_in_transaction:
         yield from session.transactions.begin()
     return Stream(session, statement)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from blaze.errors import DatabaseError, SessionError
+from blaze.errors import CommitOutcomeUnknownError, DatabaseError, SessionError
 from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire, fire_all
 
 if TYPE_CHECKING:
@@ -12,13 +12,21 @@ if TYPE_CHECKING:
 
 
 class Level:
-    """One open `transaction()` block: its savepoint (None for the outermost) and its undo mark."""
+    """One open `transaction()` block: its savepoint (None for the outermost), its undo mark, and its owner.
 
-    __slots__ = ("mark", "savepoint")
+    The owner is the number of a thread, or a task. `outer` is the block around it in the context of a task,
+    which may be of another session; `undone_by` says who has rolled it back.
+    """
 
-    def __init__(self, savepoint: Optional[str], mark: int) -> None:
+    __slots__ = ("mark", "outer", "owner", "savepoint", "session", "undone_by")
+
+    def __init__(self, session: SessionBase, savepoint: Optional[str], mark: int) -> None:
+        self.session = session
         self.savepoint = savepoint
         self.mark = mark
+        self.owner = session.caller()
+        self.outer: Optional[Level] = None
+        self.undone_by: Any = None
 
 
 class TransactionManager:
@@ -32,11 +40,14 @@ class TransactionManager:
         "begun",
         "broken",
         "bypassed",
+        "commits",
+        "epoch",
         "isolation",
         "levels",
         "read_only",
         "serial",
         "session",
+        "telling",
         "wrote",
     )
 
@@ -44,12 +55,44 @@ class TransactionManager:
         self.session = session
         self.begun = False
         self.broken: Optional[BaseException] = None
+        self.commits = 0
         self.levels: list[Level] = []
+        self.epoch = 0  # grows with every write and every end: what was counted before may be true no more
         self.serial = 0
         self.isolation: Optional[str] = None
         self.read_only = False
         self.wrote = False
+        self.telling = ""  # the event of a commit or rollback whose handlers are running
         self.bypassed = -1  # the place in the undo log that tells which objects were known before raw writes
+
+    @property
+    def may_commit(self) -> bool:
+        """Whether autocommit commits now: a block does that at its end, and a hook runs inside a commit."""
+        return not self.levels and not self.in_hook
+
+    @property
+    def in_hook(self) -> str:
+        """The hook that runs in the middle of something, where a transaction may not end; empty for none."""
+        if self.session.flushing:
+            return "a hook of a flush"
+        if self.session.telling:
+            return "before_execute or after_execute"
+        return self.telling if self.telling == "before_commit" else ""
+
+    def check_may_end(self, what: str) -> None:
+        """Raise `SessionError` inside hooks that would go on in a transaction that is no longer there."""
+        where = self.in_hook
+        if where:
+            raise SessionError(f"{what} inside {where}: the operation that called the hook is not done yet")
+
+    def tell(self, event: str, firing: Plan[None]) -> Plan[None]:
+        """Fire an event of a commit or rollback; what its handlers commit or roll back fires none."""
+        if not self.telling:
+            self.telling = event
+            try:
+                yield from firing
+            finally:
+                self.telling = ""
 
     def open(self, isolation: Optional[str] = None, read_only: bool = False) -> Plan[None]:
         """Begin now instead of at the first write."""
@@ -77,6 +120,8 @@ class TransactionManager:
             return
         if isolation is not None:
             isolation = self.session.dialect.isolation(isolation)
+        if read_only:
+            self.session.dialect.require("read_only_transactions", "read-only transactions")
         try:
             yield Begin(isolation or self.session.default_isolation, read_only)
             self.begun = True
@@ -92,67 +137,160 @@ class TransactionManager:
                     self.begun, self.broken = False, None
             raise
 
-    def commit(self) -> Plan[None]:
-        """Flush and commit everything; on failure roll back, in the database and in memory.
+    @property
+    def active(self) -> bool:
+        """Whether a transaction is open in the database, so that the session needs its connection."""
+        return self.begun and self.broken is None
 
-        Where the database only refused for now (a lock) and nothing had been written before, everything stays
-        pending: the commit can be tried again.
+    def may_repeat(self) -> Plan[bool]:
+        """Whether a function can be run again from here: there is no block around it, and nothing pending."""
+        yield from ()
+        return not self.levels and self.session.pending_summary() is None
+
+    def commit(self, by_hand: bool = False) -> Plan[None]:
+        """Flush, then commit; `by_hand` it is refused in a block.
+
+        A failing flush leaves everything pending, and what was flushed before in the open transaction. When
+        the database refuses the COMMIT itself, it has rolled back, and only `rollback()` goes on; what a lock
+        refused for now stays open and can be tried again.
         """
         session = self.session
         session.check_usable()
-        hooks = session.hooks
-        committing = False
+        if by_hand and self.levels:
+            raise SessionError("commit() inside a transaction() block: the block commits at its end")
+        if session.flushing or session.telling or self.telling:
+            self.check_may_end("commit()")
+        if session.hooks.before_commit:
+            yield from self.tell("before_commit", fire(session.hooks.before_commit, session=session))
+        if session.work.pending:
+            yield from session.flush_plan()
+        begun = self.begun
+        if begun and session.cache is not None:
+            yield from session.cache.hold()
         try:
-            if hooks.before_commit:
-                yield from fire(hooks.before_commit, session=session)
-            if session.work.pending:
-                yield from session.flush_plan()
-            if self.begun:
-                committing = True
+            if begun:
                 yield Commit()
+            self._keep()
         except BaseException as error:
-            # Cancelled or interrupted, a COMMIT may have taken effect all the same.
-            if committing and not isinstance(error, DatabaseError) and self._has_committed():
+            if begun and (isinstance(error, DatabaseError) or not self._has_committed()):
+                if session.cache is not None and not self._has_failed(error):
+                    session.cache.leave_held()
+                yield from self._refused(error)
+            else:  # interrupted or cancelled when it had taken effect
                 self._keep()
-            elif committing or not self._can_be_tried_again(error):
+                yield from self._tell()
+            raise
+        if session.cache is not None or session.hooks.after_commit:
+            yield from self._tell()
+
+    def complete(self) -> Plan[None]:
+        """Commit, and roll back when that fails: the end of whatever is a transaction by itself."""
+        commits = self.commits
+        try:
+            yield from self.commit()
+        except BaseException as error:
+            if self.commits == commits:
                 yield from self.rollback(error)
             raise
-        self._keep()
-        if hooks.after_commit:
-            yield from fire_all(hooks.after_commit, session=session)
 
-    def _can_be_tried_again(self, error: BaseException) -> bool:
-        """Whether a failed flush left nothing behind, and only a lock stood in its way."""
-        waits = isinstance(error, DatabaseError) and error.retryable
-        return waits and not self.begun and self.broken is None and not self.session.work.undo
+    def _refused(self, error: BaseException) -> Plan[None]:
+        """After a COMMIT that failed: leave it to be tried again, or make sure that it is rolled back."""
+        connection = self.session.connection
+        if self.broken is not None:
+            return
+        if connection.usable and connection.in_transaction:
+            if not isinstance(error, DatabaseError) or error.retryable:
+                return
+            try:
+                yield Rollback()
+            except DatabaseError:
+                self.session.discard_connection()
+        self.broken = error
+
+    def take_back(self, begun: bool, error: BaseException, savepoint: str) -> Plan[None]:
+        """After a failed flush or bulk operation: undo in the database what it wrote.
+
+        `begun` says that there was a transaction before, in which the savepoint was set.
+        """
+        if not begun:
+            if self.active:
+                self.broken = error  # until the rollback has succeeded
+                yield Rollback()
+            self.begun, self.broken = False, None  # nothing but the flush is lost with it
+        elif self.broken is None:
+            self.broken = error
+            if self.session.dialect.features.savepoints:
+                yield RollbackTo(savepoint)
+                yield Release(savepoint)
+                self.broken = None
+            else:
+                yield Rollback()
 
     def _has_committed(self) -> bool:
         """Whether a COMMIT of which nobody told the outcome has taken effect."""
         connection = self.session.connection
         return connection is not None and connection.usable and not connection.in_transaction
 
+    def _has_failed(self, error: BaseException) -> bool:
+        """Whether a COMMIT has certainly not taken effect and never will."""
+        connection = self.session.connection
+        if connection is None or not connection.usable:
+            return False
+        told = isinstance(error, DatabaseError) and not isinstance(error, CommitOutcomeUnknownError)
+        return told or connection.in_transaction
+
     def _keep(self) -> None:
         """After a commit: what was done can no longer be undone."""
+        self.commits += 1
         self._ended()
         self.session.work.undo.clear()
         self.session.work.singles.clear()
 
+    def see_implicit_commit(self) -> Plan[None]:
+        """After a statement: see whether it was DDL with which the database has committed.
+
+        What was done before stays. In a block a new transaction follows; savepoints are gone.
+        """
+        connection = self.session.connection
+        if connection is None or connection.in_transaction or not connection.usable:
+            return
+        levels = list(self.levels)
+        self._keep()
+        if levels:
+            yield from self.begin()
+            self.levels = levels
+
+    def _tell(self) -> Plan[None]:
+        """After a commit: let what it wrote into the cache again, and run the hooks."""
+        session = self.session
+        if session.cache is not None:
+            yield from session.cache.release()
+        if session.hooks.after_commit:
+            handlers = session.hooks.after_commit
+            yield from self.tell("after_commit", fire_all(handlers, session=session))
+
     def rollback(self, error: Optional[BaseException] = None) -> Plan[None]:
         """Roll everything back: rows, loaded values, new and deleted objects; hooks are told the error."""
         session = self.session
+        if session.flushing or session.telling or self.telling:
+            self.check_may_end("rollback()")
         begun, broken = self.begun, self.broken
+        self._undo_levels(0)
         self._ended()
-        work = session.work
-        work.forget_pending()
-        work.undo_to(0)
+        session.work.take_back(0)
         if begun and broken is None:
             try:
                 yield Rollback()
             except DatabaseError:
                 session.discard_connection()
+                if session.cache is not None:
+                    session.cache.leave_held()
                 raise
+        if session.cache is not None:
+            yield from session.cache.release()
         if session.hooks.after_rollback:
-            yield from fire_all(session.hooks.after_rollback, session=session, error=error or broken)
+            handlers = session.hooks.after_rollback
+            yield from self.tell("after_rollback", fire_all(handlers, session=session, error=error or broken))
 
     def _ended(self) -> None:
         self.begun = False
@@ -161,6 +299,7 @@ class TransactionManager:
         self.isolation, self.read_only = None, False
         self.wrote = False
         self.bypassed = -1
+        self.epoch += 1
 
     # --- blocks -----------------------------------------------------------------------------------
 
@@ -168,21 +307,24 @@ class TransactionManager:
         """Open a block: the outermost joins what has begun or begins, an inner one sets a savepoint."""
         session = self.session
         session.check_usable()
-        if not self.levels:
+        if session.flushing:
+            raise SessionError("a transaction() block inside a hook of a flush: the flush is one unit itself")
+        if not self.levels and not self.in_hook:
             if self.begun and session.work.pending:
                 yield from session.flush_plan()
             yield from self.begin(isolation, read_only)
-            level = Level(None, 0)
+            level = Level(session, None, 0)
         else:
             if isolation is not None or read_only:
                 raise SessionError("isolation and read_only belong to the outermost transaction block")
             session.dialect.require("savepoints", "savepoints, so transaction blocks cannot be nested")
             if session.work.pending:
                 yield from session.flush_plan()
+            yield from self.begin()
             self.serial += 1
             name = f"blaze_{self.serial}"
             yield Savepoint(name)
-            level = Level(name, len(session.work.undo))
+            level = Level(session, name, len(session.work.undo))
         self.levels.append(level)
         return level
 
@@ -193,7 +335,7 @@ class TransactionManager:
                 "the transaction ended inside its block; leave commit() and rollback() to the block"
             )
         if level.savepoint is None:
-            yield from self.commit()
+            yield from self.complete()
             return
         session = self.session
         try:
@@ -213,13 +355,24 @@ class TransactionManager:
         if level.savepoint is None or self.broken is not None:
             yield from self.rollback(error)
             return
-        del self.levels[self.levels.index(level) :]
-        work = self.session.work
-        work.forget_pending()
-        work.undo_to(level.mark)
+        self._undo_levels(self.levels.index(level))
+        self.session.work.take_back(level.mark)
         self.bypassed = -1
-        yield RollbackTo(level.savepoint)
-        yield Release(level.savepoint)
+        self.epoch += 1
+        try:
+            yield RollbackTo(level.savepoint)
+            yield Release(level.savepoint)
+        except BaseException as failure:  # nobody knows what the database holds now
+            self.broken = self.broken or failure
+            raise
+
+    def _undo_levels(self, depth: int) -> None:
+        """Close the blocks from a depth on; tasks that are still in them learn who has rolled them back."""
+        if len(self.levels) > depth:
+            me = self.session.caller()
+            for level in self.levels[depth:]:
+                level.undone_by = me
+            del self.levels[depth:]
 
     def note_failure(self, error: BaseException, connection: Any) -> None:
         """After a failed command: see whether the database has ended the transaction with it."""

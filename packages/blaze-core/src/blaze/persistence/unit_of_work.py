@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
+from blaze.core.detached import ROLLED_BACK
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.persistence.detached import ROLLED_BACK
 from blaze.persistence.sharing import is_shared
 
 if TYPE_CHECKING:
@@ -18,17 +19,35 @@ if TYPE_CHECKING:
 Undo = Callable[[], None]
 
 
+class Absence:
+    """An expunged object while changes are taken back: the object that stands for its row instead (None
+    without any), and the key of the row (None once its insert is taken back).
+    """
+
+    __slots__ = ("key", "mapper", "stand_in")
+
+    def __init__(self, mapper: Mapper, key: Any, stand_in: Any) -> None:
+        self.mapper = mapper
+        self.key = key
+        self.stand_in = stand_in
+
+
 class UnitOfWork:
     """Registers of new, changed and deleted objects and of changed lists, and the undo log of a transaction.
 
     The registers are dictionaries by `id`, so they keep order and need no hashing of models. The undo log
     holds one closure for each flushed change, in order; a savepoint remembers its length.
+
+    The log names objects, and means their rows: expunging one is an entry, too. Going back past that, what
+    was done to the object is undone on the one that stands for its row now (`now`).
     """
 
     __slots__ = (
+        "absent",
         "changed",
         "collections",
         "deleted",
+        "forgotten",
         "identity",
         "moved",
         "mutables",
@@ -52,6 +71,9 @@ class UnitOfWork:
         # While changes are taken back: objects that are new again, and relations that point elsewhere again.
         self.renewed: list[Any] = []
         self.moved: list[tuple[Any, Relation]] = []
+        # Expunged objects by `id`, as far as the log has been gone back; what raw writes made doubtful.
+        self.absent: dict[int, Absence] = {}
+        self.forgotten: dict[tuple[Any, Any], Any] = {}
 
     @property
     def pending(self) -> bool:
@@ -100,11 +122,33 @@ class UnitOfWork:
         self.mutables.clear()
         self.singles.clear()
 
+    def take_back(self, mark: int) -> None:
+        """Undo what was not flushed, then what was, down to a length of the log.
+
+        It comes to its end even when an interrupt is raised in it: every step can be taken twice.
+        """
+        try:
+            self.forget_pending()
+            self.undo_to(mark)
+        except BaseException:
+            self.forget_pending()
+            self.undo_to(mark)
+            raise
+
     def undo_to(self, mark: int) -> None:
         """Undo flushed changes in memory, the latest first, down to a length of the log."""
         undo = self.undo
         while len(undo) > mark:
-            undo.pop()()
+            undo[-1]()
+            del undo[-1:]
+        if self.absent:  # they stay out: what is older than the mark may be undone later
+            undo[mark:] = [
+                partial(self.undo_expunge, identity, absence.mapper, absence.key)
+                for identity, absence in self.absent.items()
+                if mark and absence.key is not None
+            ]
+            self.absent.clear()
+        self.forgotten.clear()
         self._reconnect()
 
     def _reconnect(self) -> None:
@@ -136,17 +180,66 @@ class UnitOfWork:
 
     # --- entries of the undo log ------------------------------------------------------------------
 
+    def note_expunge(self, mapper: Mapper, instance: Any, key: Any) -> None:
+        """Log that an object leaves the session; another one may be loaded for its row."""
+        if self.undo:
+            self.undo.append(partial(self.undo_expunge, id(instance), mapper, key))
+
+    def undo_expunge(self, identity: int, mapper: Mapper, key: Any) -> None:
+        """Go back to where an object was expunged: from here on another one stands for its row.
+
+        An `id` is enough: objects that older entries name are alive, so that no other can have it.
+        """
+        objects = self.identity[mapper.model]
+        found = objects.get(key)
+        if found is None:
+            found = self.forgotten.get((mapper.base.model, key))
+            if found is not None:
+                objects[key] = found
+        if found is not None and id(found) == identity:  # it was added again
+            self.absent.pop(identity, None)
+            return
+        self.absent[identity] = Absence(mapper, key, found)
+        if found is not None and found._extra_:
+            for relation in mapper.relations.values():  # older entries restore those of the other object
+                if relation.many and relation.name in found._extra_:
+                    found._extra_[relation.name].unload()
+                elif not relation.owns_key:
+                    found._extra_.pop(relation.name, None)
+
+    def now(self, instance: Any) -> Any:
+        """Return the object that stands for the row of another one: itself unless that was expunged."""
+        absence = self.absent.get(id(instance)) if self.absent else None
+        return instance if absence is None else absence.stand_in
+
+    def without_rows(self, instances: list[Any]) -> list[Any]:
+        """Return inserted objects whose rows go, with those that stand for expunged ones among them."""
+        found = []
+        for instance in instances:
+            absence = self.absent.get(id(instance))
+            if absence is not None:
+                absence.key = None
+                if absence.stand_in is not None:
+                    found.append(absence.stand_in)
+                if instance._ctx_ is not None and not instance._ctx_.session.closed:
+                    continue  # another session has it
+            found.append(instance)
+        return found
+
     def undo_update(self, mapper: Mapper, instance: Any, old: tuple[Any, ...], raws: dict[Any, Any]) -> Undo:
         """Return what gives an updated object its former values."""
 
         def undo() -> None:
-            new_key = mapper.key(instance)
-            write_values(mapper, instance, old, raws)
-            old_key = mapper.key(instance)
+            target = self.now(instance)
+            if target is None:
+                return
+            new_key = mapper.key(target)
+            write_values(mapper, target, old, raws)
+            old_key = mapper.key(target)
             if old_key != new_key:
                 objects = self.identity[mapper.model]
-                objects.pop(new_key, None)
-                objects[old_key] = instance
+                leave(objects, new_key, target)
+                objects[old_key] = target
 
         return undo
 
@@ -159,23 +252,21 @@ class UnitOfWork:
                 known = before.get(model, {})
                 is_clean = model.__mapper__.is_clean
                 for key, instance in list(objects.items()):
-                    if known.get(key) is not instance and is_clean(instance):
+                    if self.now(known.get(key)) is not instance and is_clean(instance):
+                        self.forgotten[model, key] = instance
                         del objects[key]
                 for key, instance in known.items():
-                    objects.setdefault(key, instance)
+                    target = self.now(instance)
+                    if target is not None:
+                        objects.setdefault(key, target)
 
         return undo
 
-    def undo_delete(self, mapper: Mapper, instance: Any, key: Any, context: Any) -> Undo:
-        """Return what brings a deleted object back."""
 
-        def undo() -> None:
-            mapper.make_clean(instance, context)
-            self.identity[mapper.model][key] = instance
-            if mapper.mutable_indexes:
-                self.mutables[id(instance)] = instance
-
-        return undo
+def leave(objects: dict[Any, Any], key: Any, instance: Any) -> None:
+    """Take an object out of its place in the identity map, unless another object has that by now."""
+    if objects.get(key) is instance:
+        del objects[key]
 
 
 def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: dict[Any, Any]) -> None:

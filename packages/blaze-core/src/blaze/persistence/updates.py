@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.errors import ModelError, StaleDataError
-from blaze.plan import ExecuteMany, Plan
+from blaze.errors import ModelError, StaleDataError, ValidationError
+from blaze.persistence.handover import Exchange, by_mapper
+from blaze.persistence.loading import chunks, keys_condition
+from blaze.persistence.stored import key_before
+from blaze.plan import Execute, ExecuteMany, Plan
+from blaze.sql.builders import SelectBuilder
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.persistence.base import SessionBase
+    from blaze.persistence.handover import Columns, Parked
     from blaze.persistence.inserts import Inserter
 
 
@@ -46,17 +52,69 @@ class Updater:
         self.codecs = session.compilation.codecs
         self.groups: list[UpdatedGroup] = []
         self.automatic: list[tuple[Attribute, Any, Any]] = []
+        self.done: set[int] = set()  # what was written before the new rows of its table
+        self.moved: dict[int, tuple[Any, ...]] = {}  # where rows are whose key was parked
 
     def update_all(self, instances: list[Any]) -> Plan[None]:
         """Update what changed, then complete keys that were not known when their rows were inserted."""
-        by_mapper: dict[Mapper, list[Any]] = {}
-        for instance in instances:
-            by_mapper.setdefault(type(instance).__mapper__, []).append(instance)
-        for mapper, group in by_mapper.items():
-            self.inserter.take_keys(mapper, group)
-            for indexes, changed in self.by_columns(mapper, group).items():
-                yield from self.update(mapper, tuple(mapper.columns[index] for index in indexes), changed)
+        if self.done:
+            instances = [o for o in instances if id(o) not in self.done]
+        together: dict[Mapper, list[tuple[Mapper, list[Any]]]] = {}
+        for mapper, group in by_mapper(instances).items():
+            together.setdefault(mapper.base, []).append((mapper, group))
+        waiting = list(together.values())
+        if self.inserter.moving:  # rows that refer to a changing key are written before it changes
+            moving = {type(o).__mapper__.base for o in self.inserter.moving.values()}
+            waiting.sort(key=lambda groups: groups[0][0].base in moving)
+        for groups in waiting:
+            yield from self.update_some(groups)
         yield from self.complete()
+
+    def update_before(self, instances: list[Any]) -> Plan[None]:
+        """Update objects of one hierarchy before the new rows of its tables are inserted."""
+        self.done.update(map(id, instances))
+        yield from self.update_some(by_mapper(instances).items())
+
+    def update_some(self, groups: Iterable[tuple[Mapper, list[Any]]]) -> Plan[None]:
+        """Update objects of one model, or of the models of one hierarchy, in an order in which every unique
+        value is free when it is taken.
+        """
+        passing: list[tuple[Columns, list[Any]]] = []
+        others: list[tuple[Columns, list[Any]]] = []
+        for mapper, instances in groups:
+            self.inserter.take_keys(mapper, instances)
+            unique = mapper.unique_indexes
+            changed = self.by_columns(mapper, instances)
+            if changed:
+                mapper.require_table()
+            for indexes, found in changed.items():
+                (others if unique.isdisjoint(indexes) else passing).append(((mapper, indexes), found))
+        if len(passing) > 1 or (passing and len(passing[0][1]) > 1):
+            columns = {id(o): key for key, found in passing for o in found}
+            passing, parked = Exchange([o for _, found in passing for o in found]).order(columns)
+            if parked:
+                yield from self.park(parked)
+        for (mapper, indexes), found in (*others, *passing):
+            yield from self.update(mapper, tuple(mapper.columns[index] for index in indexes), found)
+
+    def park(self, parked: Parked) -> Plan[None]:
+        """Have rows give up unique values before they are written or deleted."""
+        groups: dict[Attribute, list[tuple[Any, ...]]] = {}
+        mappers: dict[Attribute, Mapper] = {}
+        for instance, attribute, value in parked:
+            mapper = type(instance).__mapper__
+            codec = self.codecs[mapper]
+            mappers[attribute] = mapper
+            encoded = codec.encode(attribute, value)
+            key = codec.key_params(key_before(mapper, instance))
+            groups.setdefault(attribute, []).append((encoded, *key))
+            if attribute in mapper.pk:
+                self.moved[id(instance)] = tuple(
+                    encoded if a is attribute else part for a, part in zip(mapper.pk, key)
+                )
+        for attribute, params in groups.items():
+            codec = self.codecs[mappers[attribute]]
+            yield from self.session.send(ExecuteMany(codec.update_sql((attribute,), False), params))
 
     def by_columns(self, mapper: Mapper, instances: list[Any]) -> dict[tuple[int, ...], list[Any]]:
         """Group instances by the positions of their changed columns; unchanged ones are left out."""
@@ -86,33 +144,79 @@ class Updater:
 
     def update(self, mapper: Mapper, attributes: tuple[Attribute, ...], instances: list[Any]) -> Plan[None]:
         """Update objects of one model whose same columns changed."""
-        codec = self.codecs[mapper]
-        for attribute in attributes:
-            if attribute.spec.generated is not None:
-                raise ModelError(
-                    f"{mapper.where}.{attribute.name}: is generated by the database and cannot be set"
-                )
         group = UpdatedGroup(mapper, attributes, instances)
         self.groups.append(group)
+        if group.moved:
+            refuse_no_key(mapper, instances)
         version = mapper.version
         if version is not None:
             attributes = (*(a for a in attributes if a is not version), version)
             position = mapper.columns.index(version)
             for instance, old in zip(instances, group.olds):
                 version.set(instance, old[position] + 1)
-        rows = codec.taker(attributes, False)(instances)
-        group.sent = {a: [row[attributes.index(a)] for row in rows] for a in group.mutable}
-        params = [row + place for row, place in zip(rows, self.places(group))]
         if self.inserter.meanwhile.active:
             self.inserter.meanwhile.note(mapper, instances)
+        if len(mapper.tables) == 1:
+            yield from self.update_rows(group, attributes, version)
+        else:
+            yield from self.update_tables(group, attributes, version)
+        if group.moved:
+            for instance in instances:
+                self.inserter.moving.pop(id(instance), None)
+        if mapper.computed:
+            yield from self.read_computed(mapper, instances)
+
+    def update_tables(
+        self, group: UpdatedGroup, attributes: tuple[Attribute, ...], version: Optional[Attribute]
+    ) -> Plan[None]:
+        """Update the rows of a group in every one of its joined tables that changed."""
+        mapper = group.mapper
+        if group.moved:
+            raise ModelError(
+                f"{mapper.where}: the key of a model with joined tables cannot change; delete the object "
+                "and add another one"
+            )
+        parts = mapper.by_table(attributes)
+        for table in mapper.tables:
+            if table in parts:
+                yield from self.update_rows(group, parts[table], version if table is mapper.table else None)
+
+    def update_rows(
+        self, group: UpdatedGroup, attributes: tuple[Attribute, ...], version: Optional[Attribute]
+    ) -> Plan[None]:
+        """Update the rows of a group in the table of these attributes; the version is that of the table."""
+        mapper, instances, codec = group.mapper, group.instances, self.codecs[group.mapper]
+        rows = codec.taker(attributes, False)(instances)
+        mutable = [attribute for attribute in group.mutable if attribute in attributes]
+        group.sent.update({a: [row[attributes.index(a)] for row in rows] for a in mutable})
+        params = [row + place for row, place in zip(rows, self.places(group, version))]
+        if self.moved:
+            self.follow_moved(group, params, len(attributes))
         count = yield from self.session.send(ExecuteMany(codec.update_sql(attributes), params))
         if count >= 0 and count != len(instances):
             raise stale("UPDATE", mapper, instances, count)
 
-    def places(self, group: UpdatedGroup) -> list[tuple[Any, ...]]:
+    def read_computed(self, mapper: Mapper, instances: list[Any]) -> Plan[None]:
+        """Read what the database has computed from the new values."""
+        session = self.session
+        by_key = {mapper.key(instance): instance for instance in instances}
+        pk = [mapper.column_at(mapper.source, a) for a in mapper.pk]
+        wanted = [*pk, *(mapper.column_at(mapper.source, a) for a in mapper.computed)]
+        for chunk in chunks(session, list(by_key), len(pk)):
+            builder = SelectBuilder(mapper.source).columns(*wanted).where(keys_condition(pk, chunk))
+            statement = builder.build()
+            sql, params = session.compilation.kept(statement).render(statement.binds)
+            rows = yield from session.send(Execute(sql, params, list))
+            pairs = [(by_key[self.inserter.key_of(mapper, row)], row) for row in rows]
+            for instance, _ in pairs:
+                for attribute in mapper.computed:
+                    clear_slot(mapper, instance, attribute.slot)
+            self.inserter.fill(mapper, (*mapper.pk, *mapper.computed), pairs)
+
+    def places(self, group: UpdatedGroup, version: Optional[Attribute]) -> list[tuple[Any, ...]]:
         """Return where the rows are: the keys, and the versions, that they have in the database."""
         mapper, columns = group.mapper, group.mapper.columns
-        where = mapper.pk if mapper.version is None else (*mapper.pk, mapper.version)
+        where = mapper.pk if version is None else (*mapper.pk, version)
         positions = [columns.index(attribute) for attribute in where]
         encoders = [self.session.dialect.encoder(attribute.type) for attribute in where]
         if len(positions) == 1 and encoders[0] is None:
@@ -122,6 +226,14 @@ class Updater:
             tuple(old[p] if e is None else e(old[p]) for p, e in zip(positions, encoders))
             for old in group.olds
         ]
+
+    def follow_moved(self, group: UpdatedGroup, params: list[tuple[Any, ...]], width: int) -> None:
+        """Let the statements find the rows whose key was parked."""
+        for number, instance in enumerate(group.instances):
+            place = self.moved.get(id(instance))
+            if place is not None:
+                row = params[number]
+                params[number] = (*row[:width], *place, *row[width + len(place) :])
 
     def take_back(self) -> None:
         """Give objects their former version numbers, and what `on_update` functions replaced."""
@@ -156,12 +268,24 @@ class Updater:
             yield from self.session.send(ExecuteMany(codec.update_sql(relation.local, False), params))
 
 
+def refuse_no_key(mapper: Mapper, instances: list[Any]) -> None:
+    """Raise `ValidationError` for a saved object whose key was set to None."""
+    for instance in instances:
+        errors = {
+            attribute.name: ["must not be None: the row of a saved object keeps a key; give another one"]
+            for attribute in mapper.pk
+            if attribute.peek(instance) is None
+        }
+        if errors:
+            raise ValidationError(errors, model=mapper.model)
+
+
 def stale(what: str, mapper: Mapper, instances: list[Any], count: int) -> StaleDataError:
     """Return the error for rows that were no longer there."""
     keys = [mapper.key(instance) for instance in instances[:5]]
     more = ", ..." if len(instances) > 5 else ""
     return StaleDataError(
-        f"{what} of {len(instances)} {mapper.name} (key {', '.join(map(repr, keys))}{more}) "
+        f"{what} of {len(instances)} {mapper.name} (key {', '.join(map(mapper.shown_key, keys))}{more}) "
         f"met {count} rows: "
         "somebody else changed or deleted them; rollback(), refresh() and try again"
     )

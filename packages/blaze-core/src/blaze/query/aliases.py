@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from blaze.core.paths import RelationPath
 from blaze.core.registry import registry
 from blaze.errors import QueryError
-from blaze.sql.columns import Column
 
 if TYPE_CHECKING:
     from blaze.query.manager import Model
@@ -29,7 +28,7 @@ class Alias:
         mapper = self._mapper_
         attribute, relation = mapper.resolve(name)
         if attribute is not None:
-            found: Any = Column(self._source_, attribute.column)
+            found: Any = mapper.column_at(self._source_, attribute)
         else:
             found = RelationPath(mapper, (relation,), relation.extend(self._source_))
         setattr(self, name, found)

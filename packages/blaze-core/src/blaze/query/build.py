@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
+from blaze.core.inheritance import family_attributes
 from blaze.core.loaders import Shape, default_attributes
 from blaze.core.paths import RelationPath
 from blaze.core.specs import UNSET
-from blaze.errors import QueryError
+from blaze.errors import CapabilityError, QueryError
 from blaze.query.root import label_of
 from blaze.sql.builders import CompoundBuilder, DeleteBuilder, SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
-from blaze.sql.derived import QueryTable
-from blaze.sql.expressions import Expression, InQuery, Literal
+from blaze.sql.derived import QueryTable, output_name
+from blaze.sql.expressions import Expression, InQuery, Label, Literal
 from blaze.sql.functions import RowValue, func
 from blaze.sql.selectable import Selectable
 from blaze.sql.source import Source
+from blaze.sql.statements import Placed, SelectStatement
 from blaze.sql.values import INTEGER
 from blaze.sql.walk import has_aggregate
 
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from blaze.core.relations import Relation
     from blaze.query.query import Query
     from blaze.sql.statements import AnyStatement
+    from blaze.sql.table import Table
+
+
+# What makes update() and delete() meet less than the whole table, or is refused there anyhow.
+_NARROWING = ("where", "limit", "offset", "join", "group_by", "having", "compound")
 
 
 class Built:
@@ -36,7 +43,7 @@ class Built:
     `includes` are the paths to load afterwards, `lazy` what lazy access on the objects does.
     """
 
-    __slots__ = ("extras", "includes", "labels", "lazy", "locks", "parts", "shape", "statement")
+    __slots__ = ("extras", "includes", "labels", "lazy", "locks", "parts", "portions", "shape", "statement")
 
     def __init__(self) -> None:
         self.statement: AnyStatement
@@ -46,6 +53,7 @@ class Built:
         self.labels: list[Optional[str]] = []
         self.includes: list[RelationPath] = []
         self.lazy: Optional[str] = None
+        self.portions = False  # whether the query includes parts of relations, whose values it holds itself
         self.locks = False
 
 
@@ -70,7 +78,7 @@ class JoinTree:
 
     def shape(self, mapper: Mapper, attributes: tuple[Attribute, ...], columns: list[Any]) -> Shape:
         """Return the shape of the rows and collect its columns in the same order."""
-        columns += [Column(self.source, attribute.column) for attribute in attributes]
+        columns += [mapper.column_at(self.source, attribute) for attribute in attributes]
         joined = []
         for child in self.children.values():
             target = child.relation.target
@@ -152,6 +160,16 @@ def _is_grouped(root: Any, clauses: list[tuple[str, Any]]) -> bool:
 
 
 def _counted(statement: Any) -> Any:
+    if isinstance(statement, SelectStatement):  # not every database lets a subquery have a name twice
+        seen: set[Optional[str]] = set()
+        columns: list[Placed] = []
+        for placed in statement.columns:
+            name = output_name(placed.expression)
+            if name in seen and not isinstance(placed.expression, Label):
+                placed = Placed(Label(placed.expression, f"blaze_c{len(columns)}"), placed.start)
+            seen.add(name)
+            columns.append(placed)
+        statement.columns = tuple(columns)
     names = [f"c{number}" for number in range(len(statement.columns))]
     table = QueryTable("counted", statement, "query", names)
     return SelectBuilder(Source(table)).columns(func.count()).build()
@@ -189,14 +207,17 @@ def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, 
             defer |= set(clause)
         elif kind == "include":
             built.includes += clause
+        elif kind == "part":
+            built.portions = True
         elif kind == "lazy":
             built.lazy = clause
         elif kind == "annotate":
             built.extras += [(label.name, label.type) for label in clause]
     attributes = default_attributes(mapper)
+    needed = mapper.pk if mapper.discriminator is None else (*mapper.pk, mapper.discriminator)
     if only is not None:
-        attributes = tuple(a for a in mapper.columns if a.name in only or a in mapper.pk)
-    attributes = tuple(a for a in attributes if a.name not in defer or a in mapper.pk)
+        attributes = tuple(a for a in family_attributes(mapper) if a.name in only or a in needed)
+    attributes = tuple(a for a in attributes if a.name not in defer or a in needed)
     columns = []
     built.shape = tree.shape(mapper, attributes, columns)
     builder.columns(*columns)
@@ -219,6 +240,8 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
             getattr(builder, kind)(None if clause is None else Literal(clause, INTEGER))
         elif kind == "include":
             head.includes += clause
+        elif kind == "part":
+            head.portions = True
         elif kind == "lazy":
             head.lazy = clause
         else:
@@ -233,15 +256,61 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
     return head
 
 
-def build_update(query: Query[Any], values: dict[str, Any]) -> Any:
+def update_builder(query: Query[Any], values: dict[str, Any]) -> UpdateBuilder:
     """Return the UPDATE of all rows that the query's conditions select."""
     mapper = query.root.mapper
     if mapper is None:
         raise QueryError("update() needs a query for objects, not for columns")
-    builder = UpdateBuilder(mapper.source)
-    for column, value in assigned(mapper, values).items():
+    mapper.require_table()
+    changes = assigned(mapper, values)
+    table = changed_table(mapper, changes)
+    builder = UpdateBuilder(mapper.source if table is mapper.table else Source(table))
+    for column, value in versioned(mapper, table, changes).items():
         builder.set(column, value)
-    return _conditions(builder, query, "update")
+    if table is mapper.table:
+        _conditions(builder, query, "update")
+    else:
+        _check_narrowed(query, "update")
+        builder.where(among_keys(table, query))
+    return builder
+
+
+def changed_table(mapper: Mapper, changes: Mapping[Any, Any]) -> Table:
+    """Return the one table that an update changes; raise `CapabilityError` for several (joined tables)."""
+    tables = list(dict.fromkeys(column.table for column in changes))
+    if len(tables) > 1:
+        names = " and ".join(table.name for table in tables)
+        raise CapabilityError(
+            f"an update of {mapper.name} writes one table, and these fields stand in {names}: update them "
+            "one after the other"
+        )
+    return tables[0] if tables else mapper.table
+
+
+def among_keys(table: Table, query: Query[Any]) -> Expression[bool]:
+    """Return the condition for the rows of a joined table that belong to what a query selects."""
+    own: list[Any] = [Column(Source(table), column) for column in table.primary_key]
+    return InQuery(own[0] if len(own) == 1 else RowValue(own), KeysQuery(query), False)
+
+
+def versioned(mapper: Mapper, table: Table, changes: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the changes of an UPDATE with the next version: who has loaded a row before must find out.
+
+    The version of joined tables stands in one of them: see `version_elsewhere` for an update of another.
+    """
+    version = mapper.version_column
+    if version is None or version in changes or version.table is not table:
+        return changes
+    return {
+        **changes,
+        version: Column(mapper.source if table is mapper.table else Source(table), version) + 1,
+    }
+
+
+def version_elsewhere(mapper: Mapper, changes: Mapping[Any, Any]) -> bool:
+    """Whether an UPDATE of these columns has to raise a version that stands in another, joined table."""
+    version = mapper.version_column
+    return version is not None and bool(changes) and version.table is not changed_table(mapper, changes)
 
 
 def assigned(mapper: Mapper, values: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -252,14 +321,18 @@ def assigned(mapper: Mapper, values: Mapping[Any, Any]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for name, value in values.items():
         if isinstance(name, Column):
-            if name.column.table is not mapper.table:
+            attribute = mapper.attributes.get(name.column.attribute)
+            if attribute is None or attribute.column is not name.column:
                 raise QueryError(f"{name.describe()} is no column of {mapper.name}")
-            found[name.column] = value
-            continue
+            name = attribute.name
         if isinstance(name, RelationPath):
             name = name._names_[-1]
         attribute, relation = mapper.resolve(name)
         if attribute is not None:
+            if attribute is mapper.discriminator:
+                raise QueryError(f"{mapper.name}.{name} tells the classes of the rows and cannot be set")
+            if attribute.spec.generated is not None:
+                raise QueryError(f"{mapper.name}.{name} is generated by the database and cannot be set")
             found[attribute.column] = value
             continue
         assert relation is not None
@@ -290,24 +363,28 @@ def related_key(relation: Relation, value: Any) -> Sequence[Any]:
     return value
 
 
-def build_delete(query: Query[Any]) -> Any:
+def delete_builder(query: Query[Any]) -> DeleteBuilder:
     """Return the DELETE of all rows that the query's conditions select."""
     mapper = query.root.mapper
     if mapper is None:
         raise QueryError("delete() needs a query for objects, not for columns")
-    return _conditions(DeleteBuilder(mapper.source), query, "delete")
+    mapper.require_table()
+    builder = DeleteBuilder(mapper.source)
+    _conditions(builder, query, "delete")
+    return builder
 
 
-def _conditions(builder: Any, query: Query[Any], what: str) -> Any:
+def _conditions(builder: Any, query: Query[Any], what: str) -> None:
     clauses = query.clauses()
-    ignored = ("order_by", "include", "select_related", "lazy", "only", "defer")
+    ignored = ("order_by", "include", "part", "select_related", "lazy", "only", "defer", "all_rows")
     mapper: Any = query.root.mapper
+    _check_narrowed(query, what)
     plain = query.root.source is mapper.source
     if plain and all(kind == "where" or kind in ignored for kind, _ in clauses):
         for kind, clause in clauses:
             if kind == "where":
                 builder.where(*clause)
-        return builder.build()
+        return
     if any(kind in ("group_by", "having", "compound") for kind, _ in clauses):
         raise QueryError(
             f"{what}() works with where(), filter(), join(), order_by() and limit(), "
@@ -316,7 +393,15 @@ def _conditions(builder: Any, query: Query[Any], what: str) -> Any:
     own = [Column(mapper.source, attribute.column) for attribute in mapper.pk]
     left: Expression[Any] = own[0] if len(own) == 1 else RowValue(own)
     builder.where(InQuery(left, KeysQuery(query), False))
-    return builder.build()
+
+
+def _check_narrowed(query: Query[Any], what: str) -> None:
+    """Refuse to write every row unless that was said."""
+    if not any(kind == "all_rows" or kind in _NARROWING for kind, _ in query.clauses()):
+        mapper: Any = query.root.mapper
+        raise QueryError(
+            f"{what}() of every {mapper.name}: give where() or filter(), or say all_rows() if that is meant"
+        )
 
 
 class KeysQuery(Selectable):

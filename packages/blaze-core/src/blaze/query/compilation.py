@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from blaze.core.codec import ModelCodec
 from blaze.core.loaders import Shape, make_entity_loader, make_row_loader
 from blaze.query.build import Built, build
+from blaze.query.looking_up import looked_up
 from blaze.query.row import row_class
 from blaze.sql.cache import StatementCache
+from blaze.sql.walk import too_deep
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -23,7 +25,7 @@ LIMIT = 2048
 class CompiledQuery:
     """The text of a query, how to take its parameters, and what its rows make."""
 
-    __slots__ = ("compiled", "includes", "lazy", "load", "params", "sql", "writes")
+    __slots__ = ("compiled", "includes", "lazy", "load", "looked_up", "params", "portions", "sql", "writes")
 
     def __init__(self, compiled: Any, load: Callable[..., Any], built: Built) -> None:
         self.compiled = compiled
@@ -31,8 +33,10 @@ class CompiledQuery:
         self.params: Callable[[tuple[Any, ...]], Sequence[Any]] = compiled.params
         self.load = load
         self.includes = tuple(built.includes)
+        self.portions = built.portions
         self.lazy: Optional[str] = built.lazy
         self.writes = built.locks
+        self.looked_up: Any = None  # see looking_up.py
 
     def render(self, binds: tuple[Any, ...]) -> tuple[str, Sequence[Any]]:
         """Return text and parameters for these values."""
@@ -77,13 +81,20 @@ class Compilation:
         key = query.key if variant == "rows" else (query.key, variant)
         found: Optional[CompiledQuery] = self._queries.get(key)
         if found is None:
-            found = self._compile(query, variant)
+            try:
+                found = self._compile(query, variant)
+            except RecursionError:
+                raise too_deep() from None
+            found.looked_up = looked_up(query)
             self._queries.add(key, found)
         return found
 
     def statement(self, statement: Any) -> Any:
         """Compile a statement that is not kept."""
-        return self.dialect.compiler(self.dialect).compile(statement)
+        try:
+            return self.dialect.compiler(self.dialect).compile(statement)
+        except RecursionError:
+            raise too_deep() from None
 
     def kept(self, statement: Any) -> Any:
         """Return the compiled form of a statement whose shape comes again: it is kept by its key."""

@@ -10,7 +10,7 @@ from blaze.errors import QueryError, UnknownFieldError
 from blaze.query.aliases import Alias
 from blaze.query.q import Q
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, IsNull, Label, Literal, Logical, Not
+from blaze.sql.expressions import Expression, IsNull, Label, Literal, Logical, Not, combine
 from blaze.sql.selectable import Selectable
 from blaze.utils.naming import suggest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _is_null(left: Any, value: Any) -> Any:
     if not isinstance(value, bool):
-        raise QueryError(f"isnull takes True or False, not {value!r}")
+        raise QueryError(f"isnull takes True or False, not a {type(value).__name__}")
     return left.is_(None) if value else left.is_not(None)
 
 
@@ -28,7 +28,7 @@ def _range(left: Any, value: Any) -> Any:
     try:
         low, high = value
     except (TypeError, ValueError):
-        raise QueryError(f"range takes a pair (low, high), not {value!r}") from None
+        raise QueryError(f"range takes a pair (low, high), not a {type(value).__name__}") from None
     return left.between(low, high)
 
 
@@ -194,12 +194,17 @@ def q_expression(start: Names, q: Q, negated: bool = False) -> Expression[bool]:
     """Return the expression of a `Q`; an empty one is true."""
     inside = negated != q.negated
     combined: Any = None
-    for child in q.children:
-        if isinstance(child, Q):
-            part = q_expression(start, child, inside)
-        else:
+    waiting: list[Any] = [*reversed(q.children)]
+    while waiting:  # a chain of a thousand | is a thousand levels deep
+        child = waiting.pop()
+        if not isinstance(child, Q):
             part = lookup(start, child[0], child[1], inside)
-        combined = part if combined is None else Logical(q.connector, combined, part)
+        elif not child.negated and child.connector == q.connector and child.children:
+            waiting += reversed(child.children)
+            continue
+        else:
+            part = q_expression(start, child, inside)
+        combined = part if combined is None else combine(q.connector, combined, part)
     if combined is None:
         combined = Literal(True)
     return Not(combined) if q.negated else combined

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from blaze.core.model import ModelBase
 from blaze.query.context import require_session
-from blaze.query.query_set import QuerySet
 
 M = TypeVar("M", bound="Model")
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from blaze.core.fields import Field, field
+    from blaze.query.query_set import QuerySet
 
     class _Objects:
         """What `Model.objects` is declared as: each model sees a manager of its own."""

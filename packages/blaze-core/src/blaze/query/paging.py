@@ -175,13 +175,15 @@ class Paging:
 
     def _cursor(self, values: Sequence[Any], backwards: bool) -> str:
         data = [self.check, int(backwards), *[_packed(value) for value in values]]
-        text = json.dumps(data, separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        raw = json.dumps(data, separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(_sum(raw) + raw).decode().rstrip("=")
 
     def _read(self, cursor: str) -> tuple[bool, list[Any]]:
         try:
-            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            check, backwards, *packed = json.loads(text)
+            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            if _sum(raw[4:]) != raw[:4]:
+                raise ValueError("cut off, or changed on the way")
+            check, backwards, *packed = json.loads(raw[4:])
             values = [_unpacked(value, key) for value, key in zip(packed, self.keys)]
             fits = check == self.check and backwards in (0, 1) and len(packed) == len(self.keys)
         except _BROKEN:
@@ -203,6 +205,11 @@ _BROKEN = (
     RecursionError,
     binascii.Error,
 )
+
+
+def _sum(raw: bytes) -> bytes:
+    """Return the four bytes that tell a cursor from a text that was cut off or changed by accident."""
+    return crc32(raw).to_bytes(4, "big")
 
 
 def _unique_columns(query: Query[Any]) -> list[Column[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blaze.errors import QueryError
+from blaze.security.redaction import redactor
 
 
 class Q:
@@ -16,7 +17,7 @@ class Q:
 
     __slots__ = ("children", "connector", "negated")
 
-    def __init__(self, *conditions: Q, **lookups: Any) -> None:
+    def __init__(self, /, *conditions: Q, **lookups: Any) -> None:
         for condition in conditions:
             if not isinstance(condition, Q):
                 raise QueryError(
@@ -50,5 +51,5 @@ class Q:
         raise QueryError("a Q has no truth value: combine Q objects with & | ~ instead of and/or/not")
 
     def __repr__(self) -> str:
-        shown = [f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children]
+        shown = [f"{c[0]}={redactor.shown(*c)}" if isinstance(c, tuple) else repr(c) for c in self.children]
         return f"{'~' if self.negated else ''}Q({f' {self.connector} '.join(shown)})"

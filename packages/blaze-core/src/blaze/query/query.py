@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, TypeVar, Union
 
+from blaze.core.inheritance import family_attributes
+from blaze.core.parts import Part
 from blaze.core.paths import RelationPath
 from blaze.errors import QueryError
 from blaze.query.aliases import Alias
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from blaze.query.manager import Model
+
+if TYPE_CHECKING:
+    from blaze.core.mapper import Mapper
 
 R = TypeVar("R", covariant=True)
 
@@ -182,12 +187,12 @@ class Query(Selectable, Generic[R]):
         """Keep rows for which every expression is true."""
         return self._expressions("where", conditions)
 
-    def filter(self, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
+    def filter(self, /, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
         """Keep rows for which every `Q` and every `field__lookup=value` is true."""
         combined = self._condition(conditions, lookups)
         return self if combined is None else self._expressions("where", (combined,))
 
-    def exclude(self, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
+    def exclude(self, /, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
         """Drop rows for which all of these are true."""
         combined = self._condition(conditions, lookups, True)
         return self if combined is None else self._expressions("where", (Not(combined),))
@@ -211,6 +216,10 @@ class Query(Selectable, Generic[R]):
     def having(self, *conditions: Condition) -> Self:
         """Keep groups for which every expression is true."""
         return self._expressions("having", conditions)
+
+    def all_rows(self) -> Self:
+        """Say that `update()` or `delete()` without a condition means every row of the table."""
+        return self.extended("all_rows", None, None)
 
     # --- order and size ---------------------------------------------------------------------------
 
@@ -341,7 +350,7 @@ class Query(Selectable, Generic[R]):
 
     # --- what is loaded ---------------------------------------------------------------------------
 
-    def annotate(self, **expressions: Expression[Any]) -> Any:
+    def annotate(self, /, **expressions: Expression[Any]) -> Any:
         """Add computed values; they are attributes of the objects, or further columns of the rows."""
         labels = []
         for name, expression in expressions.items():
@@ -349,15 +358,8 @@ class Query(Selectable, Generic[R]):
                 expression = ScalarSubquery(expression)
             if not isinstance(expression, Expression):
                 raise QueryError(self._refusal("annotate", expression))
-            mapper = self.root.mapper
-            if mapper is not None and (name in mapper.attributes or name in mapper.relations):
-                raise QueryError(
-                    f"annotate({name}=...): {mapper.name} has a field of that name; choose another"
-                )
-            if mapper is not None and (name.startswith("_") or hasattr(mapper.model, name)):
-                raise QueryError(
-                    f"annotate({name}=...): {mapper.name} keeps that name for itself; choose another"
-                )
+            if self.root.mapper is not None:
+                check_name("annotate", self.root.mapper, name)
             labels.append(expression.label(name))
         return self.computed(labels)
 
@@ -369,9 +371,30 @@ class Query(Selectable, Generic[R]):
         keys = tuple((label.key, label.name) for label in labels)
         return self.extended("annotate", tuple(labels), keys, binds)
 
-    def include(self, *paths: Path) -> Self:
-        """Load relations with the result: one more statement for each, whatever the size."""
-        return self._load("include", paths)
+    def include(self, /, *paths: Path, **parts: Part[Any]) -> Any:
+        """Load relations with the result: one more statement for each, whatever the size.
+
+        A keyword loads a part of a to-many relation (filtered, ordered, limited for each owner) and shows it
+        as a tuple under that name: `include(cheap=Author.books.where(Book.price < 20).limit(3))`.
+        """
+        query = self._load("include", paths) if paths else self
+        for name, part in parts.items():
+            self._check_part(name, part)
+        # What a part holds changes nothing in the statement, so it is no part of the key.
+        return query.extended("part", parts, None) if parts else query
+
+    def _check_part(self, name: str, part: Any) -> None:
+        mapper = self._mapper
+        if not isinstance(part, Part):
+            raise QueryError(
+                f"include({name}=...) takes a part such as Author.books.where(...), not {part!r}; "
+                "a whole relation needs no name"
+            )
+        if part.path._root_ is not mapper:
+            raise QueryError(f"{part!r} does not start at {mapper.name}, which is what the query selects")
+        if not name.isidentifier():
+            raise QueryError(f"include({name!r}=...): the name of a part must be a Python identifier")
+        check_name("include", part.path._relation_.owner, name)
 
     def prefetch_related(self, *paths: Path) -> Self:
         """Load relations of any kind by one more statement each; names nest: `"author__books"`."""
@@ -379,7 +402,7 @@ class Query(Selectable, Generic[R]):
 
     def select_related(self, *paths: Path) -> Self:
         """Load to-one relations in the same statement by joins; raise `QueryError` for to-many relations."""
-        resolved = self._paths(paths)
+        resolved = self._paths(paths, joined=True)
         for path in resolved:
             many = next((step for step in path._steps_ if step.many), None)
             if many is not None:
@@ -393,15 +416,20 @@ class Query(Selectable, Generic[R]):
         resolved = self._paths(paths)
         return self.extended(kind, resolved, tuple(path._source_.key for path in resolved))
 
-    def _paths(self, paths: Sequence[Any]) -> tuple[RelationPath, ...]:
+    def _paths(self, paths: Sequence[Any], joined: bool = False) -> tuple[RelationPath, ...]:
         mapper = self._mapper
         found = []
         for path in paths:
             if isinstance(path, str):
                 path = Names(self.root.entity).path(path.replace(".", "__").split("__"))
+            if isinstance(path, Part):
+                raise QueryError(
+                    f"{path!r} is not the whole relation and needs a name: include(some_name=...)"
+                )
             if not isinstance(path, RelationPath):
                 raise QueryError(f"{path!r} is no relation; give one such as Book.author or 'author'")
-            if path._root_ is not mapper:
+            root = path._root_
+            if root is not mapper and root not in mapper.lineage and (joined or mapper not in root.lineage):
                 raise QueryError(f"{path!r} does not start at {mapper.name}, which is what the query selects")
             found.append(path)
         return tuple(found)
@@ -421,7 +449,10 @@ class Query(Selectable, Generic[R]):
         names = []
         for column in columns:
             if isinstance(column, Column):
-                column = column.column.attribute
+                if not any(a.column is column.column for a in family_attributes(mapper)):
+                    mapper.attribute_of(column.column)  # says whose it is
+                names.append(column.column.attribute)
+                continue
             attribute, _ = mapper.resolve(column)
             if attribute is None:
                 raise QueryError(f"{mapper.name}.{column} is a relation; only() and defer() take columns")
@@ -490,3 +521,11 @@ class Query(Selectable, Generic[R]):
                 raise QueryError(f"{operation} joins queries for the same: {self!r} is not like {other!r}")
             query = query.extended("compound", (operation, other), (operation, other.key), other.binds)
         return query
+
+
+def check_name(what: str, mapper: Mapper, name: str) -> None:
+    """Raise `QueryError` for a name under which objects of the model cannot show a further value."""
+    if name in mapper.attributes or name in mapper.relations:
+        raise QueryError(f"{what}({name}=...): {mapper.name} has a field of that name; choose another")
+    if name.startswith("_") or hasattr(mapper.model, name):
+        raise QueryError(f"{what}({name}=...): {mapper.name} keeps that name for itself; choose another")

@@ -13,8 +13,10 @@ from blaze.query.query import Query, R
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from blaze.core.parts import Part
     from blaze.dialects.dialect import Dialect
     from blaze.query.paging import Page
+    from blaze.query.query import Path
     from blaze.sql.expressions import Expression
 
 
@@ -25,7 +27,12 @@ class QuerySet(Query[R], Generic[R]):
 
     if TYPE_CHECKING:
 
-        def annotate(self, **expressions: Expression[Any]) -> QuerySet[Any]: ...
+        def annotate(self, /, **expressions: Expression[Any]) -> QuerySet[Any]: ...
+        @overload
+        def include(self, /, *paths: Path) -> Self: ...
+        @overload
+        def include(self, *paths: Path, **parts: Part[Any]) -> QuerySet[Any]: ...
+        def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
 
     def all(self) -> list[R]:
         """Return all results."""
@@ -67,7 +74,7 @@ class QuerySet(Query[R], Generic[R]):
         """Return whether there is a row."""
         return self.session.run_query(self, "exists")  # type: ignore[no-any-return]
 
-    def update(self, **values: Any) -> int:
+    def update(self, /, **values: Any) -> int:
         """Update the selected rows in one statement, past hooks and tracking; return their number."""
         return self.session.run_query(self, "update", values)  # type: ignore[no-any-return]
 
@@ -108,6 +115,10 @@ class QuerySet(Query[R], Generic[R]):
     def __getitem__(self, index: Union[int, slice]) -> Any:
         if isinstance(index, slice):
             return self.sliced(index)
+        if not isinstance(index, int) or isinstance(index, bool):
+            raise QueryError(
+                f"a query is indexed by whole numbers and slices, not by a {type(index).__name__}"
+            )
         if index < 0:
             raise QueryError("a query takes no negative index; order it the other way round")
         found = self.sliced(slice(index, index + 1)).all()
@@ -123,7 +134,12 @@ class AsyncQuerySet(Query[R], Generic[R]):
 
     if TYPE_CHECKING:
 
-        def annotate(self, **expressions: Expression[Any]) -> AsyncQuerySet[Any]: ...
+        def annotate(self, /, **expressions: Expression[Any]) -> AsyncQuerySet[Any]: ...
+        @overload
+        def include(self, /, *paths: Path) -> Self: ...
+        @overload
+        def include(self, *paths: Path, **parts: Part[Any]) -> AsyncQuerySet[Any]: ...
+        def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
 
     async def all(self) -> list[R]:
         """Return all results."""
@@ -165,7 +181,7 @@ class AsyncQuerySet(Query[R], Generic[R]):
         """Return whether there is a row."""
         return await self.session.run_query(self, "exists")  # type: ignore[no-any-return]
 
-    async def update(self, **values: Any) -> int:
+    async def update(self, /, **values: Any) -> int:
         """Update the selected rows in one statement, past hooks and tracking; return their number."""
         return await self.session.run_query(self, "update", values)  # type: ignore[no-any-return]
 
@@ -207,4 +223,11 @@ class AsyncQuerySet(Query[R], Generic[R]):
             )
         return self.sliced(index)
 
-    __iter__: ClassVar[None] = None
+    if TYPE_CHECKING:
+        __iter__: ClassVar[None] = None
+    else:
+
+        def __iter__(self):
+            raise QueryError(
+                "an asynchronous query is read by `async for ... in query`, or `await query.all()` for a list"
+            )

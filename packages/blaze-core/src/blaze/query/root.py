@@ -12,7 +12,7 @@ from blaze.sql.columns import Column
 from blaze.sql.derived import CTE, Derived, QueryTable
 from blaze.sql.expressions import Expression, Label, ScalarSubquery
 from blaze.sql.selectable import Selectable
-from blaze.sql.walk import first_source
+from blaze.sql.walk import first_source, too_deep
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -62,7 +62,7 @@ class Root:
                 table = self.source.table
                 for model in registry:
                     mapper = model.__mapper__
-                    if getattr(mapper, "table", None) is table:
+                    if getattr(mapper, "table", None) is table and mapper.source.only is self.source.only:
                         alias = self.source.alias_name
                         self._entity = model if alias is None else Alias(mapper, alias)
         return self._entity
@@ -143,10 +143,13 @@ def root_of(entities: tuple[Any, ...]) -> Root:
         else:
             raise QueryError(f"cannot select {entity!r}: give a model or a column such as Book.title")
     source = None
-    for item in items:
-        source = first_source(item) if isinstance(item, Expression) else item.source
-        if source is not None:
-            break
+    try:
+        for item in items:
+            source = first_source(item) if isinstance(item, Expression) else item.source
+            if source is not None:
+                break
+    except RecursionError:
+        raise too_deep() from None
     if source is None:
         raise QueryError(
             "no table can be told from what is selected; name a column, as in func.count(Book.id)"

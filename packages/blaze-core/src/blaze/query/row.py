@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Optional, Tuple  # noqa: UP035 - tuple[Unpack] needs Python 3.11
 
 from blaze.errors import UnknownFieldError
+from blaze.security.redaction import redactor
 from blaze.utils.compat import TypeVarTuple, Unpack
 from blaze.utils.naming import suggest
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
         """A tuple whose labels are attributes."""
 
         _labels_: tuple[Optional[str], ...]
+
+        # Labels go before the methods of tuples.
+        count: Any
+        index: Any
 
         def __getattr__(self, name: str) -> Any: ...
         def _asdict(self) -> dict[str, Any]: ...
@@ -39,9 +44,10 @@ else:
             raise UnknownFieldError(f"the row has no column {name!r}{suggest(name, labels)}")
 
         def __repr__(self):
-            shown = (
-                f"{label or index}={value!r}" for index, (label, value) in enumerate(zip(self._labels_, self))
-            )
+            shown = [
+                f"{label or index}={redactor.shown(label or '', value)}"
+                for index, (label, value) in enumerate(zip(self._labels_, self))
+            ]
             return f"Row({', '.join(shown)})"
 
         def __reduce__(self):
@@ -57,7 +63,7 @@ def row_class(labels: tuple[Optional[str], ...]) -> Any:
     """Return the class of rows with these labels; None stands for a column without a name."""
     names: dict[str, Any] = {"__slots__": (), "_labels_": labels}
     for index, label in enumerate(labels):
-        if label and not hasattr(tuple, label) and label not in names:
+        if label and label not in names and not label.startswith("__"):
             names[label] = property(itemgetter(index))
     return type("Row", (Row,), names)
 

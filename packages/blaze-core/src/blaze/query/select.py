@@ -14,9 +14,11 @@ from blaze.query.terminal import Plan
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from blaze.core.parts import Part
     from blaze.dialects.dialect import Dialect
     from blaze.query.entities import AnyRow
     from blaze.query.paging import Page
+    from blaze.query.query import Path
     from blaze.query.row import Row
     from blaze.sql.expressions import Expression
 
@@ -155,7 +157,7 @@ class Select(Query[R], Generic[R]):
         """Plan for whether there is a row."""
         return Plan(self, "exists")
 
-    def update(self, **values: Any) -> Plan[int]:
+    def update(self, /, **values: Any) -> Plan[int]:
         """Plan for an UPDATE of the selected rows; its result is their number."""
         return Plan(self, "update", (values,))
 
@@ -180,6 +182,11 @@ class Select(Query[R], Generic[R]):
 
     if TYPE_CHECKING:
 
-        def annotate(self, **expressions: Expression[Any]) -> Select[Any]: ...
+        def annotate(self, /, **expressions: Expression[Any]) -> Select[Any]: ...
+        @overload
+        def include(self, /, *paths: Path) -> Self: ...
+        @overload
+        def include(self, *paths: Path, **parts: Part[Any]) -> Select[Any]: ...
+        def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
 
     __iter__: ClassVar[None] = None

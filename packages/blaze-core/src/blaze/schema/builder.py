@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blaze.dialects.types import Date, DateTime, Time
 from blaze.errors import CapabilityError, ModelError, QueryError
 from blaze.schema.definitions import (
+    CheckDefinition,
     Columns,
+    ConstraintDefinition,
     ForeignKeyDefinition,
     IndexDefinition,
+    IndexPart,
     TableDefinition,
+    UniqueDefinition,
 )
-from blaze.schema.order import in_dependency_order, late_foreign_keys
+from blaze.schema.order import in_dependency_order, late_foreign_keys, refers_to_itself
 from blaze.schema.reading import define_table, define_tables, mappers_of
 from blaze.sql.keyed import table_name
 
@@ -60,7 +65,29 @@ class SchemaBuilder:
         go in a circle, the database is given the last ones afterwards if it can take them then; one that
         cannot looks for the target only when rows are written, so it gets them at once.
         """
-        ordered = in_dependency_order(define_tables(models))
+        return self.create_tables(define_tables(models), if_not_exists=if_not_exists)
+
+    def drop_sql(self, models: Any, *, if_exists: bool = False) -> list[str]:
+        """Return the statements that drop the tables of models (one or several) and all their join tables.
+
+        Rows and foreign keys between the tables do not stand in the way; a table outside that refers to one
+        of them does.
+        """
+        return self.drop_tables(define_tables(models, reached=True), if_exists=if_exists)
+
+    def _definition(self, model: type) -> TableDefinition:
+        mappers = mappers_of(model)
+        if not mappers:
+            raise ModelError(f"{model.__module__}.{model.__qualname__}: is a view (Meta.view) and has no DDL")
+        return define_table(mappers[0])
+
+    # Definitions
+
+    def create_tables(
+        self, definitions: Sequence[TableDefinition], *, if_not_exists: bool = False
+    ) -> list[str]:
+        """Return the statements that create tables with indexes and comments; see `create_sql`."""
+        ordered = in_dependency_order(definitions)
         late = late_foreign_keys(ordered) if self.features.add_constraint else []
         skip = {key for _, key in late}
         found = [self.create_table(each, skip=skip, if_not_exists=if_not_exists) for each in ordered]
@@ -71,31 +98,17 @@ class SchemaBuilder:
             found += self.comments(each)
         return found
 
-    def drop_sql(self, models: Any, *, if_exists: bool = False) -> list[str]:
-        """Return the statements that drop the tables of models (one or several) and all their join tables.
-
-        Rows and foreign keys between the tables do not stand in the way; a table outside that refers to one
-        of them does.
-        """
-        ordered = in_dependency_order(define_tables(models, reached=True))
+    def drop_tables(self, definitions: Sequence[TableDefinition], *, if_exists: bool = False) -> list[str]:
+        """Return the statements that drop tables and all that belongs to them; see `drop_sql`."""
+        ordered = in_dependency_order(definitions)
         late = late_foreign_keys(ordered)
         found = []
         if self.features.add_constraint:
             found += [self.drop_foreign_key(definition, key, if_exists) for definition, key in late]
-        elif self.features.defer_foreign_keys is not None:
-            circular = any(key.target is each.table for each in ordered for key in each.foreign_keys)
-            if late or circular:
-                found.append(self.features.defer_foreign_keys)
+        elif self.features.defer_foreign_keys and (late or any(map(refers_to_itself, ordered))):
+            found.append(self.features.defer_foreign_keys)
         exists = "IF EXISTS " if if_exists else ""
-        return found + [f"DROP TABLE {exists}{self._table(each)}" for each in reversed(ordered)]
-
-    def _definition(self, model: type) -> TableDefinition:
-        mappers = mappers_of(model)
-        if not mappers:
-            raise ModelError(f"{model.__module__}.{model.__qualname__}: is a view (Meta.view) and has no DDL")
-        return define_table(mappers[0])
-
-    # Definitions
+        return found + [f"DROP TABLE {exists}{self.table(each)}" for each in reversed(ordered)]
 
     def create_table(
         self,
@@ -106,20 +119,17 @@ class SchemaBuilder:
     ) -> str:
         """Return CREATE TABLE for a definition, without the foreign keys in `skip`."""
         table, where = definition.table, definition.where
-        lines = [self._column(column, where) for column in table.columns]
-        if not (self.features.identity_declares_key and any(column.identity for column in table.columns)):
+        lines = [self.column(column, where) for column in table.columns]
+        numbered = any(column.identity for column in table.columns)
+        if table.primary_key and not (numbered and self.features.identity_declares_key):
             name = self._quote(definition.primary_key_name, where)
             lines.append(f"CONSTRAINT {name} PRIMARY KEY ({self._names(table.primary_key, where)})")
-        for unique in definition.uniques:
-            name = self._quote(unique.name, where)
-            lines.append(f"CONSTRAINT {name} UNIQUE ({self._names(unique.columns, where)})")
-        for check in definition.checks:
-            self._require("check_constraints", "CHECK constraints", where)
-            lines.append(f"CONSTRAINT {self._quote(check.name, where)} CHECK ({check.condition})")
-        lines += [self._foreign_key(key, where) for key in definition.foreign_keys if key not in skip]
+        constraints: list[ConstraintDefinition] = [*definition.uniques, *definition.checks]
+        constraints += [self.with_rule(definition, key) for key in definition.foreign_keys if key not in skip]
+        lines += [self.constraint(each, where) for each in constraints]
         exists = "IF NOT EXISTS " if if_not_exists else ""
         body = ",\n  ".join(lines)
-        return f"CREATE TABLE {exists}{self._table(definition)} (\n  {body}\n)"
+        return f"CREATE TABLE {exists}{self.table(definition)} (\n  {body}\n)"
 
     def create_index(
         self, definition: TableDefinition, index: IndexDefinition, if_not_exists: bool = False
@@ -132,16 +142,38 @@ class SchemaBuilder:
         if index.where is not None and index.unique:
             self._require("partial_indexes", f"partial indexes, which {index.name!r} is", where)
         unique = "UNIQUE " if index.unique else ""
+        parts = ", ".join(self._part(part, index, where) for part in index.parts)
         exists = "IF NOT EXISTS " if if_not_exists else ""
         partial = f" WHERE {index.where}" if index.where is not None and self.features.partial_indexes else ""
         return (
             f"CREATE {unique}INDEX {exists}{self._quote(index.name, where)}"
-            f" ON {self._table(definition)} ({self._names(index.columns, where)}){partial}"
+            f" ON {self.table(definition)} ({parts}){partial}"
         )
+
+    def _part(self, part: IndexPart, index: IndexDefinition, where: str) -> str:
+        if part.column is not None:
+            text = self._quote(part.column.name, f"{where}.{part.column.attribute}")
+        else:
+            self._require("expression_indexes", f"indexes over expressions, which {index.name!r} is", where)
+            text = f"({part.expression})"
+        return f"{text} DESC" if part.descending else text
 
     def add_foreign_key(self, definition: TableDefinition, key: ForeignKeyDefinition) -> str:
         """Return the statement that adds a foreign key to an existing table."""
-        return f"ALTER TABLE {self._table(definition)} ADD {self._foreign_key(key, definition.where)}"
+        key = self.with_rule(definition, key)
+        return f"ALTER TABLE {self.table(definition)} ADD {self.constraint(key, definition.where)}"
+
+    def with_rule(self, definition: TableDefinition, key: ForeignKeyDefinition) -> ForeignKeyDefinition:
+        """Return a foreign key without its rule on update where the database refuses that: for generated
+        columns, and in some for columns that a CHECK or the formula of a generated column names.
+        """
+        allowed = not any(column.generated is not None for column in key.columns)
+        if allowed and not self.features.update_rules_beside_checks:
+            texts = [check.condition for check in definition.checks]
+            texts += [column.generated or "" for column in definition.table.columns]
+            words = set(re.findall(r"\w+", " ".join(texts).lower()))
+            allowed = words.isdisjoint(column.name.lower() for column in key.columns)
+        return key if allowed else key._replace(on_update="NO ACTION")
 
     def drop_foreign_key(
         self, definition: TableDefinition, key: ForeignKeyDefinition, if_exists: bool = False
@@ -149,13 +181,13 @@ class SchemaBuilder:
         """Return the statement that takes a foreign key away from a table."""
         exists = "IF EXISTS " if if_exists else ""
         name = self._quote(key.name, definition.where)
-        return f"ALTER TABLE {exists}{self._table(definition)} DROP CONSTRAINT {exists}{name}"
+        return f"ALTER TABLE {exists}{self.table(definition)} DROP CONSTRAINT {exists}{name}"
 
     def comments(self, definition: TableDefinition) -> list[str]:
         """Return the statements for the comments of a table; none where the database has no comments."""
         if not self.features.comments:
             return []
-        table, where = self._table(definition), definition.where
+        table, where = self.table(definition), definition.where
         found = []
         if definition.comment is not None:
             found.append(f"COMMENT ON TABLE {table} IS {self.dialect.literal(definition.comment)}")
@@ -167,7 +199,8 @@ class SchemaBuilder:
 
     # Parts
 
-    def _column(self, column: TableColumn, where: str) -> str:
+    def column(self, column: TableColumn, where: str) -> str:
+        """Return the definition of a column, beginning with its name."""
         place = f"{where}.{column.attribute}"
         words = [self._quote(column.name, place)]
         if column.identity:
@@ -179,17 +212,33 @@ class SchemaBuilder:
         if column.generated is not None:
             self._require("generated_columns", "generated columns", place)
             words.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
-        if not column.nullable:
+        if not column.nullable and (column.generated is None or self.features.generated_not_null):
             words.append("NOT NULL")
         if column.server_default is not None:
-            words.append(f"DEFAULT ({self._default(column.server_default, column)})")
+            words.append(f"DEFAULT {self.default(column)}")
         return " ".join(words)
 
-    def _default(self, text: str, column: TableColumn) -> str:
-        """Return the SQL of a default; the present moment in the form in which the column stores moments."""
+    def default(self, column: TableColumn) -> str:
+        """Return the SQL of a column's default, `""` for one without.
+
+        The present moment is given in the form in which the column stores moments.
+        """
+        text = column.server_default
+        if text is None:
+            return ""
         if text.strip().upper() in _NOW and isinstance(column.type, (Date, DateTime, Time)):
-            return self.dialect.current_timestamp(column.type)
-        return text
+            text = self.dialect.current_timestamp(column.type)
+        return f"({text})"
+
+    def constraint(self, constraint: ConstraintDefinition, where: str) -> str:
+        """Return the definition of a constraint, beginning with CONSTRAINT and its name."""
+        if isinstance(constraint, UniqueDefinition):
+            name = self._quote(constraint.name, where)
+            return f"CONSTRAINT {name} UNIQUE ({self._names(constraint.columns, where)})"
+        if isinstance(constraint, CheckDefinition):
+            self._require("check_constraints", "CHECK constraints", where)
+            return f"CONSTRAINT {self._quote(constraint.name, where)} CHECK ({constraint.condition})"
+        return self._foreign_key(constraint, where)
 
     def _foreign_key(self, key: ForeignKeyDefinition, where: str) -> str:
         place = f"{where}.{key.columns[0].attribute}"
@@ -200,6 +249,8 @@ class SchemaBuilder:
         )
         if key.on_delete != "NO ACTION":
             text += f" ON DELETE {key.on_delete}"
+        if key.on_update != "NO ACTION":
+            text += f" ON UPDATE {key.on_update}"
         if key.deferrable:
             self._require("deferrable_constraints", "deferrable foreign keys", place)
             text += " DEFERRABLE INITIALLY DEFERRED"
@@ -208,7 +259,8 @@ class SchemaBuilder:
     def _names(self, columns: Columns, where: str) -> str:
         return ", ".join(self._quote(column.name, f"{where}.{column.attribute}") for column in columns)
 
-    def _table(self, definition: TableDefinition) -> str:
+    def table(self, definition: TableDefinition) -> str:
+        """Return the quoted name of a table with its schema."""
         return self._qualified(definition.table, definition.where)
 
     def _qualified(self, table: Table, where: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
+from blaze.errors import ConfigurationError
 from blaze.plan import Begin, Command, Commit, Execute, Plan, arun, run
 from blaze.schema.builder import SchemaBuilder
 
@@ -32,22 +33,30 @@ def create_all(engine: Engine, models: Models) -> None:
 
     An existing table stays as it is: only migrations change tables.
     """
-    _run(engine, create_all_plan(engine.dialect, models))
+    _run(engine, create_all_plan(_checked(engine).dialect, models))
 
 
 def drop_all(engine: Engine, models: Models) -> None:
     """Drop the tables of models with all their rows; those that are missing are no error."""
-    _run(engine, drop_all_plan(engine.dialect, models))
+    _run(engine, drop_all_plan(_checked(engine).dialect, models))
 
 
 async def acreate_all(engine: Engine, models: Models) -> None:
     """Create the missing tables and indexes of models; see `create_all`."""
-    await _arun(engine, create_all_plan(engine.async_dialect, models))
+    await _arun(engine, create_all_plan(_checked(engine).async_dialect, models))
 
 
 async def adrop_all(engine: Engine, models: Models) -> None:
     """Drop the tables of models with all their rows; see `drop_all`."""
-    await _arun(engine, drop_all_plan(engine.async_dialect, models))
+    await _arun(engine, drop_all_plan(_checked(engine).async_dialect, models))
+
+
+def _checked(engine: Any) -> Engine:
+    from blaze.engine import Engine
+
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(f"tables are made on an engine, not on a {type(engine).__name__}")
+    return engine
 
 
 def _execute(statements: Sequence[str]) -> Generator[Command, Any, None]:

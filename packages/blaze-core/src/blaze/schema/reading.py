@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
-from blaze.core.constraints import Check, Unique
+from blaze.core.constraints import Check, Index, Unique
 from blaze.core.links import link_constraints
 from blaze.core.mapper import ForeignKeyConstraint, Mapper
 from blaze.core.registry import registry
-from blaze.core.relations import ONE_TO_ONE, Relation
-from blaze.errors import ModelError
+from blaze.core.relations import Relation
+from blaze.errors import ModelError, QueryError
 from blaze.schema.definitions import (
     CheckDefinition,
     Columns,
     ForeignKeyDefinition,
     IndexDefinition,
+    IndexPart,
     TableDefinition,
     UniqueDefinition,
+    check_name,
+    index_name,
+    index_parts,
 )
 from blaze.sql.table import Table, TableColumn
 from blaze.utils.naming import constraint_name
@@ -32,7 +35,15 @@ def mappers_of(models: Any) -> list[Mapper]:
     Raises `ModelError` for a model that cannot work and for what is no model.
     """
     given: Iterable[Any] = (models,) if isinstance(models, type) else models
-    return [mapper for mapper in dict.fromkeys(registry.configure_all(given)) if not mapper.options.view]
+    found = registry.configure_all(given)
+    return [mapper for mapper in dict.fromkeys(found) if not mapper.options.view]
+
+
+def tables_of(mappers: Sequence[Mapper]) -> list[Mapper]:
+    """Return the mappers whose tables hold the rows of these, each once; complete with all its subclasses."""
+    found = list(dict.fromkeys(above.table_owner for mapper in mappers for above in mapper.lineage))
+    registry.configure_all(member.model for mapper in found for member in mapper.family())
+    return found
 
 
 def define_tables(models: Any, *, reached: bool = False) -> list[TableDefinition]:
@@ -42,7 +53,7 @@ def define_tables(models: Any, *, reached: bool = False) -> list[TableDefinition
     sides. Raises `ModelError` when two tables, or two indexes, would have the same name.
     """
     mappers = mappers_of(models)
-    found = [define_table(mapper) for mapper in mappers]
+    found = [_Reader(mapper).read() for mapper in tables_of(mappers)]
     joined: dict[Table, TableDefinition] = {}
     for relation in _reached(mappers) if reached else _declared(mappers):
         link = relation.link
@@ -72,8 +83,9 @@ def _reached(mappers: Sequence[Mapper]) -> Iterator[Relation]:
 
 
 def define_table(mapper: Mapper) -> TableDefinition:
-    """Return the table of a configured mapper."""
-    return _Reader(mapper).read()
+    """Return the table of a configured mapper, with the columns of the models that share it."""
+    tables_of([mapper])
+    return _Reader(mapper.table_owner).read()
 
 
 def define_join_table(relation: Relation) -> TableDefinition:
@@ -94,7 +106,7 @@ def define_join_table(relation: Relation) -> TableDefinition:
         table,
         f"{relation.owner.where}.{relation.name}",
         foreign_keys=tuple(_foreign_key(table, constraint) for constraint in constraints),
-        indexes=(IndexDefinition(_automatic("ix", table, second), second),),
+        indexes=(_plain_index(table, second),),
     )
 
 
@@ -103,12 +115,11 @@ class _Reader:
 
     def __init__(self, mapper: Mapper) -> None:
         self.mapper = mapper
-        self.table: Table = mapper.table
+        self.members = [member for member in mapper.family() if member.table_owner is mapper]
+        self.table: Table = mapper.own_table
         self.primary_key = self.table.primary_key
 
     def read(self) -> TableDefinition:
-        for column in self.table.columns:
-            self.check_column(column)
         uniques = self.uniques()
         checks = tuple(self.checks())
         foreign_keys = tuple(self.foreign_keys())
@@ -129,22 +140,12 @@ class _Reader:
             self.mapper.options.comment,
         )
 
-    def check_column(self, column: TableColumn) -> None:
-        """Refuse options of a field that no database could make sense of."""
-        place = f"{self.mapper.where}.{column.attribute}"
-        for option in ("server_default", "generated", "check", "comment"):
-            value = getattr(column, option)
-            if value is not None and not isinstance(value, str):
-                raise ModelError(
-                    f"{place}: {option}= is a text, not {value!r}; a value for new objects is default="
-                )
-        if column.generated is not None and column.server_default is not None:
-            raise ModelError(f"{place}: a generated column has no server_default; leave one out")
-
     def composite_relations(self) -> Iterator[Relation]:
         """Iterate over the foreign keys of several columns, whose options no single column can carry."""
-        for relation in self.mapper.relations.values():
-            if relation.owns_key and len(relation.local) > 1:
+        relations = dict.fromkeys(r for mapper in self.members for r in mapper.relations.values())
+        for relation in relations:
+            own = relation.owns_key and relation.owner.own_table is self.table
+            if own and len(relation.local) > 1:
                 yield relation
 
     def uniques(self) -> tuple[UniqueDefinition, ...]:
@@ -154,11 +155,11 @@ class _Reader:
                 names[(column,)] = None
         for relation in self.composite_relations():
             columns = tuple(attribute.column for attribute in relation.local)
-            if (relation.kind == ONE_TO_ONE or relation.spec.unique) and columns != self.primary_key:
+            if relation.unique and columns != self.primary_key:
                 names[columns] = None
-        for constraint in self.mapper.constraints:
+        for mapper, constraint in self.declared("constraints"):
             if isinstance(constraint, Unique):
-                columns = self.columns(constraint.attributes, constraint)
+                columns = self.columns(mapper, constraint.attributes, constraint)
                 names[columns] = constraint.name or names.get(columns)
         return tuple(
             UniqueDefinition(name or _automatic("uq", self.table, columns), columns)
@@ -169,17 +170,17 @@ class _Reader:
         for column in self.table.columns:
             if column.check is not None:
                 yield CheckDefinition(_automatic("ck", self.table, (column,)), column.check)
-        for constraint in self.mapper.constraints:
+        for mapper, constraint in self.declared("constraints"):
             if isinstance(constraint, Check):
                 if not isinstance(constraint.condition, str) or not constraint.condition.strip():
-                    raise ModelError(f"{self.mapper.where}: Meta.constraints: {constraint!r} is no condition")
-                words = re.findall(r"\w+", constraint.condition)
-                name = constraint.name or constraint_name("ck", self.table.name, words)
+                    raise ModelError(f"{mapper.where}: Meta.constraints: {constraint!r} is no condition")
+                name = constraint.name or check_name(self.table.name, constraint.condition)
                 yield CheckDefinition(name, constraint.condition)
 
     def foreign_keys(self) -> Iterator[ForeignKeyDefinition]:
-        views = {r.target.table for r in self.mapper.relations.values() if r.target.options.view}
-        for constraint in self.mapper.foreign_keys:
+        relations = [r for mapper in self.members for r in mapper.relations.values()]
+        views = {relation.target.own_table for relation in relations if relation.target.options.view}
+        for _, constraint in self.declared("foreign_keys"):
             if constraint.target not in views:
                 yield _foreign_key(self.table, constraint)
 
@@ -190,24 +191,45 @@ class _Reader:
             columns = tuple(attribute.column for attribute in relation.local)
             if relation.spec.index and columns != self.primary_key[: len(columns)]:
                 wanted.append(columns)
-        found = [
-            IndexDefinition(_automatic("ix", self.table, columns), columns)
-            for columns in wanted
-            if columns not in covered
-        ]
-        for index in self.mapper.indexes:
-            columns = self.columns(index.attributes, index)
-            name = index.name or _automatic("ix", self.table, columns)
-            definition = IndexDefinition(name, columns, index.unique, index.where)
+        found = [_plain_index(self.table, columns) for columns in wanted if columns not in covered]
+        for mapper, index in self.declared("indexes"):
+            parts = self.index_parts(mapper, index)
+            name = index.name or index_name(self.table.name, parts)
+            definition = IndexDefinition(name, parts, index.unique, index.where)
             if definition not in found:
                 found.append(definition)
         return tuple(found)
 
-    def columns(self, attributes: Sequence[str], what: Any) -> Columns:
-        columns = tuple(self.mapper.columns_of(tuple(attributes), repr(what)))
+    def declared(self, kind: str) -> Iterator[tuple[Mapper, Any]]:
+        """Iterate over what the models of the table declare, each with its model."""
+        for mapper in self.members:
+            for item in getattr(mapper, kind):
+                yield mapper, item
+
+    def index_parts(self, mapper: Mapper, index: Index) -> tuple[IndexPart, ...]:
+        try:
+            parts = index_parts(index.attributes, lambda name: self.columns(mapper, [name], index))
+        except QueryError as error:
+            raise ModelError(f"{mapper.where}: {index!r}: {error}") from error
+        if not parts:
+            raise ModelError(f"{mapper.where}: {index!r} names no field")
+        return parts
+
+    @staticmethod
+    def columns(mapper: Mapper, attributes: Sequence[str], what: Any) -> Columns:
+        columns = tuple(mapper.columns_of(tuple(attributes), repr(what)))
         if not columns:
-            raise ModelError(f"{self.mapper.where}: {what!r} names no field")
+            raise ModelError(f"{mapper.where}: {what!r} names no field")
+        if any(column.table is not mapper.own_table for column in columns):
+            raise ModelError(
+                f"{mapper.where}: {what!r} names fields of {mapper.base.name}, whose table is another one"
+            )
         return columns
+
+
+def _plain_index(table: Table, columns: Sequence[TableColumn]) -> IndexDefinition:
+    parts = tuple(IndexPart(column) for column in columns)
+    return IndexDefinition(index_name(table.name, parts), parts)
 
 
 def _automatic(kind: str, table: Table, columns: Columns) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from blaze.utils.naming import snake_case
 
-__all__ = ["SENSITIVE_NAMES", "Redactor", "redact_dsn", "redact_statement"]
+__all__ = ["SENSITIVE_NAMES", "Redactor", "redact_detail", "redact_dsn", "redact_statement", "redactor"]
 
 SENSITIVE_NAMES: frozenset[str] = frozenset(
     {
@@ -19,8 +19,10 @@ SENSITIVE_NAMES: frozenset[str] = frozenset(
         "apikey",
         "auth_token",
         "authorization",
+        "backup_code",
         "card_number",
         "client_secret",
+        "credentials",
         "credit_card",
         "credit_card_number",
         "csrf_token",
@@ -32,14 +34,16 @@ SENSITIVE_NAMES: frozenset[str] = frozenset(
         "mfa_secret",
         "otp",
         "otp_secret",
+        "passcode",
         "passphrase",
         "passwd",
         "password",
-        "password_hash",
         "passwordhash",
+        "passwords",
         "pin",
         "private_key",
         "pwd",
+        "recovery_code",
         "refresh_token",
         "secret",
         "secret_key",
@@ -54,58 +58,79 @@ SENSITIVE_NAMES: frozenset[str] = frozenset(
 )
 
 _MASK = "***"
+# Patterns are compiled at their first use, which costs 2 ms: programs that only declare models have none.
 # Scheme, then everything up to the last "@" before white space or a quote: a password may itself hold "/",
 # "?" or "@".
-_AUTHORITY = re.compile(
-    r"(?P<head>[A-Za-z][A-Za-z0-9+.\-_]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@"
-)
-_QUERY_SECRET = re.compile(
-    r"(?P<head>[?&;](?:password|passwd|pwd|sslpassword|token|secret|api_key)=)[^&;\s'\"]*", re.IGNORECASE
-)
-_KEYWORD_SECRET = re.compile(
-    r"(?P<head>\b(?:password|passwd|pwd|sslpassword)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&;]+)", re.IGNORECASE
-)
+_AUTHORITY = r"(?P<head>[A-Za-z][A-Za-z0-9+.\-_]*://)(?P<user>[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@"
+_QUERY_SECRET = r"(?i)(?P<head>[?&;](?:password|passwd|pwd|sslpassword|token|secret|api_key)=)[^&;\s'\"]*"
+_KEYWORD_SECRET = r"(?i)(?P<head>\b(?:password|passwd|pwd|sslpassword)\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s&;]+)"
 # Strings go, everything quoted otherwise, and comments, stay as they are. Order matters: the first
 # alternative that fits wins.
-_STATEMENT_PARTS = re.compile(
-    r"(?P<keep>\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/)"
+_STATEMENT_PARTS = (
+    r"(?s)(?P<keep>\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/)"
     r"|(?P<dollar>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
-    r"|(?P<text>'(?:[^']|'')*'?)",
-    re.DOTALL,
+    r"|(?P<text>'(?:[^']|'')*'?)"
 )
 
 
 def redact_dsn(text: str) -> str:
     """Replace every password in a DSN, or in a text that holds DSNs or ``password=...`` pairs, by ``***``."""
-    text = _AUTHORITY.sub(rf"\g<head>\g<user>:{_MASK}@", text)
-    text = _QUERY_SECRET.sub(rf"\g<head>{_MASK}", text)
-    return _KEYWORD_SECRET.sub(rf"\g<head>{_MASK}", text)
+    text = re.sub(_AUTHORITY, rf"\g<head>\g<user>:{_MASK}@", text)
+    text = re.sub(_QUERY_SECRET, rf"\g<head>{_MASK}", text)
+    return re.sub(_KEYWORD_SECRET, rf"\g<head>{_MASK}", text)
 
 
 def redact_statement(sql: str, limit: int = 1000) -> str:
     """Replace the string literals of a SQL text by ``'***'`` and cut it at ``limit`` characters."""
-    text = _STATEMENT_PARTS.sub(lambda match: match["keep"] or f"'{_MASK}'", sql)
+    text = re.sub(_STATEMENT_PARTS, lambda match: match["keep"] or f"'{_MASK}'", sql)
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
+def redact_detail(detail: str, sql: Optional[str]) -> str:
+    """Hide the string literals of a SQL text where a driver's message about it repeats them in quotes."""
+    if sql is None:
+        return detail
+    literals = {match["text"] or match["dollar"] for match in re.finditer(_STATEMENT_PARTS, sql)}
+    for literal in sorted(filter(None, literals), key=len, reverse=True):
+        if literal.strip("'"):
+            detail = detail.replace(literal, f"'{_MASK}'")
+            detail = detail.replace(f'"{literal.strip(chr(39))}"', f'"{_MASK}"')
+    return detail
 
 
 class Redactor:
     """Hide statement parameters whose column or parameter name is sensitive.
 
-    Names are compared whole, without case and in snake case (``apiKey`` is ``api_key``), so ``tokenize`` is
-    shown and ``token`` is not. ``extra`` adds names, ``allow`` takes names away. Immutable and safe between
-    threads.
+    Names are compared by whole words, without case and in snake case: ``token``, ``resetToken`` and
+    ``token_hash`` are hidden, ``tokenize`` is shown. ``extra`` adds names, ``allow`` takes names away; texts
+    are cut at ``limit`` characters. Safe between threads.
     """
 
-    __slots__ = ("_limit", "_names")
+    __slots__ = ("_allowed", "_limit", "_longest", "_names")
 
     def __init__(self, extra: Iterable[str] = (), allow: Iterable[str] = (), limit: int = 80) -> None:
-        names = SENSITIVE_NAMES | {snake_case(name) for name in extra}
-        self._names = names - {snake_case(name) for name in allow}
+        self._names: frozenset[str] = SENSITIVE_NAMES
+        self._allowed: frozenset[str] = frozenset()
         self._limit = limit
+        self.configure(extra, allow)
+
+    def configure(self, extra: Iterable[str] = (), allow: Iterable[str] = ()) -> None:
+        """Add names to hide, and names to show again: both hold for whatever is shown from now on."""
+        shown = {snake_case(name) for name in allow}
+        hidden = {snake_case(name) for name in extra}
+        self._names = (self._names | hidden) - shown
+        self._allowed = (self._allowed | shown) - hidden
+        self._longest = max((name.count("_") + 1 for name in self._names), default=0)
 
     def is_sensitive(self, name: str) -> bool:
         """Say whether values of this column or parameter must not be shown."""
-        return snake_case(name.rpartition(".")[2].strip('"`[]')) in self._names
+        name = snake_case(name.rpartition(".")[2].strip('"`[]'))
+        if name in self._allowed:
+            return False
+        words, names, lengths = name.split("_"), self._names, range(1, self._longest + 1)
+        return any(
+            "_".join(words[at : at + length]) in names for at in range(len(words)) for length in lengths
+        )
 
     def parameters(
         self, params: Union[Sequence[Any], Mapping[str, Any]], names: Optional[Sequence[Optional[str]]] = None
@@ -124,6 +149,16 @@ class Redactor:
             for index, value in enumerate(params)
         ]
 
+    def shown(self, name: str, value: Any) -> str:
+        """Give what a message or a ``repr`` shows of a value: ``***`` where the name is sensitive."""
+        return _MASK if value is not None and self.is_sensitive(name) else repr(value)
+
+    def problem(self, name: str, value: Any, problem: str) -> str:
+        """Give the text about a value that does not fit; where the name is sensitive, one without it."""
+        if not self.is_sensitive(name):
+            return problem
+        return f"a {type(value).__name__} that does not fit; it is not shown here"
+
     def _shown(self, name: Optional[str], value: Any) -> str:
         if value is None:
             return "None"
@@ -133,3 +168,7 @@ class Redactor:
             return _MASK
         text = repr(value)
         return text if len(text) <= self._limit else f"{text[: self._limit]}... ({len(text)} characters)"
+
+
+redactor = Redactor()
+"""What sessions show their parameters through, in logs, samples and messages; change it by `configure`."""

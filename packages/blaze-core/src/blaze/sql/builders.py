@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 
 from blaze.errors import QueryError
+from blaze.security.redaction import redactor
 from blaze.sql.columns import Column
 from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, bind_for
@@ -428,6 +429,7 @@ def stored(column: TableColumn, value: Any) -> Expression[Any]:
     if value is not None:
         refused = column.type.check(value)
         if refused is not None:
+            refused = redactor.problem(column.name, value, refused)
             raise QueryError(f"cannot store this in {column.table.name}.{column.name}: {refused}")
     literal: Literal[Any] = Literal.__new__(Literal)
     literal.key = bind_for(column.type).key

@@ -14,7 +14,7 @@ from blaze.dialects.types import SQLType
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.compiled import Compiled, Encoder, Expanding, Piece, Rows, Slot, assemble
-from blaze.sql.conditions import ConditionRenderer
+from blaze.sql.conditions import ConditionRenderer, joined
 from blaze.sql.derived import QueryTable, output_name
 from blaze.sql.expressions import Label, Ordering
 from blaze.sql.raw import Raw
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
     from blaze.sql.expressions import Expression
     from blaze.sql.selectable import Selectable
+    from blaze.sql.source import Criterion
     from blaze.sql.statements import Join
     from blaze.sql.table import TableColumn
 
@@ -242,9 +243,11 @@ class Compiler(ConditionRenderer):
     def where(self, scope: Scope, groups: Sequence[Sequence[Placed]], base: int) -> str:
         """Render WHERE from groups of conditions."""
         texts: list[str] = []
+        if scope.root.only is not None:
+            texts.append(self.criterion(scope.root.only, scope.aliases[scope.root.key]))
         for group in groups:
             texts += self.conditions(scope, [(each.expression, base + each.start) for each in group])
-        return f" WHERE {' AND '.join(texts)}" if texts else ""
+        return f" WHERE {joined('AND', texts)}" if texts else ""
 
     def group_by(self, statement: SelectStatement, base: int) -> str:
         """Render GROUP BY with grouping sets."""
@@ -357,9 +360,17 @@ class Compiler(ConditionRenderer):
     def pairs(self, source: Source, alias: int, parent_alias: int) -> str:
         """Render the equalities that join a source to its parent."""
         left, right, quote = self.alias(alias), self.alias(parent_alias), self.quote
-        return " AND ".join(
-            [f"{left}.{quote(own.name)} = {right}.{quote(other.name)}" for other, own in source.on]
-        )
+        texts = [f"{left}.{quote(own.name)} = {right}.{quote(other.name)}" for other, own in source.on]
+        if source.only is not None:
+            texts.append(self.criterion(source.only, alias))
+        return " AND ".join(texts)
+
+    def criterion(self, only: Criterion, alias: int) -> str:
+        """Render the condition for the rows of one model of several in a table."""
+        only.sealed = True
+        values = [self.dialect.default_literal(value, only.column.type) for value in only.values]
+        column = f"{self.alias(alias)}.{self.quote(only.column.name)}"
+        return f"{column} = {values[0]}" if len(values) == 1 else f"{column} IN ({', '.join(values)})"
 
     def explicit_join(self, scope: Scope, join: Join, base: int) -> None:
         """Join what the user named, with the chain that leads to it."""
@@ -373,7 +384,10 @@ class Compiler(ConditionRenderer):
             alias = self.new_alias(source.table)
             origin = self.from_item(source, alias, join.query, base)
             scope.aliases[source.key] = alias
-            condition = f" ON {self.truth_at(join.on, base)}" if join.on is not None else ""
+            conditions = [] if join.on is None else [self.truth_at(join.on, base)]
+            if source.only is not None:
+                conditions.append(self.criterion(source.only, alias))
+            condition = f" ON {' AND '.join(conditions)}" if conditions else ""
             text = f"{kind} JOIN {origin}{condition}"
         else:
             parent_alias = self._join_chain(scope, source.parent, kind)
@@ -489,7 +503,12 @@ class Compiler(ConditionRenderer):
         """Render RETURNING."""
         if not statement.columns:
             return ""
-        self.require("returning", "RETURNING")
+        if isinstance(statement, UpdateStatement):
+            self.require("update_returning", "UPDATE ... RETURNING")
+        elif isinstance(statement, DeleteStatement):
+            self.require("delete_returning", "DELETE ... RETURNING")
+        else:
+            self.require("returning", "RETURNING")
         return f" RETURNING {self.outputs(statement.columns, base)}"
 
     def _fixed_scope(self, root: Source) -> Scope:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from blaze.sql.expressions import Expression
     from blaze.sql.source import Source
 
+# Conditions joined without parentheses; SQLite takes trees of 1,000 levels.
+_MANY = 200
+
 # An expression and the absolute index of its first bind.
 Started = tuple["Expression[Any]", int]
 
@@ -52,14 +55,8 @@ class ConditionRenderer(ExpressionRenderer):
         expression, start = started
         if isinstance(expression, Logical):
             if expression.op == "AND":
-                return f"({' AND '.join(self.conditions(scope, [started]))})"
-            # One pair of parentheses for a whole chain: databases limit how deep they nest.
-            chain: list[Started] = []
-            while isinstance(expression, Logical) and expression.op == "OR":
-                chain.append((expression.right, start + len(expression.left.binds)))
-                expression = expression.left
-            chain.append((expression, start))
-            return f"({' OR '.join([self.condition(scope, each) for each in reversed(chain)])})"
+                return f"({joined('AND', self.conditions(scope, [started]))})"
+            return f"({joined('OR', [self.condition(scope, each) for each in _flattened([started], 'OR')])})"
         if isinstance(expression, Not):
             return f"NOT {self.condition(scope, (expression.expression, start))}"
         source = self.many_step(scope, expression)
@@ -74,11 +71,11 @@ class ConditionRenderer(ExpressionRenderer):
 
     def exists_row(self, scope: Scope, source: Source, members: Sequence[Started]) -> str:
         """Render EXISTS over the rows of a to-many step that satisfy the conditions."""
-        inner, origin, joined = self._step(scope, source)
+        inner, origin, pairs = self._step(scope, source)
         texts = self.conditions(inner, members)
         self.scope = scope
         origin = " ".join([origin, *inner.joins])
-        return f"EXISTS (SELECT 1 FROM {origin} WHERE {' AND '.join([joined, *texts])})"
+        return f"EXISTS (SELECT 1 FROM {origin} WHERE {joined('AND', [pairs, *texts])})"
 
     def _step(self, scope: Scope, source: Source) -> tuple[Scope, str, str]:
         assert source.parent is not None
@@ -112,21 +109,32 @@ class ConditionRenderer(ExpressionRenderer):
                 f"{node.name}() cannot combine {paths}: join them, or use one aggregate for each"
             )
         (source,) = found.values()
-        inner, origin, joined = self._step(outer, source)
+        inner, origin, pairs = self._step(outer, source)
         self.scope = inner
         for column in columns:  # further to-many steps multiply the rows that are aggregated, as they should
             inner.place(column.source, many=True)
         text = super().render_function(node)
         self.scope = outer
-        return f"(SELECT {text} FROM {' '.join([origin, *inner.joins])} WHERE {joined})"
+        return f"(SELECT {text} FROM {' '.join([origin, *inner.joins])} WHERE {pairs})"
 
 
-def _flattened(group: Iterable[Started]) -> Iterator[Started]:
-    for expression, start in group:
-        if isinstance(expression, Logical) and expression.op == "AND":
-            yield from _flattened(
-                [(expression.left, start), (expression.right, start + len(expression.left.binds))]
-            )
+def joined(op: str, texts: list[str]) -> str:
+    """Join the texts of a whole chain without parentheses, of a very long one in groups.
+
+    Databases limit how deep conditions nest, and read `a AND b AND c` from the left, one level for each.
+    """
+    while len(texts) > _MANY:
+        texts = [f"({f' {op} '.join(texts[start : start + _MANY])})" for start in range(0, len(texts), _MANY)]
+    return f" {op} ".join(texts)
+
+
+def _flattened(group: Iterable[Started], op: str = "AND") -> Iterator[Started]:
+    waiting = [*group][::-1]
+    while waiting:
+        expression, start = waiting.pop()
+        if isinstance(expression, Logical) and expression.op == op:
+            waiting.append((expression.right, start + len(expression.left.binds)))
+            waiting.append((expression.left, start))
         else:
             yield expression, start
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from blaze.dialects.types import Integer, SQLType, String
 from blaze.errors import QueryError
+from blaze.security.redaction import redactor
 from blaze.sql.selectable import Selectable
 from blaze.sql.values import (
     BOOLEAN,
@@ -59,6 +60,7 @@ class Expression(Generic[T]):
     type: Optional[SQLType]
 
     nullable = False  # whether NULL must be reckoned with; known for columns only
+    weight = 1  # the number of operands of an AND or OR
     __hash__ = object.__hash__
 
     @property
@@ -183,10 +185,10 @@ class Expression(Generic[T]):
     # Logic.
 
     def __and__(self: Expression[Optional[bool]], other: Expression[Optional[bool]]) -> Expression[bool]:
-        return Logical("AND", self, other)
+        return combine("AND", self, other)
 
     def __or__(self: Expression[Optional[bool]], other: Expression[Optional[bool]]) -> Expression[bool]:
-        return Logical("OR", self, other)
+        return combine("OR", self, other)
 
     def __invert__(self: Expression[Optional[bool]]) -> Expression[bool]:
         return Not(self)
@@ -373,7 +375,7 @@ def operand(left: Expression[Any], other: Any) -> Expression[Any]:
     if other is not None:
         refused = leaf.refusal(other)
         if refused is not None:
-            raise _mismatch(left, other, refused)
+            raise mismatch(left, other, refused)
     literal: Literal[Any] = Literal.__new__(Literal)
     literal.key = leaf.key
     literal.binds = (other,)
@@ -381,10 +383,11 @@ def operand(left: Expression[Any], other: Any) -> Expression[Any]:
     return literal
 
 
-def _mismatch(left: Expression[Any], value: Any, refused: str) -> QueryError:
-    return QueryError(
-        f"cannot compare {left.describe()} ({left.type!r}) with a {type(value).__name__}: {refused}"
-    )
+def mismatch(left: Expression[Any], value: Any, refused: str) -> QueryError:
+    place = left.describe()
+    if redactor.is_sensitive(place):
+        refused = "it does not fit, and is not shown here"
+    return QueryError(f"cannot compare {place} ({left.type!r}) with a {type(value).__name__}: {refused}")
 
 
 class Comparison(Expression[bool]):
@@ -417,7 +420,7 @@ class Comparison(Expression[bool]):
         else:
             refused = objection(leaf.type, other) if leaf.__class__ is Bind else leaf.refusal(other)
         if refused is not None:
-            raise _mismatch(left, other, refused)
+            raise mismatch(left, other, refused)
         self.right = leaf
         self.binds = (*left.binds, other) if left.binds else (other,)
         self.key = (op, left.key, leaf.key)
@@ -426,7 +429,7 @@ class Comparison(Expression[bool]):
 class Logical(Expression[bool]):
     """`left AND right` or `left OR right`."""
 
-    __slots__ = ("left", "op", "right")
+    __slots__ = ("left", "op", "right", "weight")
 
     visit = "logical"
     parts = ("left", "right")
@@ -441,8 +444,27 @@ class Logical(Expression[bool]):
         self.left = left
         self.right = right
         self.type = BOOLEAN
+        self.weight = left.weight + right.weight
         self.binds = left.binds + right.binds
         self.key = (op, left.key, right.key)
+
+
+# From this many operands on, chains become trees: Python and the databases limit how deep things nest.
+_LONG = 64
+
+
+def combine(op: str, left: Any, right: Any) -> Logical:
+    """Join two conditions; a long chain, built by appending or prepending, becomes a balanced tree."""
+    if left.weight >= _LONG or getattr(right, "weight", 1) >= _LONG:
+        while _joins(op, left) and left.right.weight <= right.weight:
+            left, right = left.left, Logical(op, left.right, right)
+        while _joins(op, right) and right.left.weight <= left.weight:
+            left, right = Logical(op, left, right.left), right.right
+    return Logical(op, left, right)
+
+
+def _joins(op: str, expression: Any) -> bool:
+    return isinstance(expression, Logical) and expression.op == op and expression.weight >= _LONG
 
 
 class Not(Expression[bool]):
@@ -551,7 +573,7 @@ def _membership(left: Expression[Any], values: Any, negated: bool) -> Expression
         for value in listed:
             refused = leaf.refusal(value)
             if refused is not None:
-                raise _mismatch(left, value, refused)
+                raise mismatch(left, value, refused)
     assert leaf.type is not None
     found: Expression[bool] = InList(left, leaf.type, listed, negated)
     if not with_null:

@@ -26,6 +26,20 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?\Z")
 _DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 
 
+def _no_argument(given: Any) -> QueryError:
+    shown = f"a {type(given).__name__}" if isinstance(given, (str, bytes)) else repr(given)
+    return QueryError(
+        f"{shown} is no argument of an SQL function: give a column or another expression, "
+        "of a relation one of its columns, as in func.count(Author.books.id)"
+    )
+
+
+def _kind(expression: Expression[Any]) -> Optional[SQLType]:
+    if not isinstance(expression, Expression):
+        raise _no_argument(expression)
+    return expression.type
+
+
 class Function(Expression[T]):
     """A call of an SQL function. An aggregate may count distinct values, filter its rows and order them."""
 
@@ -45,6 +59,9 @@ class Function(Expression[T]):
         order: Sequence[Expression[Any]] = (),
         condition: Optional[Expression[Any]] = None,
     ) -> None:
+        for argument in arguments:
+            if not isinstance(argument, Expression):
+                raise _no_argument(argument)
         self.name = name
         self.arguments = tuple(arguments)
         self.type = type
@@ -143,6 +160,28 @@ class RowValue(Expression[Any]):
         self.binds = tuple([value for child in self.items for value in child.binds])
         self.key = ("ROW", *[child.key for child in self.items])
 
+    if not TYPE_CHECKING:
+
+        def __eq__(self, other):
+            return RowComparison("=", self.items, _row_values(other))
+
+        def __ne__(self, other):
+            return RowComparison("<>", self.items, _row_values(other))
+
+        def __lt__(self, other):
+            return RowComparison("<", self.items, _row_values(other))
+
+        def __le__(self, other):
+            return RowComparison("<=", self.items, _row_values(other))
+
+        def __gt__(self, other):
+            return RowComparison(">", self.items, _row_values(other))
+
+        def __ge__(self, other):
+            return RowComparison(">=", self.items, _row_values(other))
+
+        __hash__ = object.__hash__
+
 
 class RowComparison(Expression[bool]):
     """`(a, b) op (c, d)`; each value takes the type of its counterpart."""
@@ -202,7 +241,11 @@ def case(
     return Case(flat, operand(flat[1], else_))
 
 
-def cast(expression: Union[S, Expression[S]], type: Union[builtins.type[Any], SQLType]) -> Expression[Any]:
+@overload
+def cast(expression: Any, type: builtins.type[S]) -> Expression[S]: ...
+@overload
+def cast(expression: Any, type: SQLType) -> Expression[Any]: ...
+def cast(expression: Any, type: Any) -> Expression[Any]:
     """Convert to another type in the database; give a Python class or an SQL type."""
     return _expression(expression).cast(type_for(type))
 
@@ -226,9 +269,19 @@ def excluded(column: Union[str, Column[S]]) -> Expression[S]:
     return Excluded(column, None)
 
 
-def row(*expressions: Expression[Any]) -> RowValue:
-    """Make a row value, to order or group by several expressions as one."""
-    return RowValue(expressions)
+def _row_values(other: Any) -> Sequence[Any]:
+    if isinstance(other, RowValue):
+        return other.items
+    if isinstance(other, (tuple, list)):
+        return other
+    raise QueryError(f"a row is compared with a {type(other).__name__}; give another row() or a tuple")
+
+
+def row(*expressions: Any) -> RowValue:
+    """Make a row value, to order, group or compare several expressions as one; plain values are bound."""
+    if not expressions:
+        raise QueryError("row() needs at least one expression")
+    return RowValue([_expression(each) for each in expressions])
 
 
 def compare_rows(op: str, left: Sequence[Expression[Any]], right: Sequence[Any]) -> Expression[bool]:
@@ -271,7 +324,7 @@ class _Functions:
 
     def sum(self, expression: Expression[Optional[S]], *, distinct: bool = False) -> Function[Optional[S]]:
         """Add up values; NULL when there is none."""
-        kind = NUMERIC if isinstance(expression.type, Numeric) else expression.type
+        kind = NUMERIC if isinstance(_kind(expression), Numeric) else _kind(expression)
         return Function("sum", (expression,), kind, aggregate=True, distinct=distinct)
 
     @overload
@@ -284,7 +337,7 @@ class _Functions:
     ) -> Function[Optional[float]]: ...
     def avg(self, expression: Expression[Any], *, distinct: bool = False) -> Function[Any]:
         """Give the mean; NULL when there is no value."""
-        kind = expression.type
+        kind = _kind(expression)
         if isinstance(kind, (Integer, Float)):
             kind = FLOAT
         elif isinstance(kind, Numeric):
@@ -293,11 +346,11 @@ class _Functions:
 
     def min(self, expression: Expression[Optional[S]]) -> Function[Optional[S]]:
         """Give the smallest value; NULL when there is none."""
-        return Function("min", (expression,), expression.type, aggregate=True)
+        return Function("min", (expression,), _kind(expression), aggregate=True)
 
     def max(self, expression: Expression[Optional[S]]) -> Function[Optional[S]]:
         """Give the largest value; NULL when there is none."""
-        return Function("max", (expression,), expression.type, aggregate=True)
+        return Function("max", (expression,), _kind(expression), aggregate=True)
 
     def string_agg(self, expression: Text, separator: str = ",", *, distinct: bool = False) -> Function[str]:
         """Join texts of a group."""
@@ -335,12 +388,12 @@ class _Functions:
 
     def abs(self, expression: Expression[S]) -> Function[S]:
         """Drop the sign."""
-        return Function("abs", (expression,), expression.type)
+        return Function("abs", (expression,), _kind(expression))
 
     def round(self, expression: Expression[S], digits: int = 0) -> Function[S]:
         """Round to digits after the point."""
         places: list[Literal[int]] = [Literal(digits, INTEGER)] if digits else []
-        return Function("round", (expression, *places), expression.type)
+        return Function("round", (expression, *places), _kind(expression))
 
     # Values of any type.
 
@@ -348,23 +401,24 @@ class _Functions:
         self, expression: Expression[Optional[S]], *others: Union[S, Expression[Any]]
     ) -> Function[S]:
         """Give the first value that is not NULL."""
+        _kind(expression)
         arguments = [operand(expression, other) for other in others]
         kind = next((each.type for each in (expression, *arguments) if each.type is not None), None)
         return Function("coalesce", (expression, *arguments), kind)
 
     def nullif(self, expression: Expression[S], value: Union[S, Expression[S]]) -> Function[Optional[S]]:
         """Give NULL where the expression equals the value."""
-        return Function("nullif", (expression, operand(expression, value)), expression.type)
+        return Function("nullif", (expression, operand(expression, value)), _kind(expression))
 
     def greatest(self, expression: Expression[S], *others: Union[S, Expression[S]]) -> Function[S]:
         """Give the largest of several values."""
         arguments = [operand(expression, other) for other in others]
-        return Function("greatest", (expression, *arguments), expression.type)
+        return Function("greatest", (expression, *arguments), _kind(expression))
 
     def least(self, expression: Expression[S], *others: Union[S, Expression[S]]) -> Function[S]:
         """Give the smallest of several values."""
         arguments = [operand(expression, other) for other in others]
-        return Function("least", (expression, *arguments), expression.type)
+        return Function("least", (expression, *arguments), _kind(expression))
 
     # Time.
 
@@ -380,7 +434,7 @@ class _Functions:
         """Give the year, month, day, hour, minute or second (whole) of a point in time, in UTC."""
         if part not in _DATE_PARTS:
             raise QueryError(f"there is no part {part!r} of a time; use one of {', '.join(_DATE_PARTS)}")
-        if part in _DATE_PARTS[3:] and expression.type is not None and expression.type == DATE:
+        if part in _DATE_PARTS[3:] and _kind(expression) == DATE:
             raise QueryError(f"{expression.describe()} is a day and has no {part}")
         return Function(f"extract_{part}", (expression,), INTEGER)
 
@@ -412,19 +466,19 @@ class _Functions:
 
     def lag(self, expression: Expression[S], offset: int = 1) -> Function[Optional[S]]:
         """Look at an earlier row of the window; needs `.over()`."""
-        return Function("lag", (expression, Literal(offset, INTEGER)), expression.type)
+        return Function("lag", (expression, Literal(offset, INTEGER)), _kind(expression))
 
     def lead(self, expression: Expression[S], offset: int = 1) -> Function[Optional[S]]:
         """Look at a later row of the window; needs `.over()`."""
-        return Function("lead", (expression, Literal(offset, INTEGER)), expression.type)
+        return Function("lead", (expression, Literal(offset, INTEGER)), _kind(expression))
 
     def first_value(self, expression: Expression[S]) -> Function[S]:
         """Give the value of the frame's first row; needs `.over()`."""
-        return Function("first_value", (expression,), expression.type)
+        return Function("first_value", (expression,), _kind(expression))
 
     def last_value(self, expression: Expression[S]) -> Function[S]:
         """Give the value of the frame's last row; needs `.over()`."""
-        return Function("last_value", (expression,), expression.type)
+        return Function("last_value", (expression,), _kind(expression))
 
 
 func = _Functions()

@@ -48,7 +48,7 @@ class JsonItem(Expression[T]):
                 raise QueryError(f"{step!r} is no step into {expression.describe()}: use a key or a position")
         self.expression = expression
         self.path = path
-        self.type = type if type is not None else expression.type
+        self.type = type if type is not None else JSON
         self.binds = (*expression.binds, path)
         self.key = ("->", expression.key, bind_for(self.type).key if self.type is not None else None)
 

@@ -63,9 +63,8 @@ def _where(dialect: Dialect, columns: Sequence[TableColumn], position: int) -> s
 
 def insert_ignoring(dialect: Dialect, table: Table, columns: Sequence[TableColumn]) -> str:
     """Return the INSERT of one row that does nothing where the row is there already."""
-    names = ", ".join(dialect.quote(column.name) for column in columns)
+    names = [dialect.quote(column.name) for column in columns]
     marks = ", ".join(dialect.placeholder(number) for number in range(1, len(columns) + 1))
     target = table_name(dialect, table)
-    if dialect.features.on_conflict:
-        return f"INSERT INTO {target} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
-    return f"INSERT IGNORE INTO {target} ({names}) VALUES ({marks})"
+    ending = dialect.ignore_conflicts(names)
+    return f"INSERT INTO {target} ({', '.join(names)}) VALUES ({marks}){ending}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from blaze.errors import QueryError
 from blaze.utils.naming import suggest
+from blaze.utils.parameter_names import remember_names
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
@@ -81,6 +82,7 @@ def convert(
             raise QueryError(
                 f"the SQL does not use the parameter {unused[0]!r}{suggest(str(unused[0]), names)}"
             )
+        remember_names(text, names)
         return text, tuple([parameters[name] for name in names])
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
         raise QueryError(f"parameters are a list, a tuple or a dict, not {type(parameters).__name__}")

@@ -15,6 +15,8 @@ from blaze.utils.naming import suggest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from blaze.sql.table import Table
+
 _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -30,6 +32,20 @@ class RawList(Expression[Any]):
         self.type = kind
         self.binds = (values,)
         self.key = ("LIST", bind_for(kind).key)
+
+
+class TableName(Expression[Any]):
+    """The quoted name of a model's table inside a template: `FROM {book}`."""
+
+    __slots__ = ("table",)
+
+    visit = "table_name"
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.type = None
+        self.binds = ()
+        self.key = ("TABLE", table.serial)
 
 
 class Raw(Expression[T]):
@@ -59,8 +75,9 @@ class Raw(Expression[T]):
 def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: Any) -> Raw[Any]:
     """Make SQL of a template: `sql("price < {limit}", limit=20)`.
 
-    A value is bound, never pasted; a list stands for `(a, b, ...)`, an expression or a query for itself. `{{`
-    and `}}` are braces. Raise `QueryError` for a name without a value, the reverse, or a stray brace.
+    A value is bound, never pasted; a list stands for `(a, b, ...)`, an expression, a query or another
+    template for itself, a model for the name of its table. `{{` and `}}` are braces. Raise `QueryError` for a
+    name without a value, the reverse, or a stray brace.
     """
     if not isinstance(template, str) or "\0" in template:
         raise QueryError("sql() takes a text without NUL characters")
@@ -102,4 +119,8 @@ def _piece(value: Any) -> Expression[Any]:
         return ScalarSubquery(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return RawList(tuple(value))
+    mapper = getattr(value, "__mapper__", None) if isinstance(value, type) else None
+    if mapper is not None:
+        mapper.registry.configure(mapper)
+        return TableName(mapper.table)
     return Literal(value)

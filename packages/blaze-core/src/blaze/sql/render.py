@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from blaze.sql.functions import Case, Excluded, Exists, Function, RowComparison, RowValue
     from blaze.sql.json_items import JsonItem, ScalarBind
-    from blaze.sql.raw import Raw, RawList
+    from blaze.sql.raw import Raw, RawList, TableName
     from blaze.sql.rows import RowInList
     from blaze.sql.scope import Scope
     from blaze.sql.selectable import Selectable
@@ -116,6 +116,9 @@ class ExpressionRenderer:
 
     def render_raw_list(self, node: RawList) -> str:
         return f"({self.list_query(self.take(), node.type)})"
+
+    def render_table_name(self, node: TableName) -> str:
+        return self.table_name(node.table)
 
     # Conditions.
 

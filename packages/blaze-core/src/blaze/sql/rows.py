@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from blaze.errors import QueryError
-from blaze.sql.expressions import Expression, bind_for
+from blaze.sql.expressions import Expression, bind_for, mismatch
 from blaze.sql.values import BOOLEAN, STRING
 
 
@@ -25,13 +25,11 @@ class RowInList(Expression[bool]):
         leaves = [item.bind if item.type is not None else bind_for(STRING) for item in self.items]
         for row in listed:
             if len(row) != width:
-                raise QueryError(f"{row!r} has {len(row)} values for {width} columns; give equally many")
+                raise QueryError(f"a row of {len(row)} values for {width} columns; give equally many")
             for item, leaf, value in zip(self.items, leaves, row):
                 refused = "None is no key" if value is None else leaf.refusal(value)
                 if refused is not None:
-                    raise QueryError(
-                        f"cannot compare {item.describe()} ({item.type!r}) with {value!r}: {refused}"
-                    )
+                    raise mismatch(item, value, refused)
         self.types = tuple([leaf.type for leaf in leaves])
         self.type = BOOLEAN
         self.binds = (*[bind for item in self.items for bind in item.binds], listed)

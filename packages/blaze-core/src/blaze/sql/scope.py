@@ -25,9 +25,21 @@ class Scope:
     """The FROM of one SELECT, or the only table of an UPDATE or DELETE (`joinable` is False).
 
     `add_join(scope, source, parent_alias, kind)` renders a join and returns its alias; the compiler gives it.
+    `wider` are the keys of roots with a criterion of their own that stand for rows without it here.
     """
 
-    __slots__ = ("add_join", "aliases", "hops", "joinable", "joined", "joins", "outer", "parent", "root")
+    __slots__ = (
+        "add_join",
+        "aliases",
+        "hops",
+        "joinable",
+        "joined",
+        "joins",
+        "outer",
+        "parent",
+        "root",
+        "wider",
+    )
 
     def __init__(
         self,
@@ -46,6 +58,7 @@ class Scope:
         self.joins: list[str] = []
         self.joined: list[tuple[Source, Alias]] = []
         self.outer: set[Alias] = set()
+        self.wider: set[str] = set()
 
     def find(self, source: Source) -> Optional[tuple[Alias, Scope]]:
         """Return the alias of a source and the scope that has it, None when it is not in any FROM yet."""
@@ -57,6 +70,9 @@ class Scope:
             scope = scope.parent
         if source.parent is None:
             return self._find_root(source)
+        root = self.root
+        if root.table is source.table and not self.joinable and source.is_part:
+            return self.aliases[root.key], self
         above = self.find(source.parent)
         if above is None:
             return None
@@ -68,16 +84,29 @@ class Scope:
         return alias, owner
 
     def _find_root(self, source: Source) -> tuple[Alias, Scope]:
-        """Find the joined source that a bare table means: `Book` after `.join(Author.books)`."""
+        """Find the joined source that a bare table means: `Book` after `.join(Author.books)`.
+
+        Of models that share a table, each means its own place, or else that of the other.
+        """
         scope: Optional[Scope] = self
         while scope is not None and source.alias_name is None:
+            root = scope.root
             places = {alias: each for each, alias in scope.joined if each.table is source.table}
+            same = {alias: each for alias, each in places.items() if each.only is source.only}
+            if same and source.only is not None:
+                places = same
+            elif root.table is source.table and root.parent is None and root.alias_name is None:
+                scope.wider.add(source.key)
+                scope.aliases[source.key] = scope.aliases[root.key]
+                return scope.aliases[root.key], scope
             if len(places) > 1:
                 paths = " or ".join(sorted(each.path for each in places.values()))
                 raise QueryError(
                     f"{source.path} is joined several times: write the path instead, as in {paths}"
                 )
-            for alias in places:
+            for alias, place in places.items():
+                if place.only is not source.only:
+                    scope.wider.add(source.key)
                 scope.aliases[source.key] = alias
                 return alias, scope
             scope = scope.parent
@@ -107,7 +136,8 @@ class Scope:
         parent_alias, owner = self.place(source.parent, many)
         if not owner.joinable:
             raise NeedsJoin(source)
-        kind = "LEFT" if source.outer or parent_alias in owner.outer else "INNER"
+        outer = source.outer or parent_alias in owner.outer or source.parent.key in owner.wider
+        kind = "LEFT" if outer else "INNER"
         return owner.attach(source, parent_alias, kind), owner
 
     def attach(self, source: Source, parent_alias: Alias, kind: str) -> Alias:

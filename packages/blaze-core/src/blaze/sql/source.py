@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from sys import intern
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from blaze.sql.table import Table, TableColumn
 
     Pairs = tuple[tuple[TableColumn, TableColumn], ...]
+
+
+class Criterion:
+    """The rows of one model of several in a table: those whose column holds one of the values.
+
+    Models that are defined later add their values; once a statement was written with them it is `sealed`.
+    """
+
+    __slots__ = ("column", "name", "sealed", "values")
+
+    column: TableColumn
+
+    def __init__(self, name: str, values: list[Any]) -> None:
+        self.name = name
+        self.values = values
+        self.sealed = False
 
 
 class Source:
@@ -17,7 +33,8 @@ class Source:
     A root has no parent. A source with a parent joins itself by `on`, pairs of (column of the parent, own
     column); `outer` says that a parent may lack a row here, `many` that it may have several. A relation
     through a join table is two chained sources, the first of them `many`. `key` is an interned string that
-    tells this place apart from every other one; equal paths from equal roots have equal keys.
+    tells this place apart from every other one; equal paths from equal roots have equal keys. With `only`,
+    just the rows of that criterion stand here.
     """
 
     __slots__ = (
@@ -26,6 +43,7 @@ class Source:
         "many",
         "name",
         "on",
+        "only",
         "optional",
         "outer",
         "parent",
@@ -44,8 +62,10 @@ class Source:
         name: Optional[str] = None,
         *,
         alias_name: Optional[str] = None,
+        only: Optional[Criterion] = None,
     ) -> None:
         self.table = table
+        self.only = only
         self.parent = parent
         self.on = on
         self.outer = outer
@@ -58,16 +78,25 @@ class Source:
         self.optional: bool = outer or (parent is not None and parent.optional)
         self.key: str
         self.root: Source = self if parent is None else parent.root
+        kind = "" if only is None else f"#{only.name}"
         if parent is not None:
-            self.key = intern(f"{parent.key}/{self.name}:{table.serial}")
+            self.key = intern(f"{parent.key}/{self.name}:{table.serial}{kind}")
         elif alias_name is not None:
-            self.key = intern(f"{table.serial}@{alias_name}")
+            self.key = intern(f"{table.serial}{kind}@{alias_name}")
         else:
-            self.key = intern(str(table.serial))
+            self.key = intern(f"{table.serial}{kind}")
 
     def alias(self, name: str) -> Source:
         """Return a root of its own for the same table, for self joins and correlated subqueries."""
-        return Source(self.table, name=name, alias_name=name)
+        return Source(self.table, name=name, alias_name=name, only=self.only)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is another table of a row of the root, as joined inheritance has it."""
+        parent = self.parent
+        if parent is None or parent.parent is not None or parent.alias_name is not None:
+            return False
+        return self.table is not parent.table and not self.many and self.name == self.table.name
 
     @property
     def path(self) -> str:

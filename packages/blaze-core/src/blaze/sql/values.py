@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Optional, Union
 from uuid import UUID
 
 from blaze.dialects.types import (
@@ -26,6 +26,11 @@ from blaze.dialects.types import (
     Uuid,
 )
 from blaze.errors import QueryError
+
+if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
+
+_PLAIN = frozenset({str, int, bool, bytes, type(None)})  # classes that no type stores in another form
 
 BOOLEAN = Boolean()
 INTEGER = Integer()
@@ -177,3 +182,21 @@ def arithmetic_type(op: str, left: Optional[SQLType], right: Optional[SQLType]) 
     if isinstance(left, Integer) and isinstance(right, Integer):
         return FLOAT if op == "/" else INTEGER
     return STRING if isinstance(left, String) else left
+
+
+def encoded(values: tuple[Any, ...], dialect: Dialect) -> tuple[Any, ...]:
+    """Return the parameters of raw SQL as the columns of their types store them.
+
+    Raises `QueryError` for a value that no type holds, `DataError` for one that cannot be stored.
+    """
+    if all(value.__class__ in _PLAIN for value in values):
+        return values
+    found = []
+    for value in values:
+        if value.__class__ not in _PLAIN and not (
+            isinstance(value, (list, tuple)) and dialect.features.array_param != "json_each"
+        ):
+            encoder = dialect.encoder(type_of(value))
+            value = value if encoder is None else encoder(value)
+        found.append(value)
+    return tuple(found)

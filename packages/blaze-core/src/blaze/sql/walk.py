@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
+from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.functions import Function
 from blaze.sql.windows import Windowed
@@ -11,6 +12,13 @@ from blaze.sql.windows import Windowed
 if TYPE_CHECKING:
     from blaze.sql.expressions import Expression
     from blaze.sql.source import Source
+
+
+def too_deep() -> QueryError:
+    """Return the error for an expression that Python cannot walk through; databases have limits, too."""
+    return QueryError(
+        "an expression is nested too deeply; calculate a part of it in Python, or in a subquery of its own"
+    )
 
 
 def has_aggregate(expression: Expression[Any]) -> bool:

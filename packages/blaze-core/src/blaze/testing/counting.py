@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 if TYPE_CHECKING:
     from blaze.persistence.async_session import AsyncSession
@@ -12,17 +12,22 @@ if TYPE_CHECKING:
 
 
 class StatementCount:
-    """How many statements the session has executed since the block began, transaction control apart."""
+    """How many statements the session has executed in the block, transaction control apart."""
 
     def __init__(self, session: Union[Session, AsyncSession]) -> None:
         self._session = session
         self._start: int = session.query_stats().total
+        self._end: Optional[int] = None
+
+    def stop(self) -> None:
+        """Count no further."""
+        self._end = self._session.query_stats().total
 
     @property
     def total(self) -> int:
         """The number of statements so far."""
-        total: int = self._session.query_stats().total
-        return total - self._start
+        end: int = self._session.query_stats().total if self._end is None else self._end
+        return end - self._start
 
     def __int__(self) -> int:
         return self.total
@@ -40,4 +45,8 @@ class StatementCount:
 @contextmanager
 def count_statements(session: Union[Session, AsyncSession]) -> Iterator[StatementCount]:
     """Count the statements of a session in a block: `with count_statements(session) as n: ...; n == 2`."""
-    yield StatementCount(session)
+    count = StatementCount(session)
+    try:
+        yield count
+    finally:
+        count.stop()

@@ -1,8 +1,9 @@
 """Structured logging: what was executed, what was slow, and to which request it belonged.
 
 Loggers: `blaze.sql` has every statement at DEBUG, `blaze.slow` the slow ones at WARNING. Importing configures
-nothing. Each record carries its facts in `record.blaze`, a plain dict; `JSONFormatter` writes them. Texts and
-numbers in statements are replaced by ``?``, and parameters are shown only as a redactor allows.
+nothing. Each record carries its facts in `record.blaze`, a plain dict: `statement`, `duration_ms`, `rows`,
+`params`, `correlation_id`, and `error` or `threshold_ms` where they apply; `JSONFormatter` writes them. Texts
+and numbers in statements are replaced by ``?``, and parameters are shown only as a redactor allows.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import logging
 import math
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Optional
 
 from blaze.errors import ConfigurationError
-from blaze.utils.parameters import ParameterRedactor, Params, hide_parameters
+from blaze.utils.parameters import ParameterRedactor, Params, show_parameters
 from blaze.utils.shapes import statement_shape
 
 __all__ = [
@@ -41,6 +42,11 @@ slow_logger = logging.getLogger("blaze.slow")
 _correlation: ContextVar[Optional[str]] = ContextVar("blaze_correlation_id", default=None)
 
 
+def new_id() -> str:
+    """Return a new correlation id."""
+    return uuid.uuid4().hex
+
+
 def correlation_id() -> Optional[str]:
     """Return the correlation id of this thread or task, None outside of `with correlation()`."""
     return _correlation.get()
@@ -52,7 +58,7 @@ def correlation(identifier: Optional[str] = None) -> Iterator[str]:
 
     It holds for this thread or task and for the tasks that are started inside.
     """
-    used = uuid.uuid4().hex if identifier is None else identifier
+    used = new_id() if identifier is None else identifier
     token = _correlation.set(used)
     try:
         yield used
@@ -68,6 +74,8 @@ def slow_query_seconds(slow_query_ms: Optional[float] = None) -> float:
     """
     value: Any = slow_query_ms
     name = "slow_query_ms"
+    if isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be a number of milliseconds, not {value!r}")
     if value is None:
         value = os.environ.get(SLOW_QUERY_VARIABLE)
         if value is None or not value.strip():
@@ -84,6 +92,8 @@ def slow_query_seconds(slow_query_ms: Optional[float] = None) -> float:
 
 class StatementLog:
     """Write statements to the loggers; `slow_seconds` is the limit that callers compare with.
+
+    Records carry the correlation id of the surrounding `with correlation()`, else the `session_id` given.
 
     Callers test first, so that a quiet log costs them no call:
     `if seconds >= log.slow_seconds: log.slow(...)`, and `if log.is_verbose(): log.statement(...)`.
@@ -104,11 +114,12 @@ class StatementLog:
         seconds: float,
         rows: Optional[int] = None,
         params: Params = (),
-        names: Optional[Sequence[Optional[str]]] = None,
+        error: Optional[BaseException] = None,
+        session_id: Optional[str] = None,
     ) -> None:
-        """Warn about a statement that took `seconds`; `names` are the columns of its parameters, if known."""
+        """Warn about a statement that took `seconds`, whether it failed with `error` or not."""
         if slow_logger.isEnabledFor(logging.WARNING):
-            facts = self._facts(sql, seconds, rows, params, names)
+            facts = self._facts(sql, seconds, rows, params, error, session_id)
             facts["threshold_ms"] = self.slow_seconds * 1000
             _write(slow_logger, logging.WARNING, "slow query", facts)
 
@@ -118,14 +129,12 @@ class StatementLog:
         seconds: float,
         rows: Optional[int] = None,
         params: Params = (),
-        names: Optional[Sequence[Optional[str]]] = None,
         error: Optional[BaseException] = None,
+        session_id: Optional[str] = None,
     ) -> None:
         """Log an executed statement, or one that failed with `error`, at DEBUG."""
         if sql_logger.isEnabledFor(logging.DEBUG):
-            facts = self._facts(sql, seconds, rows, params, names)
-            if error is not None:
-                facts["error"] = type(error).__name__
+            facts = self._facts(sql, seconds, rows, params, error, session_id)
             _write(sql_logger, logging.DEBUG, "query" if error is None else "failed query", facts)
 
     def _facts(
@@ -134,15 +143,19 @@ class StatementLog:
         seconds: float,
         rows: Optional[int],
         params: Params,
-        names: Optional[Sequence[Optional[str]]],
+        error: Optional[BaseException],
+        session_id: Optional[str],
     ) -> dict[str, Any]:
-        return {
+        facts = {
             "statement": statement_shape(sql),
             "duration_ms": round(seconds * 1000, 3),
             "rows": rows,
-            "params": hide_parameters(params, self._redactor, names),
-            "correlation_id": _correlation.get(),
+            "params": show_parameters(sql, params, self._redactor),
+            "correlation_id": _correlation.get() or session_id,
         }
+        if error is not None:
+            facts["error"] = type(error).__name__
+        return facts
 
 
 def _write(logger: logging.Logger, level: int, what: str, facts: dict[str, Any]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["constraint_name", "join_table_name", "snake_case", "suggest", "table_name"]
+__all__ = ["close_matches", "constraint_name", "join_table_name", "snake_case", "suggest", "table_name"]
 
 # "HTTPServer2Go" -> "HTTP_Server2_Go": an acronym before a word, then a lower-case letter or digit before a
 # capital.
@@ -46,6 +45,13 @@ def constraint_name(kind: str, table: str, parts: Sequence[str] = (), max_bytes:
     return f"{raw[: max_bytes - 9].decode('utf-8', 'ignore')}_{digest}"
 
 
+def close_matches(name: str, candidates: Iterable[str], likeness: float, count: int = 1) -> list[str]:
+    """Return the candidates that are like a name at least so much (0 to 1), the best first."""
+    from difflib import get_close_matches  # a millisecond, for messages only
+
+    return get_close_matches(name, list(candidates), count, likeness)
+
+
 def suggest(name: str, candidates: Iterable[str]) -> str:
     """Give the tail of an error message: ``"; did you mean 'title'?"`` or the valid names; ``""`` when there
     are none.
@@ -54,7 +60,7 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
     if not valid:
         return ""
     lowered = {candidate.lower(): candidate for candidate in valid}
-    close = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)
+    close = close_matches(name.lower(), list(lowered), 0.6, 3)
     if close:
         return f"; did you mean {' or '.join(repr(lowered[match]) for match in close)}?"
     shown = ", ".join(valid[:_SHOWN])

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Optional, Protocol, Union
 
-__all__ = ["ParameterRedactor", "Params", "hide_parameters"]
+from blaze.utils.parameter_names import given_names, parameter_names
+
+__all__ = ["ParameterRedactor", "Params", "first_parameters", "show_parameters"]
 
 Params = Union[Sequence[Any], Mapping[str, Any]]
+
+SHOWN = 32  # parameters of a sample or a log record
 
 
 class ParameterRedactor(Protocol):
@@ -18,17 +23,35 @@ class ParameterRedactor(Protocol):
         ...
 
 
-def hide_parameters(
-    params: Params,
-    redactor: Optional[ParameterRedactor] = None,
-    names: Optional[Sequence[Optional[str]]] = None,
-) -> Any:
-    """Return what a redactor lets through; without a redactor only the types of the values."""
-    if redactor is not None:
-        return redactor.parameters(params, names)
+def first_parameters(params: Params) -> Params:
+    """Return the parameters that are kept to be shown."""
     if isinstance(params, Mapping):
-        return {str(name): _type_of(value) for name, value in params.items()}
-    return [_type_of(value) for value in params]
+        return dict(islice(params.items(), SHOWN))
+    return params[:SHOWN]
+
+
+def show_parameters(sql: str, params: Params, redactor: Optional[ParameterRedactor] = None) -> Any:
+    """Return what a redactor lets through of the parameters of a statement; without one only their types.
+
+    The text of the statement tells which columns they belong to.
+    """
+    if not params:
+        return []
+    kept = params if len(params) <= SHOWN else first_parameters(params)
+    if redactor is not None:
+        shown = redactor.parameters(kept, parameter_names(sql, SHOWN))
+        names = given_names(sql)
+        if names and isinstance(shown, list):
+            # Hidden is what either its column or the name that the user gave it hides.
+            by_name = redactor.parameters(kept, names)
+            shown = [theirs if theirs == "***" else mine for mine, theirs in zip(shown, by_name)]
+    elif isinstance(kept, Mapping):
+        shown = {str(name): _type_of(value) for name, value in kept.items()}
+    else:
+        shown = [_type_of(value) for value in kept]
+    if len(params) > SHOWN and isinstance(shown, list):
+        shown.append(f"... ({len(params)} parameters)")
+    return shown
 
 
 def _type_of(value: Any) -> str:

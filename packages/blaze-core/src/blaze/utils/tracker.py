@@ -6,21 +6,24 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from blaze.errors import ConfigurationError, NPlusOneWarning
-from blaze.utils.parameters import ParameterRedactor, Params, hide_parameters
+from blaze.utils.parameters import SHOWN, ParameterRedactor, Params, first_parameters, show_parameters
 from blaze.utils.shapes import statement_shape
 
 __all__ = ["QueryStats", "QueryTracker", "StatementStats"]
 
 _PENDING = 64  # executions kept as they came until they are added up
-_SAMPLE = 32  # parameters of a sample
 _WARNED = -sys.maxsize  # a count that never becomes positive: this statement was warned about
-_OWN_FILES = (os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep, "<blaze ")
+# The package itself, generated functions, and the event loop, which calls tasks.
+_OWN_FILES = (
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
+    "<blaze ",
+    os.path.join(os.path.dirname(os.__file__), "asyncio"),
+)
 
 
 class StatementStats(NamedTuple):
@@ -59,7 +62,7 @@ class QueryStats:
 class _Entry:
     """The sums of one statement, and the parameters of its slowest execution."""
 
-    __slots__ = ("count", "rows", "sample", "seconds", "shape", "slowest", "used")
+    __slots__ = ("count", "rows", "sample", "sample_sql", "seconds", "shape", "slowest", "used")
 
     def __init__(self) -> None:
         self.count = 0
@@ -67,6 +70,7 @@ class _Entry:
         self.rows = 0
         self.slowest = -1.0
         self.sample: Params = ()
+        self.sample_sql = ""  # its own text: that of the shape has more placeholders
         self.used = 0
         self.shape: Optional[str] = None
 
@@ -77,7 +81,7 @@ class _Entry:
         self.used = max(self.used, other.used)
         if other.slowest > self.slowest:
             self.slowest = other.slowest
-            self.sample = other.sample
+            self.sample, self.sample_sql = other.sample, other.sample_sql
 
 
 class QueryTracker:
@@ -85,6 +89,7 @@ class QueryTracker:
 
     At most `capacity` statements are kept, the least recently used go first. `threshold` is how often a line
     may send the same SELECT for one object at a time before it is warned about; 0 turns the warning off.
+    `paths_to` gives the relations that lead to a model, for the advice in the warning.
     """
 
     __slots__ = (
@@ -95,17 +100,26 @@ class QueryTracker:
         "_lock",
         "_lookups",
         "_loops",
+        "_params",
+        "_paths_to",
         "_pending",
         "_threshold",
         "_total",
     )
 
-    def __init__(self, threshold: int = 5, capacity: int = 1000) -> None:
-        if threshold < 0:
+    def __init__(
+        self,
+        threshold: int = 5,
+        capacity: int = 1000,
+        paths_to: Optional[Callable[[Any], Sequence[str]]] = None,
+    ) -> None:
+        if threshold.__class__ is not int or threshold < 0:
             raise ConfigurationError(
-                "performance_threshold must be a number of statements, or 0 for no warning"
+                "performance_threshold must be a number of statements, or 0 for no warning,"
+                f" not {threshold!r}"
             )
         self._threshold = threshold
+        self._paths_to = paths_to
         self._capacity = capacity
         self._lock = threading.Lock()
         self._pending: list[tuple[str, float, int, Params]] = []
@@ -113,6 +127,7 @@ class QueryTracker:
         self._total = 0
         self._dropped = 0
         self._lookups: dict[str, int] = {}
+        self._params: dict[str, Params] = {}  # of the latest execution
         self._lines: dict[tuple[str, str, int], int] = {}
         self._loops: list[dict[str, Any]] = []
 
@@ -125,21 +140,31 @@ class QueryTracker:
         parameters of the slowest execution are kept, and shown only by `export`, redacted.
         """
         pending = self._pending
-        pending.append((sql, seconds, rows, params if len(params) <= _SAMPLE else _head(params)))
+        pending.append((sql, seconds, rows, params if len(params) <= SHOWN else first_parameters(params)))
         if len(pending) >= _PENDING:
             with self._lock:
                 self._add_up()
 
-    def lookup(self, sql: str, model: Any, relation: Optional[str] = None) -> None:
-        """Note a SELECT that was sent for one object: by `get()`, or by reading its `relation`.
+    def lookup(
+        self, sql: str, model: Any, relation: Optional[str] = None, params: Optional[Params] = None
+    ) -> None:
+        """Note a SELECT that was sent for one object: by its key, or by reading its `relation`.
+
+        With `params` only executions count whose parameters differ from those before: who asks for the same
+        again and again waits for a change.
 
         Issues one NPlusOneWarning for a statement that one line of the program has sent more than `threshold`
         times. The first execution is only counted; from the second on the calling line is looked up,
         until the warning.
         """
         count = self._lookups.get(sql, 0) + 1
+        if params is not None:
+            if self._params.get(sql) == params:
+                return
+            self._params[sql] = params
         if count == 1 and len(self._lookups) >= self._capacity:
             self._lookups.clear()
+            self._params.clear()
         self._lookups[sql] = count
         if count > 1 and self._threshold:
             self._watch(sql, model, relation)
@@ -184,7 +209,7 @@ class QueryTracker:
                 self._clear()
         if include_samples:
             for statement, entry in zip(exported["statements"], entries.values()):
-                shown = hide_parameters(entry.sample, redactor)
+                shown = show_parameters(entry.sample_sql, entry.sample, redactor)
                 statement["samples"] = [{"ms": entry.slowest * 1000, "params": shown}]
         return exported
 
@@ -211,7 +236,7 @@ class QueryTracker:
             entry.used = tick
             if seconds > entry.slowest:
                 entry.slowest = seconds
-                entry.sample = params
+                entry.sample, entry.sample_sql = params, sql
         self._total = tick
         if len(entries) > self._capacity:
             self._shrink()
@@ -246,6 +271,7 @@ class QueryTracker:
         self._entries = {}
         self._total = self._dropped = 0
         self._lookups.clear()
+        self._params.clear()
         self._lines.clear()
         self._loops.clear()
 
@@ -265,14 +291,15 @@ class QueryTracker:
             return
         self._lookups[sql] = _WARNED
         name = getattr(model, "__name__", str(model))
+        paths = self._paths_to(model) if self._paths_to is not None and relation is None else ()
         if len(self._loops) < self._capacity:
             self._loops.append({"file": filename, "line": line, "model": name, "relation": relation})
         warnings.warn_explicit(
-            _advice(f"{os.path.basename(filename)}:{line}", seen + 1, name, relation),
+            _advice(f"{os.path.basename(filename)}:{line}", seen + 1, name, relation, paths),
             NPlusOneWarning,
             filename,
             line,
-            module=frame.f_globals.get("__name__"),
+            module=frame.f_globals.get("__name__") or filename,  # None would drop the warning
             registry=frame.f_globals.setdefault("__warningregistry__", {}),
         )
 
@@ -280,12 +307,6 @@ class QueryTracker:
 def _row(sql: str, entry: _Entry) -> StatementStats:
     total = entry.seconds * 1000
     return StatementStats(sql, entry.count, total, total / entry.count, entry.slowest * 1000, entry.rows)
-
-
-def _head(params: Params) -> Params:
-    if isinstance(params, Mapping):
-        return dict(islice(params.items(), _SAMPLE))
-    return params[:_SAMPLE]
 
 
 def _calling_frame() -> Optional[FrameType]:
@@ -296,11 +317,13 @@ def _calling_frame() -> Optional[FrameType]:
     return frame
 
 
-def _advice(place: str, count: int, model: str, relation: Optional[str]) -> str:
+def _advice(place: str, count: int, model: str, relation: Optional[str], paths: Sequence[str]) -> str:
     if relation is None:
+        cure = " or ".join([f".include({path})" for path in paths[:3]])
         return (
             f"{place} has fetched {model} {count} times, one object at a time (N+1): fetch them together with"
-            f" query({model}) and in_() on the key, or .include() the relation that leads to them"
+            f" query({model}) and in_() on the key"
+            + (f", or add {cure} to the query that leads to them" if cure else "")
         )
     return (
         f"{place} has loaded {model}.{relation} {count} times, once for each object (N+1): add"

@@ -1,4 +1,4 @@
-"""Keep pools right over ``os.fork``: a connection belongs to the process that opened it.
+"""Keep pools and caches right over ``os.fork``: what one process holds is not the other's.
 
 Costs nothing at acquire and release: the interpreter itself tells us about a fork.
 """

@@ -1,0 +1,353 @@
+"""Unique values that change hands within one flush: who has to be written before whom.
+
+Databases check a unique constraint row by row, so the row that gives a value up goes before the one that
+takes it: deleted rows before inserts, changed rows before new ones of their table, changed rows in order.
+The classes of one hierarchy share tables, so their rows are ordered together.
+Where that goes round in a circle (a swap), one row of the circle is parked first: one of its unique columns
+gets NULL, or a value that nobody has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Optional
+from uuid import uuid4
+
+from blaze.core.specs import UNSET
+from blaze.dialects import types as t
+from blaze.errors import SessionError
+from blaze.persistence.stored import coming, key_before, local_before, value_before
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+
+# Rows to be parked: each with the column that gets another value for a while, and that value.
+Parked = list[tuple[Any, "Attribute", Any]]
+# The attributes of a unique set; the classes of a hierarchy that have it share them.
+Place = tuple["Attribute", ...]
+# What one statement writes: rows of one class, by the positions of the changed columns.
+Columns = tuple["Mapper", tuple[int, ...]]
+
+
+class Exchange:
+    """The unique values that changed and deleted rows of one model, or of one hierarchy, give up."""
+
+    def __init__(self, changed: Sequence[Any], deleted: Sequence[Any] = ()) -> None:
+        self.changed = changed
+        self.gone = {id(instance) for instance in deleted}
+        self.holders: dict[tuple[Place, tuple[Any, ...]], Any] = {}
+        for mapper, instances in by_mapper(changed).items():
+            get_old = mapper.get_old
+            for place, positions, _ in mapper.unique_places:
+                for instance in instances:
+                    old: Any = get_old(instance)
+                    values = tuple([old[position] for position in positions])
+                    if is_known(values) and values != coming(instance, place):
+                        self.holders[place, values] = instance
+        for mapper, instances in by_mapper(deleted).items():
+            for place, _, _ in mapper.unique_places:
+                for instance in instances:
+                    values = tuple([value_before(mapper, instance, attribute) for attribute in place])
+                    if is_known(values):
+                        self.holders[place, values] = instance
+
+    def taken(self, instance: Any) -> Iterator[tuple[Place, Any]]:
+        """Yield the rows whose unique values an object takes over, with the unique set."""
+        for place, _, _ in type(instance).__mapper__.unique_places:
+            values = coming(instance, place)
+            if is_known(values):
+                holder = self.holders.get((place, values))
+                if holder is not None and holder is not instance:
+                    yield place, holder
+
+    def order(self, columns: dict[int, Columns]) -> tuple[list[tuple[Columns, list[Any]]], Parked]:
+        """Return the changed rows in an order that frees every value before it is taken, and those to be
+        parked before.
+
+        Neighbours of one class with the same changed columns (`columns`, by the object's identity) form one
+        batch.
+        """
+        waits: dict[int, list[tuple[Place, Any]]] = {id(o): list(self.taken(o)) for o in self.changed}
+        open_edges = {identity: len(found) for identity, found in waits.items()}
+        followers: dict[int, list[tuple[Place, Any]]] = {}
+        for instance in self.changed:
+            for place, holder in waits[id(instance)]:
+                followers.setdefault(id(holder), []).append((place, instance))
+        left = {id(o): o for o in self.changed}
+        ready: dict[Columns, deque[Any]] = {}
+        parked: Parked = []
+        freed: set[tuple[int, Place]] = set()
+        batches: list[tuple[Columns, list[Any]]] = []
+
+        def settle(instance: Any) -> None:
+            if not open_edges[id(instance)]:
+                key = columns[id(instance)]
+                queue = ready.get(key)
+                if queue is None:
+                    ready[key] = deque((instance,))
+                else:
+                    queue.append(instance)
+
+        for instance in self.changed:
+            settle(instance)
+        starts = iter(self.changed)  # not the first of what is left: a dictionary goes past all it has lost
+        start: Any = None
+        while left:
+            if not ready:
+                while id(start) not in left:
+                    start = next(starts)
+                place, instance = self.breach(start, waits, left, freed)
+                parked += self.park(instance, place, "others pass such values round in a circle with it")
+                freed.add((id(instance), place))
+                for other, follower in followers[id(instance)]:
+                    if other == place:
+                        open_edges[id(follower)] -= 1
+                        settle(follower)
+                continue
+            key = next(iter(ready))
+            batch: list[Any] = []
+            batches.append((key, batch))
+            queue = ready[key]
+            while queue:
+                instance = queue.popleft()
+                batch.append(instance)
+                del left[id(instance)]
+                for place, follower in followers.get(id(instance), ()):
+                    if (id(instance), place) not in freed:
+                        open_edges[id(follower)] -= 1
+                        settle(follower)
+            del ready[key]
+        return batches, parked
+
+    def breach(
+        self,
+        start: Any,
+        waits: dict[int, list[tuple[Place, Any]]],
+        left: dict[int, Any],
+        freed: set[tuple[int, Place]],
+    ) -> tuple[Place, Any]:
+        """Return a row of a circle that can be parked, and the unique set that it can be parked in."""
+        path: list[tuple[Place, Any]] = []
+        steps: dict[int, int] = {}
+        place: Place = ()
+        instance = start
+        while id(instance) not in steps:
+            steps[id(instance)] = len(path)
+            path.append((place, instance))
+            place, instance = next(
+                (p, o) for p, o in waits[id(instance)] if id(o) in left and (id(o), p) not in freed
+            )
+        circle = [*path[steps[id(instance)] + 1 :], (place, instance)]
+        for place, instance in circle:
+            if self.parking(instance, place) is not None or not holds_for_all(instance, place):
+                return place, instance
+        return circle[0]
+
+    def park(self, instance: Any, place: Place, why: str) -> Parked:
+        """Return how a row gives up a value before it is written; raise `SessionError` where it cannot.
+
+        What is unique on a condition is left to the database then: the condition may not hold here.
+        """
+        found = self.parking(instance, place)
+        if found is not None:
+            return [(instance, *found)]
+        if holds_for_all(instance, place):
+            raise refusal(place, instance, why)
+        return []
+
+    def parking(self, instance: Any, place: Place) -> Optional[tuple[Attribute, Any]]:
+        """Return a column of a unique set, and what it can hold for a while; None when there is none."""
+        mapper = type(instance).__mapper__
+        gone = id(instance) in self.gone
+        found = None
+        for attribute in place:
+            # The update has to replace the value again, and a row that goes is found by its key.
+            if gone:
+                if attribute in mapper.pk:
+                    continue
+            elif value_before(mapper, instance, attribute) == coming(instance, (attribute,))[0]:
+                continue
+            if attribute.nullable:
+                return attribute, None
+            value = stand_in(attribute)
+            if value is not None and found is None:
+                found = attribute, value
+        return found
+
+
+def holds_for_all(instance: Any, place: Place) -> bool:
+    """Whether a unique set holds for all rows of the class, not for those of a condition only."""
+    return any(found == place and strict for found, _, strict in type(instance).__mapper__.unique_places)
+
+
+def refusal(place: Place, instance: Any, why: str) -> SessionError:
+    """Return the error for a unique value that cannot change hands within one flush."""
+    mapper = type(instance).__mapper__
+    names = ", ".join(attribute.name for attribute in place)
+    return SessionError(
+        f"the value of {mapper.name}.({names}) of the row with the key {key_before(mapper, instance)!r} "
+        f"is taken over by another object, but the row cannot give it up before: {why}, and no column of "
+        "it can hold another value for a while. Change one object to a free value, flush(), then the rest"
+    )
+
+
+class Handover:
+    """The order of one flush as far as unique values decide it.
+
+    `first` are the deleted objects that go before everything else, `parked` the rows that give values up in
+    advance, `before` the changed rows that are written before the new ones of their table, by the mapper at
+    the base of their hierarchy.
+    """
+
+    def __init__(
+        self,
+        order: list[Mapper],
+        new: dict[Mapper, list[Any]],
+        changed: list[Any],
+        deleted: dict[int, Any],
+    ) -> None:
+        """`order` and `new` go by the mappers at the base of hierarchies."""
+        self.first: dict[int, Any] = {}
+        self.parked: Parked = []
+        self.before: dict[Mapper, list[Any]] = {}
+        self.places = {mapper: place for place, mapper in enumerate(order)}
+        self.changed = changed
+        self.deleted = deleted
+        changed_of, gone_of = by_base(changed), by_base(deleted.values())
+        wanted: list[tuple[Exchange, Place, Any]] = []
+        for base in {**new, **changed_of}:
+            gone, altered = gone_of.get(base, ()), changed_of.get(base, ())
+            if not gone and not (altered and base in new):
+                continue
+            exchange = Exchange(altered, gone)
+            if not exchange.holders:
+                continue
+            yielding: list[tuple[Place, Any]] = []
+            for instance in (*new.get(base, ()), *altered):
+                for place, holder in exchange.taken(instance):
+                    if id(holder) in deleted:
+                        wanted.append((exchange, place, holder))
+                    elif base.is_new(instance):
+                        yielding.append((place, holder))
+            if yielding:
+                self.before[base] = self.updated_before(exchange, yielding)
+        if wanted:
+            self.delete_before(wanted)
+
+    def updated_before(self, exchange: Exchange, yielding: list[tuple[Place, Any]]) -> list[Any]:
+        """Return the changed rows that make way for new ones, and those that have to make way for them.
+
+        A row that refers to an object which is inserted after it cannot go earlier: it is parked.
+        """
+        found: dict[int, Any] = {}
+        while yielding:
+            place, instance = yielding.pop()
+            if id(instance) in found:
+                continue
+            if self.refers_to_later(type(instance).__mapper__, instance):
+                why = "it refers to an object that is inserted later"
+                self.parked += exchange.park(instance, place, why)
+                continue
+            found[id(instance)] = instance
+            yielding += [
+                (p, holder) for p, holder in exchange.taken(instance) if id(holder) not in self.deleted
+            ]
+        return list(found.values())
+
+    def refers_to_later(self, mapper: Mapper, instance: Any) -> bool:
+        """Whether a changed object refers to a new one that has no row when new rows of its table come."""
+        place = self.places[mapper.base]
+        for relation in mapper.key_relations:
+            related = relation.peek(instance)
+            if related is None or related is UNSET or not relation.target.is_new(related):
+                continue
+            if self.places.get(relation.target.base, place) >= place:
+                return True
+        return False
+
+    def delete_before(self, wanted: list[tuple[Exchange, Place, Any]]) -> None:
+        """Have the deleted rows whose values are taken over go first, with those that refer to them.
+
+        One that a changed object still refers to in the database stays, since its rule on delete would hit
+        that: it is parked.
+        """
+        rows: dict[Any, Any] = {}  # deleted objects by the place of their row
+        for instance in self.deleted.values():
+            mapper = type(instance).__mapper__
+            rows[mapper.base, key_before(mapper, instance)] = instance
+        targets: dict[int, list[Any]] = {}
+        referring: dict[int, list[Any]] = {}
+        for instance in self.deleted.values():
+            for target in referred(rows, instance):
+                targets.setdefault(id(instance), []).append(target)
+                referring.setdefault(id(target), []).append(instance)
+        staying = reach([o for c in self.changed for o in referred(rows, c)], targets)
+        for exchange, place, instance in wanted:
+            if id(instance) in staying:
+                why = "a changed object refers to it until it is written"
+                self.parked += exchange.park(instance, place, why)
+            else:
+                self.first.update(reach([instance], referring))
+
+
+def reach(start: Iterable[Any], edges: dict[int, list[Any]]) -> dict[int, Any]:
+    """Return objects, and all that can be reached from them, by identity."""
+    found: dict[int, Any] = {}
+    waiting = list(start)
+    while waiting:
+        instance = waiting.pop()
+        if id(instance) not in found:
+            found[id(instance)] = instance
+            waiting += edges.get(id(instance), ())
+    return found
+
+
+def referred(rows: dict[Any, Any], instance: Any) -> Iterator[Any]:
+    """Yield the deleted objects that an object refers to in the database."""
+    mapper = type(instance).__mapper__
+    for relation in mapper.key_relations:
+        found = rows.get((relation.target.base, local_before(mapper, instance, relation)))
+        if found is not None and found is not instance:
+            yield found
+
+
+def by_mapper(instances: Iterable[Any]) -> dict[Mapper, list[Any]]:
+    """Group objects by their mapper."""
+    found: dict[Mapper, list[Any]] = {}
+    for instance in instances:
+        found.setdefault(type(instance).__mapper__, []).append(instance)
+    return found
+
+
+def by_base(instances: Iterable[Any]) -> dict[Mapper, list[Any]]:
+    """Group objects by the mapper at the base of their hierarchy."""
+    found: dict[Mapper, list[Any]] = {}
+    for mapper, group in by_mapper(instances).items():
+        found.setdefault(mapper.base, []).extend(group)
+    return found
+
+
+def is_known(values: tuple[Any, ...]) -> bool:
+    """Whether values take part in a unique constraint: NULL does not, and what is not known cannot."""
+    return None not in values and UNSET not in values
+
+
+def stand_in(attribute: Attribute) -> Any:
+    """Return a value that no row has, for a column that must not be NULL; None when its type has none."""
+    kind = attribute.type
+    chance = uuid4()
+    if attribute.key_of is not None or attribute.spec.generated is not None:
+        return None
+    if isinstance(kind, t.String):  # characters for private use, so that a short column is enough
+        number, letters = chance.int, []
+        for _ in range(min(kind.length or 10, 10)):
+            number, rest = divmod(number, 6400)
+            letters.append(chr(0xE000 + rest))
+        return "".join(letters)
+    if isinstance(kind, t.Integer):
+        return -1 - (chance.int >> 66)
+    if isinstance(kind, t.Uuid):
+        return chance
+    return chance.bytes if isinstance(kind, t.Binary) else None

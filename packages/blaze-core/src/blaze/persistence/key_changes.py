@@ -1,0 +1,82 @@
+"""Primary keys that change: the database takes referring rows along (ON UPDATE CASCADE), memory follows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+from blaze.persistence.handover import by_mapper
+from blaze.persistence.stored import key_in
+from blaze.persistence.unit_of_work import UnitOfWork, leave
+
+if TYPE_CHECKING:
+    from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
+    from blaze.persistence.meanwhile import Meanwhile
+    from blaze.persistence.updates import UpdatedGroup
+
+CURE = (
+    "; a primary key changed, and rows that refer to it can follow only where their foreign key says "
+    "ON UPDATE CASCADE, as create_all() writes it: a table from before needs DropConstraint and AddConstraint"
+)
+
+
+def moving(changed: list[Any]) -> dict[int, Any]:
+    """Return the changed objects, by identity, whose primary key is not that of their row."""
+    found: dict[int, Any] = {}
+    for mapper, group in by_mapper(changed).items() if changed else ():
+        get_old: Any = mapper.get_old
+        for attribute in mapper.pk:
+            get, position = attribute.get, mapper.columns.index(attribute)
+            found.update((id(o), o) for o in group if get(o) != get_old(o)[position])
+    return found
+
+
+def follow(work: UnitOfWork, groups: list[UpdatedGroup], meanwhile: Meanwhile) -> None:
+    """Give loaded objects that refer to a changed key the new one; what refers to them follows, too."""
+    queue: list[tuple[Mapper, dict[Any, Any]]] = []
+    for group in groups:
+        if group.moved:
+            mapper = group.mapper
+            before = [key_in(mapper, old) for old in group.olds]
+            queue.append((mapper.base, dict(zip(before, mapper.keys(group.instances)))))
+    # All is found before anything is written: keys may be swapped.
+    while queue:
+        hits = [hit for base, keys in queue for hit in referring(work, base, keys)]
+        queue = []
+        renamed: list[tuple[Mapper, Any, Any]] = []
+        for relation, instance, key in hits:
+            mapper = type(instance).__mapper__
+            work.undo.append(work.undo_update(mapper, instance, mapper.snapshot(instance), {}))
+            if any(attribute in mapper.pk for attribute in relation.local):
+                renamed.append((mapper, instance, mapper.key(instance)))
+            for attribute, value in zip(relation.local, key if len(relation.local) > 1 else (key,)):
+                attribute.set(instance, value)
+            meanwhile.completed(instance, relation)
+        changes: dict[Mapper, dict[Any, Any]] = {}
+        for mapper, instance, before in renamed:
+            leave(work.identity[mapper.model], before, instance)
+        for mapper, instance, before in renamed:
+            now = mapper.key(instance)
+            work.identity[mapper.model][now] = instance
+            changes.setdefault(mapper.base, {})[before] = now
+        queue += changes.items()
+
+
+def referring(work: UnitOfWork, base: Mapper, keys: dict[Any, Any]) -> list[tuple[Relation, Any, Any]]:
+    """Return the loaded objects that hold one of these former keys, each with its relation and new key."""
+    found = []
+    for model, objects in work.identity.items():
+        for relation in model.__mapper__.family_key_relations if objects else ():
+            if relation.target.base is not base:
+                continue
+            for instance in objects.values():
+                held = relation.key_of(instance)
+                if held is None:
+                    continue
+                related = relation.peek(instance)
+                known = related is not None and related is not UNSET
+                key = relation.target.key(related) if known else keys.get(held, held)
+                if key is not None and key != held:
+                    found.append((relation, instance, key))
+    return found

@@ -1,0 +1,146 @@
+"""The many-to-many part of a flush: rows of join tables and of `through` models."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+from blaze.errors import ModelError
+from blaze.persistence.unit_of_work import restore_loaded
+from blaze.plan import ExecuteMany, Plan
+from blaze.sql.keyed import insert_ignoring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
+    from blaze.core.relations import Link
+    from blaze.persistence.base import SessionBase
+    from blaze.persistence.deletes import Deleter
+    from blaze.persistence.meanwhile import Meanwhile
+
+Pairs = dict[tuple[Any, ...], tuple[Any, Any]]  # both keys as statement parameters, and the two objects
+
+
+class Linker:
+    """The linking part of a flush.
+
+    `unlinked` are loaded objects of `through` models, by identity, whose rows went; `bridged` are the pairs
+    that got a row of such a model, of which there is no object.
+    """
+
+    def __init__(self, session: SessionBase, meanwhile: Meanwhile) -> None:
+        self.session = session
+        self.codecs = session.compilation.codecs
+        self.meanwhile = meanwhile
+        self.unlinked: dict[int, Any] = {}
+        self.bridged: list[tuple[Mapper, Pairs]] = []
+
+    def write(self, lists: list[RelatedList[Any]], deleted: dict[int, Any]) -> Plan[None]:
+        """Write the pending links of many-to-many relations: removals first, then additions."""
+        session = self.session
+        removed: dict[Link, Pairs] = {}
+        added: dict[Link, Pairs] = {}
+        cleared: dict[Link, list[Any]] = {}
+        for changed_list in lists:
+            relation, owner = changed_list.relation, changed_list.owner
+            link = relation.link
+            if link is None or id(owner) in deleted:
+                continue
+            own = self.codecs[relation.owner].key_params(relation.owner.key(owner))
+            if self.meanwhile.active:
+                self.meanwhile.note_links(changed_list)
+            if changed_list.cleared:
+                cleared.setdefault(link, []).append(own)
+            target = self.codecs[relation.target]
+            for register, found in ((changed_list.removed, removed), (changed_list.added, added)):
+                for member in register.values():
+                    key = relation.target.key(member)
+                    if key is not None and id(member) not in deleted:
+                        pair = (*own, *target.key_params(key))
+                        found.setdefault(link, {})[pair] = owner, member
+        for link, owners in cleared.items():
+            self.note_unlinked(link, owners)
+            yield from session.send(ExecuteMany(session.link_sql(link, "clear"), owners))
+        for link, pairs in removed.items():
+            self.note_unlinked(link, pairs)
+            yield from session.send(ExecuteMany(session.link_sql(link, "remove"), list(pairs)))
+        for link, pairs in added.items():
+            if link.model is None:
+                yield from session.send(ExecuteMany(session.link_sql(link, "add"), list(pairs)))
+            else:
+                yield from self.insert_through(link, pairs)
+
+    def note_unlinked(self, link: Link, keys: Iterable[tuple[Any, ...]]) -> None:
+        """Find the loaded objects of a `through` model whose rows go: told by both keys, or by the first."""
+        if link.model is None:
+            return
+        mapper: Mapper = link.model.__mapper__  # type: ignore[attr-defined]
+        codec, gone = self.codecs[mapper], set(keys)
+        width = len(next(iter(gone)))
+        by_column = {attribute.column: attribute for attribute in mapper.columns}
+        parts = [by_column[column] for column in (*link.own, *link.target)[:width]]
+        for instance in self.session.identity.of(mapper).values():
+            if tuple([codec.encode(part, part.peek(instance)) for part in parts]) in gone:
+                self.unlinked[id(instance)] = instance
+
+    def insert_through(self, link: Link, pairs: Pairs) -> Plan[None]:
+        """Insert rows of a `through` model with the defaults of its fields; a row that is there stays.
+
+        Raises `ModelError` when a field needs a value that nothing gives.
+        """
+        mapper: Mapper = link.model.__mapper__  # type: ignore[union-attr]
+        by_column = {attribute.column: attribute for attribute in mapper.columns}
+        keys = [by_column[column] for column in (*link.own, *link.target)]
+        instances = []
+        for owner, member in pairs.values():
+            sides = [(owner, a) for a in type(owner).__mapper__.pk]
+            sides += [(member, a) for a in type(member).__mapper__.pk]
+            instance = object.__new__(mapper.model)
+            mapper.initialize(instance, **{key.name: a.peek(side) for key, (side, a) in zip(keys, sides)})
+            if mapper.version is not None:
+                mapper.version.set(instance, 1)
+            instances.append(instance)
+        first = instances[0]
+        attributes = tuple(
+            a
+            for a in mapper.columns
+            if a.spec.generated is None
+            and not (a is mapper.identity and a.peek(first) in (None, UNSET))
+            and (a.peek(first) is not UNSET or not a.server_generated)
+        )
+        needed = [a.name for a in attributes if not a.nullable and a.peek(first) is None]
+        if needed or len(mapper.tables) > 1:
+            why = f"needs a value for {', '.join(needed)}" if needed else "stands in several tables"
+            raise ModelError(
+                f"{mapper.where}: {why}, so a list cannot make the link: build the {mapper.name} and "
+                "add() it to the session"
+            )
+        sql = insert_ignoring(self.session.dialect, mapper.table, [a.column for a in attributes])
+        rows = self.codecs[mapper].taker(attributes, False)(instances)
+        yield from self.session.send(ExecuteMany(sql, rows))
+        self.bridged.append((mapper, pairs))
+
+    def finish(self, deleter: Deleter) -> None:
+        """Forget the objects whose rows went, and what lists of `through` objects showed before new rows."""
+        gone = [o for o in self.unlinked.values() if not type(o).__mapper__.is_new(o)]
+        for instance in gone:
+            if not type(instance)._tracked_:
+                restore_loaded(instance)
+        if gone:
+            deleter.cascade(deleter.forget(gone, linked=False))
+            deleter.leave_lists()
+        work = self.session.work
+        for mapper, pairs in self.bridged:
+            for relation in mapper.key_relations:
+                if relation.inverse is None or not relation.inverse.many:
+                    continue
+                for side in [each for pair in pairs.values() for each in pair]:
+                    if not isinstance(side, relation.target.model):
+                        continue
+                    shown = relation.inverse.peek(side)
+                    if shown is not UNSET and shown.is_loaded:
+                        work.undo.append(partial(shown.restore, shown.state()))
+                        shown.unload()

@@ -1,0 +1,58 @@
+"""What the database holds of an object before a flush, and what the flush is going to write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from blaze.core.specs import UNSET
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
+
+
+def local_before(mapper: Mapper, instance: Any, relation: Relation) -> Any:
+    """Return the key of a foreign key as the database has it."""
+    values = tuple(value_before(mapper, instance, attribute) for attribute in relation.local)
+    return values[0] if len(values) == 1 else values
+
+
+def value_before(mapper: Mapper, instance: Any, attribute: Attribute) -> Any:
+    """Return a column's value as the database has it."""
+    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
+    return attribute.peek(instance) if old is None else old[mapper.columns.index(attribute)]
+
+
+def key_before(mapper: Mapper, instance: Any) -> Any:
+    """Return the key that the row has in the database."""
+    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
+    return mapper.key(instance) if old is None else key_in(mapper, old)
+
+
+def key_in(mapper: Mapper, old: tuple[Any, ...]) -> Any:
+    """Return the key in a snapshot."""
+    values: Any = tuple(old[mapper.columns.index(attribute)] for attribute in mapper.pk)
+    return values[0] if len(values) == 1 else values
+
+
+def keys_before(mapper: Mapper, instances: list[Any]) -> list[Any]:
+    """Return the keys that the rows have in the database, of objects of a model and those derived from it."""
+    if len(mapper.pk) != 1:
+        return [key_before(mapper, instance) for instance in instances]
+    get = mapper.pk[0].get
+    return [get(o) if type(o)._tracked_ else key_before(type(o).__mapper__, o) for o in instances]
+
+
+def coming(instance: Any, attributes: tuple[Attribute, ...]) -> tuple[Any, ...]:
+    """Return the values that columns are going to be written with, as far as they are known."""
+    values = []
+    for attribute in attributes:
+        relation = attribute.key_of
+        related = None if relation is None else relation.peek(instance)
+        if relation is not None and related is not None and related is not UNSET:
+            attribute, instance_of = relation.remote[relation.local.index(attribute)], related
+        else:
+            instance_of = instance
+        values.append(attribute.peek(instance_of))
+    return tuple(values)

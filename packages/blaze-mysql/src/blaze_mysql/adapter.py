@@ -1,0 +1,63 @@
+"""The two adapters of MySQL and MariaDB: through PyMySQL and through asyncmy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blaze.adapters.adapter import Prepared
+from blaze.adapters.config import ConnectionConfig
+from blaze.errors import ConfigurationError
+from blaze_mysql.dialect import MySQLDialect
+from blaze_mysql.opening import prepare
+
+if TYPE_CHECKING:
+    from blaze_mysql.aio import AsyncmyConnection
+    from blaze_mysql.connection import PyMySQLConnection
+
+__all__ = ["AsyncmyAdapter", "MySQLAdapter"]
+
+
+def _server_version(config: ConnectionConfig) -> str:
+    from blaze_mysql import connection
+
+    return connection.server_version(config)
+
+
+class MySQLAdapter:
+    """Open MySQL and MariaDB databases through PyMySQL."""
+
+    name = "mysql"
+    driver = "pymysql"
+
+    def __init__(self) -> None:
+        self.dialect = MySQLDialect(driver="pymysql")
+
+    def prepare(self, config: ConnectionConfig) -> Prepared:
+        return prepare(config, self.dialect, _server_version)
+
+    def connect(self, config: ConnectionConfig) -> PyMySQLConnection:
+        from blaze_mysql import connection
+
+        return connection.connect(config, self.dialect)
+
+
+class AsyncmyAdapter:
+    """Open MySQL and MariaDB databases through asyncmy."""
+
+    name = "mysql"
+    driver = "asyncmy"
+
+    def __init__(self) -> None:
+        self.dialect = MySQLDialect(driver="asyncmy")
+
+    def prepare(self, config: ConnectionConfig) -> Prepared:
+        return prepare(config, self.dialect, _server_version)
+
+    async def connect(self, config: ConnectionConfig) -> AsyncmyConnection:
+        try:
+            from blaze_mysql import aio
+        except ImportError as error:
+            raise ConfigurationError(
+                "asynchronous sessions on MySQL need asyncmy: pip install 'blaze-mysql[async]'"
+            ) from error
+        return await aio.connect(config, self.dialect)

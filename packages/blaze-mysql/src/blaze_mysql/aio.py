@@ -1,0 +1,337 @@
+"""One connection of asyncmy.
+
+The protocol cannot stop a statement half-way on the same connection: where a task is cancelled while one
+runs, the connection is closed. What ends a transaction runs to its end first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Optional, Union, overload
+
+import asyncmy
+from asyncmy import converters, errors
+from asyncmy.cursors import SSCursor
+
+from blaze.adapters.config import ConnectionConfig
+from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.outcome import Outcome
+from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError, TimeoutError
+from blaze.security.frames import without_frames
+from blaze_mysql.codecs import COLUMN_READERS
+from blaze_mysql.dialect import MySQLDialect
+from blaze_mysql.errors import (
+    KEY_COLUMNS,
+    LOST_CODES,
+    opening_error,
+    table_and_key,
+    translate,
+    with_columns,
+)
+from blaze_mysql.opening import CONNECT_TIMEOUT, arguments, begin_texts, set_up_text
+
+__all__ = ["AsyncmyConnection", "connect"]
+
+DRIVER_ERRORS = (errors.MySQLError, OSError, EOFError, ValueError, OverflowError, TypeError, struct.error)
+_CONVERTERS = {
+    **{kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)},
+    **COLUMN_READERS,
+}
+_SETTLE_SECONDS = 1.0  # how long the end of a transaction may take once its task has been cancelled
+_detached: list[Any] = []  # connections of a parent process or a closed loop, kept from being finalised
+
+
+async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyConnection:
+    """Open a connection and set its session up."""
+    given = arguments(config)
+    secret = config.password
+    if secret is not None:
+        given["password_creator"] = secret.reveal
+    timeout = config.get("connect_timeout", CONNECT_TIMEOUT) or None
+    try:
+        raw = await asyncio.wait_for(asyncmy.connect(**given, conv=_CONVERTERS), timeout)
+    except asyncio.TimeoutError as error:
+        raise opening_error(config.redacted(), 0, "timed out") from without_frames(error)
+    except DRIVER_ERRORS as error:
+        code, text = code_and_text(error)
+        raise opening_error(config.redacted(), code, text) from without_frames(error)
+    connection = AsyncmyConnection(raw, dialect)
+    try:
+        await connection.control(set_up_text(config, dialect, raw.get_server_info()))
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def code_and_text(error: BaseException) -> tuple[int, str]:
+    """Read number and text of a driver's error; 0 for those of Python."""
+    if len(error.args) > 1 and isinstance(error.args[0], int) and not isinstance(error, OSError):
+        return error.args[0], str(error.args[1])
+    return 0, str(error) or type(error).__name__
+
+
+class AsyncmyConnection:
+    """Run statements on one asyncmy connection in autocommit; only ``begin`` opens transactions.
+
+    While a stream is read, another statement first takes the rows that are left into memory: the protocol
+    knows one result at a time.
+    """
+
+    __slots__ = ("__weakref__", "_dialect", "_raw", "_streaming", "_usable")
+
+    keep_on_fork = False
+
+    def __init__(self, raw: Any, dialect: MySQLDialect) -> None:
+        self._raw = raw
+        self._dialect = dialect
+        self._usable = True
+        self._streaming: Optional[_Unread] = None
+
+    @property
+    def usable(self) -> bool:
+        return self._usable and bool(self._raw.connected)
+
+    @usable.setter
+    def usable(self, value: bool) -> None:
+        self._usable = value
+
+    @property
+    def raw(self) -> Any:
+        return self._raw
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.usable and bool(self._raw.get_transaction_status())
+
+    @property
+    def needs_reset(self) -> bool:
+        return self._streaming is not None or self.in_transaction
+
+    @overload
+    async def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
+    @overload
+    async def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
+    async def execute(
+        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
+    ) -> Union[R, Outcome]:
+        if self._streaming is not None:
+            await self._streaming.buffer()
+        try:
+            cursor = self._raw.cursor()
+            await cursor.execute(sql, params or None)
+            description = cursor.description
+            if description is None:
+                if consume is not None:
+                    return consume(())
+                return Outcome(cursor.rowcount, cursor.lastrowid or None, (), [])
+            rows = await cursor.fetchall()
+            if consume is not None:
+                return consume(rows)
+            return Outcome(cursor.rowcount, None, tuple([each[0] for each in description]), list(rows))
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
+        except asyncio.TimeoutError as error:
+            self.terminate()
+            raise TimeoutError("the server did not answer within statement_timeout") from error
+        except DRIVER_ERRORS as error:
+            raise await self._placed(error, sql) from error
+
+    async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        if self._streaming is not None:
+            await self._streaming.buffer()
+        try:
+            cursor = self._raw.cursor()
+            if (
+                "%s" in sql.partition(" ON DUPLICATE KEY ")[2]
+            ):  # of a row: the driver would write it just once
+                total = 0
+                for row in rows:
+                    await cursor.execute(sql, row)
+                    total += cursor.rowcount
+                return total
+            await cursor.executemany(sql, list(rows))
+            return cursor.rowcount  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
+        except DRIVER_ERRORS as error:
+            raise await self._placed(error, sql) from error
+
+    async def stream(
+        self, sql: str, params: Parameters = (), size: int = 1000
+    ) -> AsyncGenerator[list[Row], None]:
+        if self._streaming is not None:
+            await self._streaming.buffer()
+        unread = None
+        try:
+            cursor = self._raw.cursor(SSCursor)
+            await cursor.execute(sql, params or None)
+            unread = self._streaming = _Unread(self, cursor)
+            while True:
+                rows = await unread.take(size)
+                if not rows:
+                    return
+                yield rows
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+        finally:
+            if unread is not None and self._usable:
+                await unread.drop()
+
+    async def begin(
+        self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True
+    ) -> None:
+        for text in begin_texts(self._dialect, isolation, read_only):
+            await self.control(text)
+
+    async def commit(self) -> None:
+        try:
+            await self._finish("COMMIT")
+        except ConnectionLostError as error:
+            raise CommitOutcomeUnknownError(
+                "the connection broke during COMMIT: the transaction may or may not have been committed;"
+                " look into the database before running it again",
+                statement="COMMIT",
+                code=error.code,
+            ) from error.__cause__
+
+    async def rollback(self) -> None:
+        if self.in_transaction:
+            await self._finish("ROLLBACK")
+
+    async def savepoint(self, name: str) -> None:
+        await self.control(f"SAVEPOINT {self._dialect.quote(name)}")
+
+    async def rollback_to(self, name: str) -> None:
+        await self._finish(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
+
+    async def release(self, name: str) -> None:
+        await self._finish(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
+
+    async def reset(self) -> None:
+        if self._streaming is not None:
+            await self._streaming.drop()
+        await self.rollback()
+
+    async def close(self) -> None:
+        self._usable = False
+        try:
+            await asyncio.wait_for(self._raw.ensure_closed(), _SETTLE_SECONDS)
+        except (*DRIVER_ERRORS, asyncio.TimeoutError):
+            self._raw.close()
+        except asyncio.CancelledError:
+            self._raw.close()
+            raise
+
+    def terminate(self) -> None:
+        self._usable = False
+        try:
+            self._raw.close()
+        except RuntimeError:  # its event loop is closed, and the socket goes with the objects
+            _detached.append(self._raw)
+
+    def detach(self) -> None:
+        self._usable = False
+        _detached.append(self._raw)
+
+    async def control(self, sql: str) -> None:
+        """Run a statement without parameters and rows."""
+        if self._streaming is not None:
+            await self._streaming.buffer()
+        try:
+            await self._raw.query(sql)
+        except asyncio.CancelledError:
+            self.terminate()
+            raise
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    async def _finish(self, sql: str) -> None:
+        """Run a statement to its end even when the task that waits for it is cancelled."""
+        if not self.usable:
+            raise ConnectionLostError("the connection is closed; open a new session")
+        task = asyncio.ensure_future(self.control(sql))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_look_at)
+            try:
+                done, _ = await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
+            except asyncio.CancelledError:
+                done = set()
+            if not done:
+                self.terminate()
+            raise
+
+    def _translate(self, error: BaseException, sql: str) -> DatabaseError:
+        code, text = code_and_text(error)
+        # After "Packet sequence number wrong" nobody knows what comes next on the connection.
+        broken = isinstance(error, (OSError, EOFError, struct.error)) or not self._raw.connected
+        broken = broken or (isinstance(error, errors.InternalError) and not code)
+        lost = code in LOST_CODES or broken
+        if lost:
+            self._usable = False
+        return translate(code, text, sql, lost)
+
+    async def _placed(self, error: BaseException, sql: str) -> DatabaseError:
+        """Translate an error, and ask for the columns of the key that it names, once per engine."""
+        translated = self._translate(error, sql)
+        key = table_and_key(translated)
+        if key is None or not self.usable:
+            return translated
+        known = self._dialect.memory
+        place = ("key", *key)
+        if place not in known:
+            rows = await self.execute(KEY_COLUMNS, key, list)
+            known[place] = tuple([row[0] for row in rows])
+        return with_columns(translated, known[place])
+
+
+class _Unread:
+    """What is left of an unbuffered result: in the connection, or in memory when that was needed."""
+
+    def __init__(self, connection: AsyncmyConnection, cursor: Any) -> None:
+        self.connection = connection
+        self.cursor: Any = cursor
+        self.rows: deque[Row] = deque()
+
+    async def take(self, size: int) -> list[Row]:
+        """Give the next rows."""
+        if self.cursor is not None:
+            return list(await self.cursor.fetchmany(size))
+        return [self.rows.popleft() for _ in range(min(size, len(self.rows)))]
+
+    async def buffer(self) -> None:
+        """Read the rest into memory: the connection is wanted for something else."""
+        cursor, self.cursor = self.cursor, None
+        self.connection._streaming = None
+        try:
+            self.rows.extend(await cursor.fetchall())
+            await cursor.close()
+        except DRIVER_ERRORS as error:
+            raise self.connection._translate(error, "") from error
+
+    async def drop(self) -> None:
+        """Forget the rest."""
+        if self.cursor is None:
+            return
+        cursor, self.cursor = self.cursor, None
+        self.connection._streaming = None
+        try:
+            await cursor.close()
+        except DRIVER_ERRORS as error:
+            raise self.connection._translate(error, "") from error
+
+
+def _look_at(task: asyncio.Future[Any]) -> None:
+    """Take note of the outcome, so that asyncio does not report it as forgotten."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,198 @@
+"""Where the SQL of MySQL and MariaDB differs from the default."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
+
+from blaze.dialects.types import (
+    Boolean,
+    Custom,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Interval,
+    Json,
+    Numeric,
+    SQLType,
+    Time,
+)
+from blaze.errors import CapabilityError, QueryError
+from blaze.sql.compiler import Compiler
+from blaze.sql.json_items import JsonItem, ScalarBind
+from blaze.sql.values import DATE, TIMESTAMP
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blaze.sql.expressions import Comparison, IsNull
+    from blaze.sql.functions import Excluded, Function
+    from blaze.sql.scope import Scope
+    from blaze.sql.source import Source
+    from blaze.sql.statements import InsertStatement, Lock, Placed
+    from blaze.sql.windows import Windowed
+    from blaze_mysql.dialect import MySQLDialect
+
+
+class MySQLCompiler(Compiler):
+    """Conflicts are duplicate keys, filters of aggregates are CASE, JSON is read by functions."""
+
+    windowed = False
+
+    @property
+    def mariadb(self) -> bool:
+        """Say whether the server is MariaDB."""
+        return cast("MySQLDialect", self.dialect).server.mariadb
+
+    # INSERT, UPDATE, DELETE.
+
+    def default_values(self, rows: int) -> str:
+        return f"() VALUES {', '.join(['()'] * rows)}"
+
+    def conflict(self, statement: InsertStatement, base: int) -> str:
+        conflict = statement.conflict
+        if conflict is None:
+            return ""
+        if conflict.where is not None:
+            raise CapabilityError("mysql has no condition on the update of a conflict")
+        if conflict.update:
+            return f" ON DUPLICATE KEY UPDATE {self.assignments(conflict.update, base)}"
+        first = self.quote(statement.into[0].name)
+        return f" ON DUPLICATE KEY UPDATE {first} = {first}"
+
+    def render_excluded(self, node: Excluded[Any]) -> str:
+        return f"VALUES({self.quote(node.name)})"
+
+    def own_where(self, root: Source, groups: Sequence[Sequence[Placed]], base: int) -> str:
+        text = super().own_where(root, groups, base)
+        # A subquery over the table that is changed must be a table of its own first.
+        head, found, inner = text.partition(" IN (SELECT ")
+        name = f" FROM {self.table_name(root.table)}"
+        if not found or name not in inner:
+            return text
+        return f"{head} IN (SELECT * FROM (SELECT {inner[:-1]}) AS changed)"
+
+    # Locks.
+
+    def lock(self, lock: Lock, scope: Scope) -> str:
+        text = super().lock(lock, scope)
+        if self.mariadb and lock.share:
+            return text.replace(" FOR SHARE", " LOCK IN SHARE MODE", 1)
+        return text
+
+    # Values.
+
+    def cast_type(self, type: SQLType) -> str:
+        while isinstance(type, Custom):
+            type = type.storage
+        if isinstance(type, (Integer, Boolean, Interval)):
+            return "SIGNED"
+        if isinstance(type, Numeric):
+            return f"DECIMAL({type.precision or 65}, {type.scale if type.precision else 30})"
+        if isinstance(type, DateTime):
+            return "DATETIME(6)"
+        if isinstance(type, Date):
+            return "DATE"
+        if isinstance(type, Time):
+            return "TIME(6)"
+        return "DOUBLE" if isinstance(type, Float) else "CHAR CHARACTER SET utf8mb4"
+
+    def function_length(self, node: Function[Any]) -> str:
+        return self.call(node, "CHAR_LENGTH")  # LENGTH counts bytes
+
+    # Time.
+
+    def function_now(self, node: Function[Any]) -> str:
+        return self.dialect.current_timestamp(TIMESTAMP)
+
+    def function_current_date(self, node: Function[Any]) -> str:
+        return self.dialect.current_timestamp(DATE)
+
+    # Aggregates.
+
+    def call(self, node: Function[Any], name: Optional[str] = None) -> str:
+        if not node.condition:
+            return super().call(node, name)
+        # There is no FILTER: what the condition leaves out becomes NULL, which aggregates skip.
+        if len(node.arguments) > 1 or node.order:
+            raise CapabilityError(f"mysql cannot filter the rows of {node.name}()")
+        argument = self.render(node.arguments[0]) if node.arguments else "1"
+        (condition,) = node.condition
+        distinct = "DISTINCT " if node.distinct else ""
+        return f"{name or node.name}({distinct}CASE WHEN {self.truth(condition)} THEN {argument} END)"
+
+    def function_string_agg(self, node: Function[Any]) -> str:
+        if node.condition:
+            raise CapabilityError("mysql cannot filter the rows of string_agg()")
+        value, separator = [self.render(each) for each in node.arguments]
+        order = f" ORDER BY {', '.join([self.render(each) for each in node.order])}" if node.order else ""
+        return f"GROUP_CONCAT({'DISTINCT ' if node.distinct else ''}{value}{order} SEPARATOR {separator})"
+
+    def _narrowed(self, node: Function[Any]) -> str:
+        text = self.call(node)
+        if self.windowed or not isinstance(node.type, (Integer, Float)):
+            return text
+        return f"CAST({text} AS {self.cast_type(node.type)})"
+
+    function_sum = function_avg = _narrowed
+
+    def render_windowed(self, node: Windowed[Any]) -> str:
+        self.windowed = True
+        try:
+            text = super().render_windowed(node)
+        finally:
+            self.windowed = False
+        function: Any = node.function
+        if function.name in ("sum", "avg") and isinstance(function.type, (Integer, Float)):
+            return f"CAST({text} AS {self.cast_type(function.type)})"
+        return text
+
+    # JSON.
+
+    def render_json_item(self, node: JsonItem[Any]) -> str:
+        text = self.render(node.expression)
+        path = self.param(self.take(), _json_path)
+        if node.type is None or isinstance(node.type, Json):
+            return f"JSON_EXTRACT({text}, {path})"
+        item = f"JSON_UNQUOTE(NULLIF(JSON_EXTRACT({text}, {path}), {self._json_null()}))"
+        if isinstance(node.type, Boolean):
+            return f"(CASE {item} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END)"
+        if isinstance(node.type, Integer):
+            return f"CAST(TRUNCATE(CAST({item} AS DOUBLE), 0) AS SIGNED)"
+        return f"CAST({item} AS {self.cast_type(node.type)})" if isinstance(node.type, Float) else item
+
+    def _json_null(self) -> str:
+        return "'null'" if self.mariadb else "CAST('null' AS JSON)"
+
+    def render_json_scalar(self, node: ScalarBind) -> str:
+        mark = self.param(self.take(), json.dumps)
+        return mark if self.mariadb else f"CAST({mark} AS JSON)"
+
+    def render_comparison(self, node: Comparison) -> str:
+        if self.mariadb and isinstance(node.right, ScalarBind) and isinstance(node.left, JsonItem):
+            left = self.render(node.left)
+            if node.op in ("=", "<>"):
+                right = self.param(self.take(), json.dumps)
+                # MariaDB takes a bare JSON_EQUALS that is NULL for true.
+                return f"JSON_EQUALS({left}, {right}) = {int(node.op == '=')}"
+            return f"JSON_VALUE({left}, '$') {node.op} {self.param(self.take())}"
+        return super().render_comparison(node)
+
+    def render_is_null(self, node: IsNull) -> str:
+        text = self.render(node.expression)
+        if isinstance(node.expression, JsonItem) and isinstance(node.expression.type, Json):
+            text = f"NULLIF({text}, {self._json_null()})"
+        return f"{text} IS {'NOT ' if node.negated else ''}NULL"
+
+
+def _json_path(steps: tuple[Union[str, int], ...]) -> str:
+    text = "$"
+    for step in steps:
+        if isinstance(step, int):
+            if step < 0:
+                raise QueryError("mysql cannot count the items of a JSON array from its end")
+            text += f"[{step}]"
+        else:
+            text += '."' + step.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text

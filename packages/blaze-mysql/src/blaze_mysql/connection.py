@@ -1,0 +1,309 @@
+"""One connection of PyMySQL."""
+
+from __future__ import annotations
+
+import select
+import struct
+from collections import deque
+from collections.abc import Generator, Sequence
+from typing import Any, Optional, Union, overload
+
+import pymysql
+from pymysql import converters
+from pymysql.constants import SERVER_STATUS
+from pymysql.cursors import SSCursor
+
+from blaze.adapters.config import ConnectionConfig
+from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.outcome import Outcome
+from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
+from blaze.security.frames import without_frames
+from blaze.security.secret import Secret
+from blaze_mysql.codecs import COLUMN_READERS
+from blaze_mysql.dialect import MySQLDialect
+from blaze_mysql.errors import (
+    KEY_COLUMNS,
+    LOST_CODES,
+    opening_error,
+    table_and_key,
+    translate,
+    with_columns,
+)
+from blaze_mysql.opening import arguments, begin_texts, set_up_text
+
+__all__ = ["PyMySQLConnection", "connect", "server_version"]
+
+# What PyMySQL raises from execute and from reading rows; the last ones are about values and broken streams.
+DRIVER_ERRORS = (pymysql.Error, OSError, ValueError, OverflowError, TypeError, struct.error)
+_CONVERTERS = {**converters.encoders, **COLUMN_READERS}
+_detached: list[Any] = []  # driver connections of a parent process: never closed, never finalised here
+
+
+def open_raw(config: ConnectionConfig) -> Any:
+    """Open a driver's connection, or raise what says why not."""
+    try:
+        return pymysql.connect(**arguments(config), conv=_CONVERTERS, **_password(config.password))
+    except DRIVER_ERRORS as error:
+        code, text = code_and_text(error)
+        raise opening_error(config.redacted(), code, text) from without_frames(error)
+
+
+def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnection:
+    """Open a connection and set its session up."""
+    raw = open_raw(config)
+    connection = PyMySQLConnection(raw, dialect)
+    connection.control(set_up_text(config, dialect, raw.get_server_info()))
+    return connection
+
+
+def server_version(config: ConnectionConfig) -> str:
+    """Ask a server for its version, by connecting to it."""
+    raw = open_raw(config)
+    try:
+        return str(raw.get_server_info())
+    finally:
+        raw.close()
+
+
+def _password(secret: Optional[Secret]) -> dict[str, Any]:
+    return {} if secret is None else {"password": secret.reveal()}
+
+
+def code_and_text(error: BaseException) -> tuple[int, str]:
+    """Read number and text of a driver's error; 0 for those of Python."""
+    if len(error.args) > 1 and isinstance(error.args[0], int) and not isinstance(error, OSError):
+        return error.args[0], str(error.args[1])
+    return 0, str(error) or type(error).__name__
+
+
+class PyMySQLConnection:
+    """Run statements on one PyMySQL connection in autocommit; only ``begin`` opens transactions.
+
+    While a stream is read, another statement first takes the rows that are left into memory: the protocol
+    knows one result at a time.
+    """
+
+    __slots__ = ("__weakref__", "_dialect", "_raw", "_streaming", "_usable", "place")
+
+    keep_on_fork = False
+
+    def __init__(self, raw: Any, dialect: MySQLDialect) -> None:
+        self._raw: Any = raw
+        self._dialect = dialect
+        self._usable = True
+        self.place: Any = None  # the pool's
+        self._streaming: Optional[_Unread] = None
+
+    @property
+    def raw(self) -> Any:
+        return self._raw
+
+    @property
+    def usable(self) -> bool:
+        if not self._usable or not self._raw.open:
+            return False
+        # On an idle connection nothing comes in but its end: no round trip is needed to see it.
+        if self._streaming is None and select.select([self._raw._sock], [], [], 0)[0]:
+            self._usable = False
+        return self._usable
+
+    @usable.setter
+    def usable(self, value: bool) -> None:
+        self._usable = value
+
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self._raw.open and self._raw.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
+    @property
+    def needs_reset(self) -> bool:
+        return self._streaming is not None or self.in_transaction
+
+    @overload
+    def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
+    @overload
+    def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
+    def execute(
+        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
+    ) -> Union[R, Outcome]:
+        if self._streaming is not None:
+            self._streaming.buffer()
+        try:
+            cursor = self._raw.cursor()
+            cursor.execute(sql, params or None)
+            if consume is not None:
+                return consume(cursor.fetchall())
+            description = cursor.description
+            if description is None:
+                return Outcome(cursor.rowcount, cursor.lastrowid or None, (), [])
+            return Outcome(cursor.rowcount, None, tuple([each[0] for each in description]), list(cursor))
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+        except BaseException as error:
+            if not isinstance(error, Exception):  # an interrupt may have left half an answer unread
+                self._usable = False
+            raise
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        if self._streaming is not None:
+            self._streaming.buffer()
+        try:
+            cursor = self._raw.cursor()
+            if (
+                "%s" in sql.partition(" ON DUPLICATE KEY ")[2]
+            ):  # of a row: the driver would write it just once
+                total = 0
+                for row in rows:
+                    cursor.execute(sql, row)
+                    total += cursor.rowcount
+                return total
+            cursor.executemany(sql, rows)
+            return cursor.rowcount  # type: ignore[no-any-return]
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
+        if self._streaming is not None:
+            self._streaming.buffer()
+        unread = None
+        try:
+            cursor = self._raw.cursor(SSCursor)
+            cursor.execute(sql, params or None)
+            unread = self._streaming = _Unread(self, cursor)
+            while True:
+                rows = unread.take(size)
+                if not rows:
+                    return
+                yield rows
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+        finally:
+            if unread is not None and self._usable:
+                unread.drop()
+
+    def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
+        for text in begin_texts(self._dialect, isolation, read_only):
+            self.control(text)
+
+    def commit(self) -> None:
+        try:
+            self.control("COMMIT")
+        except ConnectionLostError as error:
+            raise CommitOutcomeUnknownError(
+                "the connection broke during COMMIT: the transaction may or may not have been committed;"
+                " look into the database before running it again",
+                statement="COMMIT",
+                code=error.code,
+            ) from error.__cause__
+
+    def rollback(self) -> None:
+        if self.in_transaction:
+            self.control("ROLLBACK")
+
+    def savepoint(self, name: str) -> None:
+        self.control(f"SAVEPOINT {self._dialect.quote(name)}")
+
+    def rollback_to(self, name: str) -> None:
+        self.control(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
+
+    def release(self, name: str) -> None:
+        self.control(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
+
+    def reset(self) -> None:
+        if self._streaming is not None:
+            self._streaming.drop()
+        self.rollback()
+
+    def close(self) -> None:
+        self._usable = False
+        try:
+            self._raw.close()
+        except DRIVER_ERRORS:
+            self._raw._force_close()
+
+    def detach(self) -> None:
+        self._usable = False
+        _detached.append(self._raw)
+        self._raw = _Gone()
+
+    def control(self, sql: str) -> None:
+        """Run a statement without parameters and rows."""
+        if self._streaming is not None:
+            self._streaming.buffer()
+        try:
+            self._raw.query(sql)
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    def _translate(self, error: BaseException, sql: str) -> DatabaseError:
+        code, text = code_and_text(error)
+        lost = code in LOST_CODES or isinstance(error, (OSError, struct.error)) or not self._raw.open
+        # After "Packet sequence number wrong" nobody knows what comes next on the connection.
+        lost = lost or (isinstance(error, pymysql.InternalError) and not code)
+        if lost:
+            self._usable = False
+        translated = translate(code, text, sql, lost)
+        key = table_and_key(translated)
+        return translated if key is None or lost else with_columns(translated, self._columns_of(key))
+
+    def _columns_of(self, key: tuple[str, str]) -> tuple[str, ...]:
+        """Ask for the columns of a key, once per engine."""
+        known = self._dialect.memory
+        place = ("key", *key)
+        if place not in known:
+            rows = self.execute(KEY_COLUMNS, key, list)
+            known[place] = tuple([row[0] for row in rows])
+        return known[place]  # type: ignore[no-any-return]
+
+
+class _Unread:
+    """What is left of an unbuffered result: in the connection, or in memory when that was needed."""
+
+    def __init__(self, connection: PyMySQLConnection, cursor: Any) -> None:
+        self.connection = connection
+        self.cursor: Any = cursor
+        self.rows: deque[Row] = deque()
+
+    def take(self, size: int) -> list[Row]:
+        """Give the next rows."""
+        if self.cursor is not None:
+            return list(self.cursor.fetchmany(size))
+        return [self.rows.popleft() for _ in range(min(size, len(self.rows)))]
+
+    def buffer(self) -> None:
+        """Read the rest into memory: the connection is wanted for something else."""
+        cursor, self.cursor = self.cursor, None
+        self.connection._streaming = None
+        try:
+            self.rows.extend(cursor.fetchall_unbuffered())
+            cursor.close()
+        except DRIVER_ERRORS as error:
+            raise self.connection._translate(error, "") from error
+
+    def drop(self) -> None:
+        """Forget the rest."""
+        if self.cursor is None:
+            return
+        cursor, self.cursor = self.cursor, None
+        self.connection._streaming = None
+        try:
+            cursor.close()
+        except DRIVER_ERRORS as error:
+            raise self.connection._translate(error, "") from error
+
+
+class _Gone:
+    """Stand in for a connection of the parent process."""
+
+    open = False
+    server_status = 0
+
+    def cursor(self, *_: Any) -> Any:
+        raise ConnectionLostError(
+            "the connection belongs to the parent of this forked process; open a new session in the child"
+        )
+
+    query = cursor
+
+    def close(self) -> None:
+        """Do nothing: it is not ours."""

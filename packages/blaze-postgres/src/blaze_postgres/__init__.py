@@ -1,0 +1,6 @@
+"""The PostgreSQL backend of Blaze: psycopg2 for blocking code, asyncpg for asynchronous code."""
+
+from blaze_postgres.adapter import AsyncpgAdapter, PostgresAdapter
+from blaze_postgres.dialect import PostgresDialect
+
+__all__ = ["AsyncpgAdapter", "PostgresAdapter", "PostgresDialect"]

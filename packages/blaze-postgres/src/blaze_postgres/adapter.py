@@ -1,0 +1,57 @@
+"""The two adapters of PostgreSQL: through psycopg2 and through asyncpg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blaze.adapters.adapter import Prepared
+from blaze.adapters.config import ConnectionConfig
+from blaze.errors import ConfigurationError
+from blaze_postgres.dialect import PostgresDialect
+from blaze_postgres.opening import prepare
+
+if TYPE_CHECKING:
+    from blaze_postgres.aio import AsyncpgConnection
+    from blaze_postgres.connection import PsycopgConnection
+
+__all__ = ["AsyncpgAdapter", "PostgresAdapter"]
+
+
+class PostgresAdapter:
+    """Open PostgreSQL databases through psycopg2."""
+
+    name = "postgresql"
+    driver = "psycopg2"
+
+    def __init__(self) -> None:
+        self.dialect = PostgresDialect(driver="psycopg2")
+
+    def prepare(self, config: ConnectionConfig) -> Prepared:
+        return prepare(config, self.dialect)
+
+    def connect(self, config: ConnectionConfig) -> PsycopgConnection:
+        from blaze_postgres import connection
+
+        return connection.connect(config, self.dialect)
+
+
+class AsyncpgAdapter:
+    """Open PostgreSQL databases through asyncpg."""
+
+    name = "postgresql"
+    driver = "asyncpg"
+
+    def __init__(self) -> None:
+        self.dialect = PostgresDialect(driver="asyncpg")
+
+    def prepare(self, config: ConnectionConfig) -> Prepared:
+        return prepare(config, self.dialect)
+
+    async def connect(self, config: ConnectionConfig) -> AsyncpgConnection:
+        try:
+            from blaze_postgres import aio
+        except ImportError as error:
+            raise ConfigurationError(
+                "asynchronous sessions on PostgreSQL need asyncpg: pip install 'blaze-postgres[async]'"
+            ) from error
+        return await aio.connect(config, self.dialect)

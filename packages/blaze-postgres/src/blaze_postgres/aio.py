@@ -1,0 +1,346 @@
+"""One connection of asyncpg.
+
+Statements are prepared once per connection and kept; a statement costs one round trip after that. Behind a
+pooler in transaction mode nothing may be kept: there each one is prepared without a name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from typing import Any, Optional, Union, overload
+from urllib.parse import urlencode
+
+import asyncpg
+
+from blaze.adapters.config import ConnectionConfig
+from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.outcome import Outcome
+from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError, TimeoutError
+from blaze.security.frames import without_frames
+from blaze_postgres.dialect import PostgresDialect
+from blaze_postgres.errors import Report, opening_error, translate
+from blaze_postgres.opening import (
+    CONNECT_TIMEOUT,
+    STATEMENT_TIMEOUT,
+    begin_text,
+    cursor_kind,
+    cursor_names,
+    settings,
+)
+
+__all__ = ["AsyncpgConnection", "connect"]
+
+# What asyncpg raises while a statement runs; the last ones are about values that it cannot encode.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, OverflowError, TypeError)
+_STATEMENTS = 256  # prepared statements kept per connection
+_SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
+_MARGIN = 5.0  # the client stops waiting this much later than the server should have stopped a statement
+_detached: list[Any] = []  # connections of a parent process, kept from being finalised here
+
+
+async def connect(config: ConnectionConfig, dialect: PostgresDialect) -> AsyncpgConnection:
+    """Open a connection, or raise what says why not."""
+    timeout: Any = config.get("connect_timeout", CONNECT_TIMEOUT) or None
+    secret = config.password
+    try:
+        raw = await asyncpg.connect(
+            **connect_arguments(config),
+            password=None if secret is None else secret.reveal,
+            timeout=timeout,
+        )
+    except asyncio.TimeoutError as error:
+        raise opening_error(config.redacted(), "timeout expired") from without_frames(error)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
+        code = getattr(error, "sqlstate", None)
+        raise opening_error(config.redacted(), _words(error), code) from without_frames(error)
+    return AsyncpgConnection(raw, dialect, config)
+
+
+def _words(error: BaseException) -> str:
+    import socket
+
+    if isinstance(error, socket.gaierror):
+        return f"could not translate host name ({error.strerror})"
+    return str(error) or type(error).__name__
+
+
+def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
+    """Give the keyword arguments of ``asyncpg.connect`` but the password and the time-out."""
+    tls = {name: config.get(name) for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")}
+    given = {name: value for name, value in tls.items() if value is not None}
+    limit = config.get("statement_timeout", STATEMENT_TIMEOUT)
+    arguments: dict[str, Any] = {
+        "dsn": f"postgresql://?{urlencode(given)}" if given else None,
+        "host": config.host.split(",") if config.host and "," in config.host else config.host,
+        "port": config.port,
+        "user": config.user,
+        "database": config.database or config.user or "postgres",
+        "statement_cache_size": 0,  # this module keeps them
+        "command_timeout": limit + _MARGIN if limit else None,
+    }
+    server = {} if config.get("pgbouncer") else settings(config)
+    if config.get("application_name"):
+        server["application_name"] = config.get("application_name")
+    return {**arguments, "server_settings": server}
+
+
+class AsyncpgConnection:
+    """Run statements on one asyncpg connection; only ``begin`` opens transactions.
+
+    A cancelled statement is stopped on the server and waited for; when that takes too long, ``usable`` turns
+    False.
+    """
+
+    __slots__ = ("__weakref__", "_begin", "_config", "_dialect", "_epoch", "_raw", "_statements", "_usable")
+
+    keep_on_fork = False
+
+    def __init__(self, raw: Any, dialect: PostgresDialect, config: ConnectionConfig) -> None:
+        self._raw = raw
+        self._dialect = dialect
+        self._config = config
+        self._begin = begin_text(dialect, config, None, False)
+        # None: behind a pooler, which may not know the statement any more.
+        self._statements: Optional[dict[str, Any]] = None if config.get("pgbouncer") else {}
+        self._usable = True
+        self._epoch = 0  # counts rollbacks, which end cursors
+
+    @property
+    def usable(self) -> bool:
+        return self._usable and not self._raw.is_closed()
+
+    @usable.setter
+    def usable(self, value: bool) -> None:
+        self._usable = value
+
+    @property
+    def raw(self) -> Any:
+        return self._raw
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.usable and self._raw.is_in_transaction()
+
+    @property
+    def needs_reset(self) -> bool:
+        return self.in_transaction
+
+    @overload
+    async def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
+    @overload
+    async def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
+    async def execute(
+        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
+    ) -> Union[R, Outcome]:
+        try:
+            statements = self._statements
+            statement = None if statements is None else statements.get(sql)
+            if statement is None:
+                statement = await self._prepare(sql)
+            rows = await statement.fetch(*params)
+            if consume is not None:
+                return consume(rows)
+            status = statement.get_statusmsg()
+            columns = tuple([each.name for each in statement.get_attributes()])
+            return Outcome(_count(status), None, columns, [tuple(row) for row in rows])
+        except asyncio.CancelledError:
+            await self._settle()
+            raise
+        except asyncio.TimeoutError as error:
+            await self._settle()
+            raise TimeoutError("the server did not answer within statement_timeout") from error
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    async def _prepare(self, sql: str) -> Any:
+        statement = await self._raw.prepare(sql)
+        if self._statements is not None:
+            if len(self._statements) >= _STATEMENTS:
+                del self._statements[next(iter(self._statements))]
+            self._statements[sql] = statement
+        return statement
+
+    async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        total = 0
+        try:
+            statement = (self._statements or {}).get(sql) or await self._prepare(sql)
+            if sql.startswith("INSERT") and " ON CONFLICT " not in sql:
+                await statement.executemany(
+                    rows
+                )  # sent in one go; it tells no counts, but here each row is one
+                return len(rows)
+            for row in rows:
+                await statement.fetch(*row)
+                total += _count(statement.get_statusmsg())
+        except asyncio.CancelledError:
+            await self._settle()
+            raise
+        except asyncio.TimeoutError as error:
+            await self._settle()
+            raise TimeoutError("the server did not answer within statement_timeout") from error
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+        return total
+
+    async def stream(
+        self, sql: str, params: Parameters = (), size: int = 1000
+    ) -> AsyncGenerator[list[Row], None]:
+        own = not self.in_transaction  # the cursor of a query lives in a transaction
+        name, fetch = cursor_names(size)
+        ended = False
+        if own:
+            await self.begin()
+        epoch = self._epoch
+        try:
+            await self._declare(f"DECLARE {name} {cursor_kind(sql)} FOR {sql}", params)
+            while True:
+                rows = await self.execute(fetch, (), list)
+                if not rows:
+                    return
+                yield rows
+        except DatabaseError:
+            ended = True  # the transaction has failed, and the cursor with it
+            raise
+        finally:
+            if self.usable:
+                if own:
+                    await self.rollback()
+                elif not ended and epoch == self._epoch:
+                    await self._control(f"CLOSE {name}")
+
+    async def _declare(self, sql: str, params: Parameters) -> None:
+        """Declare a cursor with a statement that is not kept: its name is never used again."""
+        statements, self._statements = self._statements, None
+        try:
+            await self.execute(sql, params, list)
+        finally:
+            self._statements = statements
+
+    async def begin(
+        self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True
+    ) -> None:
+        if isolation is None and not read_only:
+            await self._control(self._begin)
+        else:
+            await self._control(begin_text(self._dialect, self._config, isolation, read_only))
+
+    async def commit(self) -> None:
+        try:
+            status = await self._finish("COMMIT")
+        except ConnectionLostError as error:
+            raise CommitOutcomeUnknownError(
+                "the connection broke during COMMIT: the transaction may or may not have been committed;"
+                " look into the database before running it again",
+                statement="COMMIT",
+                code=error.code,
+            ) from error.__cause__
+        if status == "ROLLBACK":
+            raise DatabaseError(
+                "the transaction was rolled back instead of committed: an earlier statement had failed",
+                statement="COMMIT",
+                code="25P02",
+            )
+
+    async def rollback(self) -> None:
+        if self.in_transaction:
+            self._epoch += 1
+            await self._finish("ROLLBACK")
+
+    async def savepoint(self, name: str) -> None:
+        await self._control(f"SAVEPOINT {self._dialect.quote(name)}")
+
+    async def rollback_to(self, name: str) -> None:
+        self._epoch += 1
+        await self._finish(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
+
+    async def release(self, name: str) -> None:
+        await self._finish(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
+
+    async def reset(self) -> None:
+        await self.rollback()
+
+    async def close(self) -> None:
+        self._usable = False
+        try:
+            await self._raw.close(timeout=_SETTLE_SECONDS)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError):
+            self._raw.terminate()
+        except asyncio.CancelledError:
+            self._raw.terminate()
+            raise
+
+    def terminate(self) -> None:
+        self._usable = False
+        self._raw.terminate()
+
+    def detach(self) -> None:
+        self._usable = False
+        _detached.append(self._raw)
+
+    async def _control(self, sql: str) -> str:
+        """Run a command without parameters, in one round trip."""
+        try:
+            return await self._raw.execute(sql)  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            await self._settle()
+            raise
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    async def _finish(self, sql: str) -> str:
+        """Run a command to its end even when the task that waits for it is cancelled."""
+        if not self.usable:
+            raise ConnectionLostError("the connection is closed; open a new session")
+        running = asyncio.ensure_future(self._control(sql))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await self._wait_for(running)
+            raise
+
+    async def _settle(self) -> None:
+        """After a cancellation: wait until the server has stopped the statement."""
+        if self.usable:
+            await self._wait_for(asyncio.ensure_future(self._raw.execute("")))
+
+    async def _wait_for(self, running: Awaitable[Any]) -> None:
+        """Wait for what still runs on the connection; give it up when that takes too long."""
+        task: asyncio.Future[Any] = asyncio.ensure_future(running)
+        task.add_done_callback(_look_at)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
+        except asyncio.CancelledError:
+            done = set()
+        if not done:
+            self._usable = False
+            self._raw.terminate()
+
+    def _translate(self, error: BaseException, sql: str) -> DatabaseError:
+        code = getattr(error, "sqlstate", None) or ""
+        lost = self._raw.is_closed() or isinstance(error, OSError)
+        if isinstance(error, asyncpg.InvalidCachedStatementError) and self._statements is not None:
+            self._statements.clear()
+        report = Report(
+            code,
+            getattr(error, "message", None) or str(error) or type(error).__name__,
+            getattr(error, "detail", None) or "",
+            getattr(error, "constraint_name", None),
+            getattr(error, "column_name", None),
+        )
+        translated = translate(report, sql, lost)
+        if lost or isinstance(translated, ConnectionLostError):
+            self._usable = False
+        return translated
+
+
+def _count(status: str) -> int:
+    """Read the number of rows from a command tag such as ``INSERT 0 3``; -1 where it has none."""
+    last = status.rpartition(" ")[2] if status else ""
+    return int(last) if last.isdigit() else -1
+
+
+def _look_at(task: asyncio.Future[Any]) -> None:
+    """Take note of the outcome, so that asyncio does not report it as forgotten."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,219 @@
+"""How Python values go to PostgreSQL and come back, exactly, through either driver.
+
+psycopg2 writes values into the text of a statement, so most things travel as they are and arrays and
+documents as texts of unknown type, which the server reads as the type of their column. asyncpg knows the
+type of each parameter and wants its Python value.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Optional
+
+from blaze.dialects import types as t
+from blaze.errors import DataError
+
+__all__ = ["array_decoder", "array_encoder", "decoder", "encoder"]
+
+Codec = Callable[[Any], Any]
+
+_UTC = dt.timezone.utc
+_JSON = t.Json()
+_FLOAT = t.Float()
+_AWARE = t.DateTime(timezone=True)
+_NAIVE = t.DateTime(timezone=False)
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_read_json = json.JSONDecoder().decode
+# A JSON text, or a number with an exponent outside of texts.
+_EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?e[+-]?[0-9]+')
+
+
+def _refuse(problem: Optional[str]) -> DataError:
+    return DataError(f"the value cannot be stored: {problem}")
+
+
+def encode_text(value: str) -> str:
+    """Refuse the NUL character, which no text of PostgreSQL can hold."""
+    if "\x00" in value:
+        raise _refuse("PostgreSQL cannot hold the character NUL (0) in a text; use bytes")
+    return value
+
+
+def encode_float(value: Any) -> float:
+    """Refuse NaN, as everywhere."""
+    if value != value:
+        raise _refuse(_FLOAT.check(value))
+    return float(value)
+
+
+def decimal_encoder(type_: t.Numeric) -> Codec:
+    """Give the encoder of a decimal column: PostgreSQL would round what has too many places."""
+    check = type_.check
+
+    def encode(value: Any) -> Decimal:
+        problem = check(value)
+        if problem:
+            raise _refuse(problem)
+        return value if value.__class__ is Decimal else Decimal(value)
+
+    return encode
+
+
+def encode_moment(value: dt.datetime) -> dt.datetime:
+    """Give an aware datetime in UTC."""
+    if value.tzinfo is not _UTC:
+        problem = _AWARE.check(value)
+        if problem:
+            raise _refuse(problem)
+        return value.astimezone(_UTC)
+    return value
+
+
+def encode_naive(value: dt.datetime) -> dt.datetime:
+    """Refuse an aware datetime for a naive column."""
+    if value.tzinfo is not None:
+        raise _refuse(_NAIVE.check(value))
+    return value
+
+
+def encode_time(value: dt.time) -> dt.time:
+    """Refuse a time with a zone, which PostgreSQL would cut off."""
+    if value.tzinfo is not None:
+        raise _refuse(t.Time().check(value))
+    return value
+
+
+def encode_date(value: dt.date) -> dt.date:
+    """Refuse a datetime, which PostgreSQL would cut to its day."""
+    if value.__class__ is not dt.date:
+        problem = t.Date().check(value)
+        if problem:
+            raise _refuse(problem)
+    return value
+
+
+def encode_json(value: Any) -> str:
+    """Write a JSON document; JSONB keeps numbers as decimals, so floats are written with their point."""
+    problem = _JSON.check(value)
+    if problem:
+        raise _refuse(problem)
+    text = _write_json(value)
+    if "e" in text and _EXPONENT.search(text):
+        text = _EXPONENT.sub(_without_exponent, text)
+    if "\\u0000" in text and re.search(r"(?<!\\)(?:\\\\)*\\u0000", text):
+        raise _refuse("PostgreSQL cannot hold the character NUL (0) in a JSON document")
+    return text
+
+
+def _without_exponent(match: re.Match[str]) -> str:
+    text = match[0]
+    if text[0] == '"':
+        return text
+    plain = format(Decimal(text), "f")
+    return plain if "." in plain else f"{plain}.0"
+
+
+def decode_moment(value: dt.datetime) -> dt.datetime:
+    """Give a moment in UTC, whatever time zone the connection has got."""
+    return value if value.tzinfo is _UTC else value.astimezone(_UTC)
+
+
+def zoned(value: dt.datetime) -> dt.datetime:
+    """Give the first and the last moment a zone: asyncpg takes them for infinity, and gives naive ones."""
+    return value if value.tzinfo is not None else value.replace(tzinfo=_UTC)
+
+
+_ENCODERS: dict[type, Codec] = {
+    t.String: encode_text,
+    t.Float: encode_float,
+    t.Date: encode_date,
+    t.Time: encode_time,
+    t.Json: encode_json,
+}
+
+
+def encoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
+    """Give the encoder of a type that is no array, None when the driver takes the value as it is."""
+    if isinstance(type_, t.Numeric):
+        return decimal_encoder(type_)
+    if isinstance(type_, t.DateTime):
+        return encode_moment if type_.timezone else encode_naive
+    if isinstance(type_, t.Uuid) and not native:
+        return str
+    return _ENCODERS.get(type(type_))
+
+
+def decoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
+    """Give the decoder of a type that is no array, None when the driver gives the value as it is."""
+    if isinstance(type_, t.Json):
+        return _read_json
+    if isinstance(type_, t.DateTime) and type_.timezone:
+        return zoned if native else decode_moment
+    if native:
+        return _uuid_of if isinstance(type_, t.Uuid) else None
+    if isinstance(type_, t.Uuid):
+        return uuid.UUID
+    return bytes if isinstance(type_, t.Binary) else None
+
+
+def _uuid_of(value: uuid.UUID) -> uuid.UUID:
+    """Give a plain UUID for asyncpg's own subclass of it."""
+    return uuid.UUID(int=value.int)
+
+
+class _ArrayText(str):
+    """The text of an array, which remembers its items: what was written is decoded like what was read."""
+
+    items: list[Any]
+
+    def __new__(cls, text: str, items: list[Any]) -> _ArrayText:
+        made = super().__new__(cls, text)
+        made.items = items
+        return made
+
+
+def array_encoder(item: t.SQLType, encode: Optional[Codec], native: bool) -> Codec:
+    """Give the encoder of a list: a list of encoded items, or the text of an array for psycopg2."""
+    write = _item_text(item)
+
+    def encode_native(values: Any) -> list[Any]:
+        if encode is None:
+            return list(values)
+        return [None if value is None else encode(value) for value in values]
+
+    def encode_text_array(values: Any) -> str:
+        items = encode_native(values)
+        return _ArrayText("{" + ",".join(["NULL" if v is None else write(v) for v in items]) + "}", items)
+
+    return encode_native if native else encode_text_array
+
+
+def _item_text(item: t.SQLType) -> Callable[[Any], str]:
+    while isinstance(item, t.Custom):
+        item = item.storage
+    if isinstance(item, t.Binary):
+        return lambda value: f'"\\\\x{bytes(value).hex()}"'
+    if isinstance(item, t.Interval):
+        return lambda value: f'"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"'
+    if isinstance(item, t.Array):
+        return str
+    return lambda value: '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def array_decoder(decode: Optional[Codec]) -> Codec:
+    """Give the decoder of a list."""
+    read = decode
+
+    def decode_array(values: Any) -> list[Any]:
+        if values.__class__ is _ArrayText:
+            values = values.items
+        if read is None:
+            return list(values)
+        return [None if value is None else read(value) for value in values]
+
+    return decode_array

@@ -1,0 +1,319 @@
+"""One connection of psycopg2."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Generator, Sequence
+from typing import Any, Optional, Union, overload
+
+import psycopg2
+from psycopg2 import extensions as ext
+
+from blaze.adapters.config import ConnectionConfig
+from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.outcome import Outcome
+from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
+from blaze.security.frames import without_frames
+from blaze.security.secret import Secret
+from blaze_postgres.dialect import PostgresDialect
+from blaze_postgres.errors import Report, opening_error, translate
+from blaze_postgres.opening import (
+    CONNECT_TIMEOUT,
+    begin_text,
+    cursor_kind,
+    cursor_names,
+    settings,
+)
+
+__all__ = ["PsycopgConnection", "connect"]
+
+# What psycopg2 raises from execute and from reading rows; ValueError and the others are about values.
+DRIVER_ERRORS = (psycopg2.Error, ValueError, OverflowError, UnicodeError)
+IDLE = ext.TRANSACTION_STATUS_IDLE
+_detached: list[Any] = []  # driver connections of a parent process: never closed, never finalised here
+
+
+def _ignore(rows: Any) -> None:
+    """Consume nothing: the statement gives no rows."""
+
+
+def _all(cursor: Any) -> list[Row]:
+    return cursor.fetchall()  # type: ignore[no-any-return]
+
+
+# JSON stays a text until it is read; UUIDs are made from texts by their columns' decoder.
+_JSON = ext.new_type((114, 3802), "JSON_TEXT", ext.UNICODE)
+_TYPES = (
+    _JSON,
+    ext.new_array_type((199, 3807), "JSON_TEXT[]", _JSON),
+    ext.new_array_type((2951,), "UUID_TEXT[]", ext.UNICODE),
+)
+
+
+def connect(config: ConnectionConfig, dialect: PostgresDialect) -> PsycopgConnection:
+    """Open a connection, or raise what says why not."""
+    arguments = connect_arguments(config)
+    try:
+        raw = psycopg2.connect(**arguments, **_password(config.password))
+    except (psycopg2.Error, UnicodeError) as error:
+        raise opening_error(
+            config.redacted(), str(error), getattr(error, "pgcode", None)
+        ) from without_frames(error)
+    raw.autocommit = True
+    for each in _TYPES:
+        ext.register_type(each, raw)
+    return PsycopgConnection(raw, dialect, config)
+
+
+def _password(secret: Optional[Secret]) -> dict[str, Any]:
+    return {} if secret is None else {"password": secret.reveal()}
+
+
+def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
+    """Give the keyword arguments of ``psycopg2.connect`` but the password."""
+    timeout = config.get("connect_timeout", CONNECT_TIMEOUT)
+    arguments: dict[str, Any] = {
+        "host": config.host,
+        "port": config.port,
+        "user": config.user,
+        "dbname": config.database or config.user or "postgres",
+        "connect_timeout": max(round(timeout), 1) if timeout else None,
+        "application_name": config.get("application_name"),
+        "client_encoding": "UTF8",
+        # A peer that is gone without a word is noticed after a minute, not after two hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    for name in ("sslmode", "sslrootcert", "sslcert", "sslkey"):
+        arguments[name] = config.get(name)
+    if not config.get("pgbouncer"):  # which does not take settings at the start
+        arguments["options"] = " ".join(
+            f"-c {name}={_escaped(value)}" for name, value in settings(config).items()
+        )
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _escaped(value: str) -> str:
+    """Escape a value of libpq's `options`, which are parted by blanks."""
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+class PsycopgConnection:
+    """Run statements on one psycopg2 connection in autocommit; only ``begin`` opens transactions."""
+
+    __slots__ = (
+        "__weakref__",
+        "_begin",
+        "_config",
+        "_cursor",
+        "_dialect",
+        "_epoch",
+        "_poll",
+        "_raw",
+        "_usable",
+        "place",
+    )
+
+    keep_on_fork = False
+
+    def __init__(self, raw: Any, dialect: PostgresDialect, config: ConnectionConfig) -> None:
+        self._raw = raw
+        self._cursor = raw.cursor
+        self._dialect = dialect
+        self._config = config
+        self._begin = begin_text(dialect, config, None, False)
+        self._poll = select.poll()
+        self._poll.register(raw.fileno(), select.POLLIN)
+        self._usable = True
+        self.place: Any = None  # the pool's
+        self._epoch = 0  # counts rollbacks, which end cursors
+
+    @property
+    def raw(self) -> Any:
+        return self._raw
+
+    @property
+    def usable(self) -> bool:
+        if not self._usable:
+            return False
+        # On an idle connection nothing comes in but the news of its end, and notifications: no round trip.
+        if self._poll.poll(0) and self._raw.get_transaction_status() == IDLE:
+            try:
+                self._raw.poll()
+            except psycopg2.Error:
+                self._usable = False
+            if self._raw.closed:
+                self._usable = False
+        return self._usable
+
+    @usable.setter
+    def usable(self, value: bool) -> None:
+        self._usable = value
+
+    @property
+    def in_transaction(self) -> bool:
+        return not self._raw.closed and self._raw.get_transaction_status() != IDLE
+
+    @property
+    def needs_reset(self) -> bool:
+        return self._raw.get_transaction_status() != IDLE  # type: ignore[no-any-return]
+
+    @overload
+    def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
+    @overload
+    def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
+    def execute(
+        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
+    ) -> Union[R, Outcome]:
+        try:
+            cursor = self._cursor()
+            cursor.execute(sql, params or None)
+            if consume is not None:
+                return consume(cursor)
+            if cursor.description is None:
+                return Outcome(cursor.rowcount, None, (), [])
+            columns = tuple([column[0] for column in cursor.description])
+            return Outcome(cursor.rowcount, None, columns, cursor.fetchall())
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        """Run one statement for each row; many are sent as one text, so the count is known only by blocks."""
+        total = 0
+        try:
+            cursor = self._cursor()
+            if len(rows) == 1:
+                cursor.execute(sql, rows[0])
+                return int(cursor.rowcount)
+            for row in rows:
+                cursor.execute(sql, row)
+                total += cursor.rowcount
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+        return total
+
+    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
+        own = not self.in_transaction  # the cursor of a query lives in a transaction
+        name, fetch = cursor_names(size)
+        ended = False
+        if own:
+            self.begin()
+        epoch = self._epoch
+        try:
+            self.execute(f"DECLARE {name} {cursor_kind(sql)} FOR {sql}", params, _ignore)
+            while True:
+                rows = self.execute(fetch, (), _all)
+                if not rows:
+                    return
+                yield rows
+        except DatabaseError:
+            ended = True  # the transaction has failed, and the cursor with it
+            raise
+        finally:
+            if self._usable and not self._raw.closed:
+                if own:
+                    self.rollback()
+                elif not ended and epoch == self._epoch:
+                    self._control(f"CLOSE {name}")
+
+    def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
+        if isolation is None and not read_only:
+            self._control(self._begin)
+        else:
+            self._control(begin_text(self._dialect, self._config, isolation, read_only))
+
+    def commit(self) -> None:
+        try:
+            cursor = self._cursor()
+            cursor.execute("COMMIT")
+        except DRIVER_ERRORS as error:
+            translated = self._translate(error, "COMMIT")
+            if isinstance(translated, ConnectionLostError):
+                raise CommitOutcomeUnknownError(
+                    "the connection broke during COMMIT: the transaction may or may not have been committed;"
+                    " look into the database before running it again",
+                    statement="COMMIT",
+                    code=translated.code,
+                ) from error
+            raise translated from error
+        if cursor.statusmessage == "ROLLBACK":
+            raise DatabaseError(
+                "the transaction was rolled back instead of committed: an earlier statement had failed",
+                statement="COMMIT",
+                code="25P02",
+            )
+
+    def rollback(self) -> None:
+        if self.in_transaction:
+            self._epoch += 1
+            self._control("ROLLBACK")
+
+    def savepoint(self, name: str) -> None:
+        self._control(f"SAVEPOINT {self._dialect.quote(name)}")
+
+    def rollback_to(self, name: str) -> None:
+        self._epoch += 1
+        self._control(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
+
+    def release(self, name: str) -> None:
+        self._control(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
+
+    def reset(self) -> None:
+        self.rollback()
+
+    def close(self) -> None:
+        self._usable = False
+        self._raw.close()
+
+    def detach(self) -> None:
+        self._usable = False
+        _detached.append(self._raw)
+        self._raw = _Gone()
+        self._cursor = self._raw.cursor
+
+    def _control(self, sql: str) -> None:
+        try:
+            self._cursor().execute(sql)
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, sql) from error
+
+    def _translate(self, error: BaseException, sql: str) -> DatabaseError:
+        diagnostics: Any = getattr(error, "diag", None)
+        code = getattr(error, "pgcode", None) or ""
+        lost = bool(self._raw.closed)
+        if diagnostics is None or not code:
+            report = Report(code, str(error))
+        else:
+            report = Report(
+                code,
+                diagnostics.message_primary or str(error),
+                diagnostics.message_detail or "",
+                diagnostics.constraint_name,
+                diagnostics.column_name,
+            )
+        translated = translate(report, sql, lost)
+        if lost or isinstance(translated, ConnectionLostError):
+            self._usable = False
+        return translated
+
+
+class _Gone:
+    """Stand in for a connection of the parent process."""
+
+    closed = 1
+
+    def cursor(self, **_: Any) -> Any:
+        raise ConnectionLostError(
+            "the connection belongs to the parent of this forked process; open a new session in the child"
+        )
+
+    def poll(self) -> None:
+        """Do nothing: nothing comes in."""
+
+    def get_transaction_status(self) -> int:
+        return int(IDLE)
+
+    def close(self) -> None:
+        """Do nothing: it is not ours."""

@@ -1,0 +1,130 @@
+"""What PostgreSQL is like."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from blaze.dialects import types as t
+from blaze.dialects.dialect import Codec, Dialect
+from blaze.dialects.features import Features, Lexis
+from blaze.dialects.migrating import MigrationLock
+from blaze_postgres import codecs
+
+__all__ = ["PostgresDialect"]
+
+_MIGRATIONS = int.from_bytes(b"blazemig", "big")  # the key of the lock that a runner of migrations holds
+
+FEATURES = Features(
+    lexis=Lexis(nested_comments=True, dollar_quotes=True),
+    returning=True,
+    update_returning=True,
+    delete_returning=True,
+    on_conflict=True,
+    data_modifying_cte=True,
+    max_bind_params=32_767,
+    array_param="any",
+    window_frames_exclude=True,
+    grouping_sets=True,
+    lateral=True,
+    distinct_on=True,
+    for_update=True,
+    for_share=True,
+    skip_locked=True,
+    nowait=True,
+    for_update_of=True,
+    json_paths=True,
+    transactional_ddl=True,
+    begin_on_read=False,
+    comments=True,
+    deferrable_constraints=True,
+    defer_foreign_keys="SET CONSTRAINTS ALL DEFERRED",
+    partial_indexes=True,
+    expression_indexes=True,
+    native_interval=True,
+    stream_in_transaction=True,
+)
+
+
+class PostgresDialect(Dialect):
+    """Know how PostgreSQL spells and stores things, seen through psycopg2 or asyncpg.
+
+    Texts are declared with the collation "C", so that they sort by code points as on every other backend;
+    letter case is folded by ICU's rules for all languages.
+    """
+
+    name = "postgresql"
+    max_identifier_bytes = 63
+
+    def __init__(self, driver: str = "psycopg2") -> None:
+        super().__init__()
+        self.driver = driver
+        self.paramstyle = "format" if driver == "psycopg2" else "numeric"
+        self.features = FEATURES
+
+    @property
+    def compiler(self) -> type[Any]:
+        from blaze_postgres.compiler import PostgresCompiler
+
+        return PostgresCompiler
+
+    _ddl_words = {
+        **Dialect._ddl_words,
+        t.Binary: "BYTEA",
+        t.Interval: "INTERVAL",
+        t.Uuid: "UUID",
+        t.Json: "JSONB",
+    }
+
+    def type_ddl(self, type_: t.SQLType) -> str:
+        if isinstance(type_, t.String):
+            return f'{self.type_name(type_)} COLLATE "C"'
+        return self.type_name(type_)
+
+    def type_name(self, type_: t.SQLType) -> str:
+        """Give the name of a type as casts spell it: without a collation."""
+        if isinstance(type_, t.Custom):
+            return self.type_name(type_.storage)
+        if isinstance(type_, t.Array):
+            return f"{self.type_name(type_.item)}[]"
+        if isinstance(type_, t.String):
+            return "TEXT" if type_.length is None else f"VARCHAR({type_.length})"
+        return super().type_ddl(type_)
+
+    def current_timestamp(self, type_: t.SQLType) -> str:
+        if isinstance(type_, t.DateTime) and type_.timezone:
+            return "CURRENT_TIMESTAMP"
+        local = "(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')"
+        if isinstance(type_, t.Date):
+            return f"{local}::date"
+        return f"{local}::time" if isinstance(type_, t.Time) else local
+
+    def migration_lock(self, transaction: bool) -> Optional[MigrationLock]:
+        # A lock of the session would be granted to two clients behind a pooler: where it can, it is the
+        # transaction's.
+        if transaction:
+            return MigrationLock(
+                f"SELECT pg_try_advisory_xact_lock({_MIGRATIONS})", isolation="READ COMMITTED"
+            )
+        return MigrationLock(
+            f"SELECT pg_try_advisory_lock({_MIGRATIONS})", f"SELECT pg_advisory_unlock({_MIGRATIONS})"
+        )
+
+    def _float_literal(self, value: float) -> str:
+        if value in (float("inf"), float("-inf")):
+            return "'Infinity'::float8" if value > 0 else "'-Infinity'::float8"
+        return repr(value)
+
+    def _binary_literal(self, value: bytes) -> str:
+        return f"'\\x{value.hex()}'::bytea"
+
+    def _encoder(self, type_: t.SQLType) -> Optional[Codec]:
+        native = self.driver != "psycopg2"
+        if isinstance(type_, t.Array):
+            return codecs.array_encoder(type_.item, self.encoder(type_.item), native)
+        return codecs.encoder(type_, native)
+
+    def _decoder(self, type_: t.SQLType) -> Optional[Codec]:
+        native = self.driver != "psycopg2"
+        if isinstance(type_, t.Array):
+            return codecs.array_decoder(self.decoder(type_.item))
+        return codecs.decoder(type_, native)

@@ -1,0 +1,88 @@
+"""What a PostgreSQL connection is opened with."""
+
+from __future__ import annotations
+
+import re
+from itertools import count
+from typing import Optional
+
+from blaze.adapters.adapter import Prepared
+from blaze.adapters.config import ConnectionConfig
+from blaze.errors import ConfigurationError
+from blaze_postgres.dialect import PostgresDialect
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "STATEMENT_TIMEOUT",
+    "begin_text",
+    "cursor_kind",
+    "cursor_names",
+    "prepare",
+    "settings",
+]
+
+CONNECT_TIMEOUT = 5.0
+STATEMENT_TIMEOUT = 30.0
+_LOCKS = re.compile(r"\sFOR (?:UPDATE|SHARE)\b[^'\"]*\Z")
+_SNAPSHOTS = ("REPEATABLE READ", "SERIALIZABLE")
+
+
+def prepare(config: ConnectionConfig, dialect: PostgresDialect) -> Prepared:
+    """Check a configuration for PostgreSQL.
+
+    A read opens a transaction of its own only where it must see the snapshot of the transaction, or where a
+    pooler may give the next statement to another server process.
+    """
+    if "mode" in config.options:
+        raise ConfigurationError("the option mode means nothing to PostgreSQL; leave it out")
+    isolation = config.get("isolation_level")
+    if isolation is not None:
+        isolation = dialect.isolation(isolation)
+    if isolation in _SNAPSHOTS or config.get("pgbouncer"):
+        dialect.features = dialect.features._replace(begin_on_read=True)
+    return Prepared(config)
+
+
+def settings(config: ConnectionConfig) -> dict[str, str]:
+    """Give the settings of a session of the server; times in milliseconds."""
+    found = {"TimeZone": "UTC", "statement_timeout": _milliseconds(config, "statement_timeout")}
+    if config.get("lock_timeout"):
+        found["lock_timeout"] = _milliseconds(config, "lock_timeout")
+    if config.get("search_path"):
+        found["search_path"] = config.get("search_path")
+    return found
+
+
+def _milliseconds(config: ConnectionConfig, name: str) -> str:
+    default = STATEMENT_TIMEOUT if name == "statement_timeout" else 0.0
+    return str(round(config.get(name, default) * 1000))
+
+
+def begin_text(
+    dialect: PostgresDialect, config: ConnectionConfig, isolation: Optional[str], read_only: bool
+) -> str:
+    """Give the text that begins a transaction; behind a pooler it sets what else a session would have set."""
+    level = isolation or config.get("isolation_level")
+    text = "BEGIN"
+    if level is not None:
+        text += f" ISOLATION LEVEL {dialect.isolation(level)}"
+    if read_only:
+        text += " READ ONLY"
+    if config.get("pgbouncer"):
+        for name, value in settings(config).items():
+            text += f"; SELECT set_config('{name}', {dialect.literal(value)}, true)"
+    return text
+
+
+_serials = count(1)
+
+
+def cursor_names(size: int) -> tuple[str, str]:
+    """Give a new name for a cursor, and the text that reads the next rows from it."""
+    name = f"blaze_stream_{next(_serials)}"
+    return name, f"FETCH {size} FROM {name}"
+
+
+def cursor_kind(sql: str) -> str:
+    """Give the kind of cursor for a query: it outlives a COMMIT unless the query locks its rows."""
+    return "NO SCROLL CURSOR" if _LOCKS.search(sql) else "NO SCROLL CURSOR WITH HOLD"

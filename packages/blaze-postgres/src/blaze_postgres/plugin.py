@@ -1,0 +1,35 @@
+"""The entry point ``postgresql`` of the group ``blaze.backends``; it imports no driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blaze.adapters.adapter import Backend
+from blaze.adapters.options import Option
+
+if TYPE_CHECKING:
+    from blaze_postgres.adapter import AsyncpgAdapter, PostgresAdapter
+
+__all__ = ["backend"]
+
+
+def _psycopg2() -> PostgresAdapter:
+    from blaze_postgres.adapter import PostgresAdapter
+
+    return PostgresAdapter()
+
+
+def _asyncpg() -> AsyncpgAdapter:
+    from blaze_postgres.adapter import AsyncpgAdapter
+
+    return AsyncpgAdapter()
+
+
+backend = Backend(
+    name="postgresql",
+    adapter=_psycopg2,
+    async_adapter=_asyncpg,
+    drivers={"psycopg2": _psycopg2},
+    async_drivers={"asyncpg": _asyncpg},
+    options={"search_path": Option("text", "schemas that names without one are looked for in, with commas")},
+)

@@ -1,0 +1,340 @@
+"""Unique values and keys that change hands within one flush."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Optional
+from uuid import UUID, uuid4
+
+import pytest
+
+from blaze import (
+    Field,
+    ForeignKey,
+    Index,
+    Model,
+    OneToOne,
+    Unique,
+    create_all,
+    field,
+    foreign_key,
+    one_to_one,
+)
+from blaze.errors import SessionError, UniqueError
+from tests.persistence.models import Author, Book, Chapter, City, Country, Room, Setting
+from tests.persistence.twins import Database
+
+
+class Slot(Model):
+    """Unique columns of every kind that can, and cannot, hold another value for a while."""
+
+    id: Field[int] = field(primary_key=True)
+    code: Field[str] = field(unique=True)
+    short: Field[Optional[str]] = field(unique=True, max_length=2, default=None)
+    number: Field[Optional[int]] = field(default=None)
+    key: Field[UUID] = field(unique=True, default_factory=uuid4)
+    data: Field[bytes] = field(unique=True, default_factory=lambda: uuid4().bytes)
+    price: Field[Decimal] = field(
+        precision=30, scale=2, default_factory=lambda: Decimal(uuid4().int % 10**20)
+    )
+    note: Field[str] = field(default="")
+
+    class Meta:
+        indexes = [Index("number", unique=True), Index("price", unique=True)]
+
+
+class Board(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str] = field(default="")
+
+
+class Card(Model):
+    """A place in a list, as everybody numbers them; nothing here may be NULL."""
+
+    id: Field[int] = field(primary_key=True)
+    board: ForeignKey[Board] = foreign_key(related_name="cards", on_delete="CASCADE")
+    position: Field[int]
+
+    class Meta:
+        constraints = [Unique("board", "position")]
+
+
+class Cover(Model):
+    """A one-to-one key that must not be NULL."""
+
+    id: Field[int] = field(primary_key=True)
+    board: OneToOne[Board] = one_to_one(related_name="cover", on_delete="CASCADE")
+    text: Field[str] = field(default="")
+
+
+class Lamp(Model):
+    """A composite one-to-one key."""
+
+    id: Field[int] = field(primary_key=True)
+    room: OneToOne[Optional[Room]] = one_to_one(related_name="lamp", on_delete="CASCADE")
+
+
+@pytest.fixture
+async def tables(db: Database) -> Database:
+    create_all(db.engine, [Slot, Board, Card, Cover, Lamp])
+    return db
+
+
+def slots(count: int) -> list[Slot]:
+    return [Slot(code=f"c{i}", short=str(i % 100), number=i) for i in range(count)]
+
+
+@pytest.mark.requirement("R24", "R71")
+@pytest.mark.parametrize("size", [2, 10, 100])
+@pytest.mark.parametrize("name", ["code", "short", "number", "key", "data"])
+async def test_unique_values_rotate_in_two_statements(tables: Database, name: str, size: int) -> None:
+    async with tables.session() as s:
+        found = slots(size)
+        await s.add_all(found)
+        await s.commit()
+        before = [getattr(slot, name) for slot in found]
+        expected = before[1:] + before[:1]
+        for slot, value in zip(found, expected):
+            setattr(slot, name, value)
+        count = s.statements
+        await s.commit()
+        assert s.statements - count == 2
+        assert [getattr(slot, name) for slot in found] == expected
+    async with tables.session() as s:
+        query = s.session.query(Slot).order_by(Slot.id)
+        assert [getattr(slot, name) for slot in await s.do(lambda _: query.all())] == expected
+
+
+@pytest.mark.requirement("R24", "R71")
+@pytest.mark.parametrize("size", [1, 10, 1000])
+async def test_a_chain_of_values_takes_one_statement(tables: Database, size: int) -> None:
+    """Every card moves one place down, the first one first."""
+    async with tables.session() as s:
+        board = Board()
+        cards = [Card(board=board, position=i) for i in range(size)]
+        await s.add_all(cards)
+        await s.commit()
+        for card in cards:
+            card.position += 1
+        count = s.statements
+        await s.flush()
+        assert s.statements - count == 1
+        await s.add(Card(board=board, position=0))
+        await s.commit()
+    assert await tables.rows("SELECT position FROM card ORDER BY position") == [(i,) for i in range(size + 1)]
+
+
+@pytest.mark.requirement("R24")
+async def test_a_new_row_takes_the_place_that_a_chain_of_changed_rows_makes(tables: Database) -> None:
+    async with tables.session() as s:
+        board = Board()
+        cards = [Card(board=board, position=i) for i in range(5)]
+        await s.add_all(cards)
+        await s.commit()
+        for card in cards[1:]:
+            card.position += 1
+        count = s.statements
+        await s.add(Card(board=board, position=1))
+        await s.commit()
+        assert s.statements - count == 2
+    assert await tables.rows("SELECT id FROM card ORDER BY position") == [(1,), (6,), (2,), (3,), (4,), (5,)]
+
+
+@pytest.mark.requirement("R24")
+async def test_rows_with_other_changes_beside_swap_as_well(tables: Database) -> None:
+    async with tables.session() as s:
+        a, b, c = slots(3)
+        await s.add_all([a, b, c])
+        await s.commit()
+        a.code, b.code = b.code, a.code
+        a.note, c.note = "a", "c"
+        b.short, c.short = c.short, b.short
+        b.number, a.number = None, b.number
+        await s.commit()
+    assert await tables.rows("SELECT code, short, number, note FROM slot ORDER BY id") == [
+        ("c1", "0", 1, "a"), ("c0", "2", None, ""), ("c2", "1", 2, "c"),
+    ]  # fmt: skip
+
+
+@pytest.mark.requirement("R24")
+async def test_the_value_of_a_deleted_row_goes_to_a_changed_or_a_new_one(tables: Database) -> None:
+    async with tables.session() as s:
+        a, b, c = slots(3)
+        await s.add_all([a, b, c])
+        await s.commit()
+        await s.delete(a)
+        b.code, c.code = "c0", "c1"
+        new = Slot(code="c2", short="0", number=0)
+        await s.add(new)
+        await s.commit()
+        assert await s.get(Slot, new.id) is new
+    assert await tables.rows("SELECT id, code FROM slot ORDER BY id") == [
+        (2, "c0"),
+        (3, "c1"),
+        (new.id, "c2"),
+    ]
+
+
+@pytest.mark.requirement("R24")
+async def test_a_deleted_row_that_has_to_stay_for_a_while_is_parked(tables: Database) -> None:
+    """The chapter leaves the book before that can go, and its new book takes the old one's title."""
+    await tables.save(Book(title="b", author=Author(name="a"), chapters=[Chapter(heading="h")]))
+    async with tables.session() as s:
+        old = await s.get_one(Book, 1)
+        (chapter,) = await s.read(old, "chapters")
+        author = await s.read(old, "author")
+        new = Book(title="b", author=author)
+        chapter.book = new
+        await s.delete(old)
+        await s.commit()
+        assert await s.get(Book, 1) is None
+        assert await s.read(new, "chapters") == [chapter]
+    assert await tables.rows("SELECT heading, book_id FROM chapter") == [("h", 2)]
+
+
+@pytest.mark.requirement("R24")
+async def test_one_to_one_keys_that_must_not_be_null_move_on(tables: Database) -> None:
+    async with tables.session() as s:
+        one, two, three = Board(), Board(), Board()
+        first, second = Cover(board=one), Cover(board=two)
+        await s.add_all([one, two, three, first, second])
+        await s.commit()
+        # A chain: second goes to a board that is new, first takes its place, a new cover that of first.
+        second.board, first.board = Board(name="new"), two
+        third = Cover(board=one)
+        await s.add(third)
+        await s.commit()
+        assert (first.board_id, second.board_id, third.board_id) == (two.id, second.board.id, one.id)
+        # A deleted one gives its board to a changed one.
+        await s.delete(third)
+        first.board = one
+        await s.commit()
+        assert await s.read(one, "cover") is first
+        assert await s.read(two, "cover") is None
+
+
+@pytest.mark.requirement("R24")
+async def test_composite_one_to_one_keys_swap(tables: Database) -> None:
+    async with tables.session() as s:
+        rooms = [Room(house="A", number=i) for i in range(2)]
+        lamps = [Lamp(room=room) for room in rooms]
+        await s.add_all(lamps)
+        await s.commit()
+        for lamp, room in zip(lamps, reversed(rooms)):
+            lamp.room = room
+        await s.commit()
+        assert [lamp.room for lamp in lamps] == rooms[::-1]
+    assert await tables.rows("SELECT room_number FROM lamp ORDER BY id") == [(1,), (0,)]
+
+
+@pytest.mark.requirement("R24", "R29")
+async def test_primary_keys_swap_rotate_and_move_onto_free_ones(db: Database) -> None:
+    async with db.session() as s:
+        found = [Setting(name=f"s{i}", value=str(i)) for i in range(4)]
+        await s.add_all(found)
+        await s.commit()
+        a, b, c, d = found
+        a.name, b.name, c.name = "s1", "s2", "s0"
+        await s.delete(d)
+        await s.flush()
+        assert [await s.get(Setting, f"s{i}") for i in range(4)] == [c, a, b, None]
+        await s.rollback()
+        assert [await s.get(Setting, f"s{i}") for i in range(4)] == found
+        assert [x.name for x in found] == ["s0", "s1", "s2", "s3"]
+        a.name, b.value = "s1", "changed"
+        b.name = "s0"
+        c.name = "s3"
+        await s.delete(d)
+        await s.commit()
+        assert [await s.get(Setting, f"s{i}") for i in range(4)] == [b, a, None, c]
+    assert await db.rows("SELECT name, value FROM setting ORDER BY name") == [
+        ("s0", "changed"), ("s1", "0"), ("s3", "2"),
+    ]  # fmt: skip
+    async with db.session() as s:
+        rooms = [Room(house="A", number=i, name=str(i)) for i in range(2)]
+        await s.add_all(rooms)
+        await s.commit()
+        rooms[0].number, rooms[1].number = 1, 0
+        await s.commit()
+        assert await s.get(Room, ("A", 1)) is rooms[0]
+    assert await db.rows("SELECT name FROM room ORDER BY number") == [("1",), ("0",)]
+
+
+@pytest.mark.requirement("R24", "R29")
+async def test_a_row_deleted_and_inserted_again_under_its_key_keeps_its_new_children(db: Database) -> None:
+    async with db.session() as s:
+        old = Country(code="fr", cities=[City(name="Paris")])
+        await s.add_all([old, Setting(name="k", value="1")])
+        await s.commit()
+        await s.delete(await s.get_one(City, "Paris"))
+        await s.delete(old)
+        await s.delete(await s.get_one(Setting, "k"))
+        new = Country(code="fr", cities=[City(name="Paris"), City(name="Lyon")])
+        await s.add_all([new, Setting(name="k", value="2")])
+        await s.commit()
+        assert await s.get(Country, "fr") is new
+        assert [city in s.session for city in new.cities] == [True, True]
+        assert len(new.cities) == 2
+    assert await db.rows("SELECT name FROM city ORDER BY name") == [("Lyon",), ("Paris",)]
+    async with db.session() as s:
+        room = Room(house="A", number=1)
+        lamp_less = Room(house="A", number=2)
+        await s.add_all([room, lamp_less])
+        await s.commit()
+        await s.delete(room)
+        lamp_less.number = 1  # a changed row takes the key of the deleted one
+        await s.flush()
+        assert await s.get(Room, ("A", 1)) is lamp_less
+        await s.rollback()
+        assert await s.get(Room, ("A", 1)) is room
+        assert await s.get(Room, ("A", 2)) is lamp_less
+
+
+@pytest.mark.requirement("R24")
+async def test_what_cannot_be_exchanged_says_why_and_loses_nothing(tables: Database) -> None:
+    async with tables.session() as s:
+        a, b = slots(2)
+        boards = [Board(), Board()]
+        covers = [Cover(board=board) for board in boards]
+        await s.add_all([a, b, *covers])
+        await s.commit()
+        a.price, b.price = b.price, a.price
+        with pytest.raises(SessionError, match=r"Slot.\(price\).*circle.*flush\(\), then the rest"):
+            await s.flush()
+        assert len(s.dirty) == 2
+        await s.rollback()
+        covers[0].board_id, covers[1].board_id = boards[1].id, boards[0].id
+        with pytest.raises(SessionError, match=r"Cover.\(board_id\)"):
+            await s.commit()
+        await s.rollback()
+        assert [c.board_id for c in covers] == [boards[0].id, boards[1].id]
+
+
+@pytest.mark.requirement("R24")
+async def test_a_value_that_stays_where_it_is_raises_as_ever(tables: Database) -> None:
+    async with tables.session() as s:
+        a, b, c = slots(3)
+        await s.add_all([a, b, c])
+        await s.commit()
+        a.code, b.code = "c1", "c2"
+        with pytest.raises(UniqueError):
+            await s.flush()
+        assert (a.code, b.code, len(s.dirty)) == ("c1", "c2", 2)
+        c.code = "c0"
+        await s.commit()
+    assert await tables.rows("SELECT code FROM slot ORDER BY id") == [("c1",), ("c2",), ("c0",)]
+
+
+@pytest.mark.requirement("R71")
+async def test_ordinary_updates_take_one_statement_for_each_set_of_columns(tables: Database) -> None:
+    async with tables.session() as s:
+        found = slots(20)
+        await s.add_all(found)
+        await s.commit()
+        for slot in found:
+            slot.code += "x"
+        for slot in found[:10]:
+            slot.note = "n"
+        before: Any = s.statements
+        await s.commit()
+        assert s.statements - before == 2

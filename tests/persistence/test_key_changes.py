@@ -1,0 +1,170 @@
+"""Primary keys that change: rows that refer to them follow, in the database and in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from blaze import Field, ForeignKey, ManyToMany, Model, create_all, field, foreign_key, many_to_many
+from blaze.errors import ForeignKeyError
+from tests.persistence.twins import Database, names
+
+pytestmark = pytest.mark.requirement("R29")
+
+
+class Plant(Model):
+    code: Field[str] = field(primary_key=True, init=True)
+    name: Field[str] = field(default="")
+    soils: ManyToMany[Soil] = many_to_many(related_name="plants")
+
+
+class Soil(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str] = field(default="")
+
+
+class Part(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str] = field(default="")
+    plant: ForeignKey[Plant] = foreign_key(related_name="parts", on_delete="CASCADE")
+
+
+class Sheet(Model):
+    """Its key is that of its plant and a number; a vein refers to all of it."""
+
+    plant: ForeignKey[Plant] = foreign_key(related_name="sheets", primary_key=True)
+    number: Field[int] = field(primary_key=True, init=True)
+    name: Field[str] = field(default="")
+
+
+class Vein(Model):
+    id: Field[int] = field(primary_key=True)
+    sheet: ForeignKey[Sheet] = foreign_key(related_name="veins", deferrable=True)
+
+
+@pytest.fixture
+async def db(db: Database) -> Database:
+    create_all(db.engine, [Plant, Soil, Part, Sheet, Vein])
+    return db
+
+
+LINKS = "SELECT plant_id FROM plant_soils ORDER BY 1"
+PARTS = "SELECT name, plant_id FROM part ORDER BY name"
+
+
+async def test_loaded_children_and_links_follow(db: Database) -> None:
+    async with db.session() as s:
+        plant = Plant(code="a", soils=[Soil()], parts=[Part(name="root")])
+        await s.do(lambda session: session.add(plant))
+        await s.commit()
+        (root,) = await s.read(plant, "parts")
+        (soil,) = await s.read(plant, "soils")
+        plant.code = "b"
+        root.name = "Root"
+        await s.flush()
+        assert (root.plant_id, root.plant) == ("b", plant)
+        assert s.session.dirty == []
+        assert await s.get(Plant, "b") is plant
+        assert await s.get(Plant, "a") is None
+        assert list(plant.parts) == [root]
+        await s.rollback()
+        assert (plant.code, root.plant_id, root.plant, root.name) == ("a", "a", plant, "root")
+        plant.code = "b"
+        await s.commit()
+        assert await s.read(soil, "plants") == [plant]
+        plant.soils.remove(soil)
+        plant.soils.add(Soil(name="new"))
+        await s.commit()
+    assert await db.rows(LINKS) == [("b",)]
+    assert await db.rows(PARTS) == [("root", "b")]
+
+
+async def test_children_that_are_not_loaded_follow(db: Database) -> None:
+    await db.save(Plant(code="a", soils=[Soil()], parts=[Part(name="root")]))
+    async with db.session() as s:
+        plant = await s.get_one(Plant, "a")
+        plant.code = "b"
+        await s.commit()
+        assert names(await s.read(plant, "parts")) == ["root"]
+    assert await db.rows(LINKS) == [("b",)]
+
+
+async def test_children_whose_parent_is_not_loaded_into_them_follow(db: Database) -> None:
+    await db.save(Plant(code="a", parts=[Part(name="root")]))
+    async with db.session() as s:
+        part = await s.get_one(Part, 1)
+        plant = await s.get_one(Plant, "a")
+        plant.code = "b"
+        await s.commit()
+        assert part.plant_id == "b"
+        part.name = "Root"
+        await s.commit()
+    assert await db.rows(PARTS) == [("Root", "b")]
+
+
+async def test_keys_that_are_swapped_take_their_rows_along(db: Database) -> None:
+    await db.save(
+        Plant(code="a", soils=[Soil()], parts=[Part(name="of a")]), Plant(code="b", parts=[Part(name="of b")])
+    )
+    async with db.session() as s:
+        a, b = await s.get_one(Plant, "a"), await s.get_one(Plant, "b")
+        (of_a,), (of_b,) = await s.read(a, "parts"), await s.read(b, "parts")
+        a.code, b.code = "b", "a"
+        await s.commit()
+        assert (of_a.plant_id, of_b.plant_id) == ("b", "a")
+        assert (of_a.plant, of_b.plant) == (a, b)
+    assert await db.rows(PARTS) == [("of a", "b"), ("of b", "a")]
+    assert await db.rows(LINKS) == [("b",)]
+
+
+async def test_keys_of_keys_follow(db: Database) -> None:
+    async with db.session() as s:
+        plant = Plant(code="a")
+        sheet = Sheet(plant=plant, number=1)
+        vein = Vein(sheet=sheet)
+        await s.do(lambda session: session.add_all([plant, sheet, vein]))
+        await s.commit()
+        plant.code = "b"
+        sheet.name = "changed too"
+        await s.commit()
+        assert await s.get(Sheet, ("b", 1)) is sheet
+        assert await s.get(Sheet, ("a", 1)) is None
+        assert (vein.sheet_plant_id, vein.sheet) == ("b", sheet)
+        sheet.number = 7
+        await s.flush()
+        assert vein.sheet_number == 7
+        await s.rollback()
+        assert (sheet.number, vein.sheet_number) == (1, 1)
+        assert await s.get(Sheet, ("b", 1)) is sheet
+    assert await db.rows("SELECT sheet_plant_id, sheet_number FROM vein") == [("b", 1)]
+
+
+async def test_new_and_moved_children_of_a_parent_whose_key_changes(db: Database) -> None:
+    await db.save(Plant(code="a", parts=[Part(name="old")]), Plant(code="z", parts=[Part(name="other")]))
+    async with db.session() as s:
+        plant = await s.get_one(Plant, "a")
+        (other,) = await s.all(Part, Part.name == "other")
+        plant.code = "b"
+        other.plant = plant
+        fresh = Part(name="fresh", plant=plant)
+        await s.do(lambda session: session.add(fresh))
+        await s.commit()
+        assert (other.plant_id, fresh.plant_id) == ("b", "b")
+    assert await db.rows(PARTS) == [("fresh", "b"), ("old", "b"), ("other", "b")]
+
+
+async def test_a_table_without_the_rule_is_told_how_to_get_it(db: Database) -> None:
+    async with db.session() as s:
+        await s.execute("DROP TABLE part")
+        await s.execute(
+            "CREATE TABLE part (id INTEGER PRIMARY KEY, name TEXT, plant_id TEXT REFERENCES plant(code))"
+        )
+        await s.commit()
+        plant = Plant(code="a", parts=[Part(name="root")])
+        await s.do(lambda session: session.add(plant))
+        await s.commit()
+        plant.code = "b"
+        with pytest.raises(ForeignKeyError, match=r"ON UPDATE CASCADE.*DropConstraint and AddConstraint\n"):
+            await s.commit()
+        (part,) = plant.parts
+        await s.rollback()
+        assert (plant.code, part.plant_id) == ("a", "a")

@@ -1,0 +1,216 @@
+"""`merge`, `expunge` and `get_or_create`."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from blaze.errors import (
+    CheckError,
+    ModelError,
+    NotLoadedError,
+    SessionError,
+    StaleDataError,
+    UniqueError,
+    ValidationError,
+)
+from tests.persistence.models import Account, Author, Book, Chapter, Node, Profile, Setting, Tag
+from tests.persistence.twins import Database, names
+
+# --- merge
+
+
+@pytest.mark.requirement("R26")
+async def test_merge_of_a_new_object_copies_it(db: Database) -> None:
+    async with db.session() as s:
+        source = Setting(name="k", value="v")
+        merged = await s.merge(source)
+        assert merged is not source
+        assert (source in s.session, merged in s.session) == (False, True)
+        await s.commit()
+        assert await s.merge(merged) is merged
+        with pytest.raises(ModelError, match="cannot merge str"):
+            await s.merge("x")
+    assert await db.rows("SELECT name, value FROM setting") == [("k", "v")]
+
+
+@pytest.mark.requirement("R26")
+async def test_merge_of_a_changed_detached_object_writes_what_differs(db: Database) -> None:
+    await db.save(Book(title="b", meta={"k": [1]}), Author(name="a"))
+    async with db.session() as s:
+        source = await s.get_one(Book, 1)
+    source.title = "changed"
+    clone = pickle.loads(pickle.dumps(source))
+    for each in (source, clone, copy.copy(clone)):
+        async with db.session() as s:
+            author = await s.get_one(Author, 1)
+            target = await s.merge(each)
+            assert (target.title, target.meta) == ("changed", {"k": [1]})
+            target.author = author
+            await s.commit()
+    assert await db.rows("SELECT title, author_id FROM book") == [("changed", 1)]
+
+
+@pytest.mark.requirement("R24", "R26")
+async def test_merge_takes_the_loaded_objects_around_with_it(db: Database) -> None:
+    author = Author(name="a", profile=Profile(text="p"))
+    chapters = [Chapter(heading="0"), Chapter(heading="1")]
+    await db.save(Book(title="b", author=author, tags=[Tag(name="t")], chapters=chapters))
+    async with db.session() as s:
+        book = await s.get_one(Book, 1)
+        for name in ("author", "tags", "chapters"):
+            await s.read(book, name)
+        await s.read(book.author, "profile")
+    book.author.name = "changed"
+    book.author.profile.text = "changed"
+    book.tags[0].name = "changed"
+    gone = book.chapters[1]
+    async with db.session() as s:
+        mine = await s.merge(book)
+        assert mine.author.name == mine.author.profile.text == "changed"
+        assert names(mine.tags) == ["changed"]
+        assert [o in s.session for o in (mine, mine.author, mine.tags[0], *mine.chapters)] == [True] * 5
+        await s.commit()
+    book.tags = [Tag(name="new")]
+    book.chapters.remove(gone)
+    gone.book = Book(title="other")
+    async with db.session() as s:
+        mine = await s.merge(gone)
+        await s.merge(book)
+        await s.commit()
+        assert mine.book.title == "other"
+    assert await db.rows("SELECT a.name, p.text FROM author a JOIN profile p ON p.author_id = a.id") == [
+        ("changed", "changed")
+    ]
+    assert await db.rows(
+        "SELECT b.title, t.name FROM book_tags JOIN book b ON b.id = book_id JOIN tag t ON t.id = tag_id"
+    ) == [("b", "new")]
+    assert await db.rows(
+        "SELECT c.heading, b.title FROM chapter c JOIN book b ON b.id = c.book_id ORDER BY c.heading"
+    ) == [("0", "b"), ("1", "other")]
+
+
+@pytest.mark.requirement("R24", "R26")
+async def test_merge_of_a_circle_ends(db: Database) -> None:
+    ring = [Node(name=str(i)) for i in range(3)]
+    for i, node in enumerate(ring):
+        node.parent = ring[(i + 1) % 3]
+        node.friends.add(ring[(i + 1) % 3])
+    async with db.session() as s:
+        mine = await s.merge(ring[0])
+        await s.commit()
+        assert mine.parent.parent.parent is mine
+        assert mine.friends[0] is mine.parent
+    assert await db.rows("SELECT count(*) FROM node") == [(3,)]
+    assert await db.rows("SELECT count(*) FROM node_friends") == [(3,)]
+
+
+@pytest.mark.requirement("R26")
+async def test_merge_reads_everything_before_it_changes_anything(db: Database) -> None:
+    """A key that must not be NULL is there when a later read flushes."""
+    await db.save(Book(title="b"))
+    async with db.session() as s:
+        book = await s.get_one(Book, 1)
+    chapter = Chapter(heading="h", book=book)
+    async with db.session() as s:
+        mine = await s.merge(chapter)
+        await s.commit()
+        assert (mine.book_id, mine.book.title) == (1, "b")
+
+
+@pytest.mark.requirement("R26")
+async def test_merge_of_an_outdated_version_is_refused(db: Database) -> None:
+    await db.save(Account(owner="a"))
+    async with db.session() as s:
+        outdated = await s.get_one(Account, 1)
+    async with db.session() as s:
+        account = await s.get_one(Account, 1)
+        account.balance = 1
+        await s.commit()
+        with pytest.raises(StaleDataError, match=r"merge\(\) of a Account .key 1. with version 1"):
+            await s.merge(outdated)
+        assert account.balance == 1
+        outdated.version = account.version
+        outdated.balance = 2
+        await s.merge(outdated)
+        await s.commit()
+    assert await db.rows("SELECT balance, version FROM account") == [(2, 3)]
+
+
+# --- expunge
+
+
+@pytest.mark.requirement("R26")
+async def test_expunge_takes_one_object_out_and_leaves_its_row(db: Database) -> None:
+    await db.save(Book(title="b", author=Author(name="a"), meta={"k": 1}))
+    async with db.session() as s:
+        book = await s.get_one(Book, 1)
+        author = await s.read(book, "author")
+        book.title = "never written"
+        author.name = "written"
+        await s.expunge(book)
+        assert (book in s.session, author in s.session, s.dirty) == (False, True, [author])
+        await s.commit()
+        assert (book.title, book.meta, book.author) == ("never written", {"k": 1}, author)
+        with pytest.raises(NotLoadedError, match="belongs to no session"):
+            book.tags[0]
+        assert await s.get_one(Book, 1) is not book
+        with pytest.raises(SessionError, match="does not belong to the session"):
+            await s.expunge(book)
+    assert await db.rows("SELECT title, name FROM book JOIN author ON 1") == [("b", "written")]
+
+
+@pytest.mark.requirement("R26")
+async def test_expunge_of_a_new_object_forgets_it_and_its_links(db: Database) -> None:
+    await db.save(Tag(name="t"), Author(name="a"))
+    async with db.session() as s:
+        tag, author = await s.get_one(Tag, 1), await s.get_one(Author, 1)
+        book = Book(title="b", tags=[tag])
+        other = Book(title="c")
+        await s.add(book)
+        author.books.add(other)
+        await s.expunge(book)
+        await s.expunge(other)
+        await s.commit()
+        assert (book in s.session, other in s.session) == (False, False)
+    assert await db.rows("SELECT * FROM book") == []
+    assert await db.rows("SELECT * FROM book_tags") == []
+
+
+# --- get_or_create
+
+
+@pytest.mark.requirement("R24")
+async def test_get_or_create_gives_what_somebody_else_has_made_meanwhile(db: Database) -> None:
+    """Inside a transaction, nothing of which is lost: the failed insert is undone by itself."""
+    async with db.session() as s, s.transaction():
+        await s.add(Tag(name="mine"))
+        await s.flush()
+        tag, created = await s.get_or_create(Tag, name="mine")
+        assert (tag.id, created) == (1, False)
+        author, created = await s.get_or_create(Author, email="x", defaults={"name": "a"})
+        assert (author.name, created) == ("a", True)
+        again, created = await s.get_or_create(Author, email="x", defaults={"name": "b"})
+        assert (again, created) == (author, False)
+        pending = Tag(name="pending")
+        await s.add(pending)
+        # The search is for another value than the one that is taken: the insert fails.
+        with pytest.raises(UniqueError):
+            await s.get_or_create(Author, name="z", email="x")
+        assert (s.new, pending in s.session, pending.id) == ([], True, 2)
+    assert await db.rows("SELECT name FROM tag ORDER BY id") == [("mine",), ("pending",)]
+    assert await db.rows("SELECT name, email FROM author") == [("a", "x")]
+
+
+@pytest.mark.requirement("R24")
+async def test_get_or_create_leaves_nothing_pending_of_what_cannot_be_created(db: Database) -> None:
+    async with db.session() as s:
+        with pytest.raises(ValidationError):
+            await s.get_or_create(Author, name="x" * 100)
+        with pytest.raises(CheckError):
+            await s.get_or_create(Book, title="b", defaults={"rating": -1})
+        assert s.new == []
+        await s.commit()
+    assert await db.rows("SELECT * FROM author") == []

@@ -1,0 +1,204 @@
+"""Many-to-many lists over a `through` model: its defaults at a link, its objects when the link goes."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Optional
+
+import pytest
+
+from blaze import (
+    Field,
+    ForeignKey,
+    ManyToMany,
+    Model,
+    create_all,
+    field,
+    foreign_key,
+    many_to_many,
+)
+from blaze.errors import ModelError
+from tests.persistence.twins import Database, names, settled
+
+pytestmark = pytest.mark.requirement("R29")
+
+
+class Rank(enum.Enum):
+    GUEST = "guest"
+    HOST = "host"
+
+
+class Club(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str] = field(default="")
+    members: ManyToMany[Person] = many_to_many(related_name="clubs", through="Membership")
+
+
+class Person(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str] = field(default="")
+
+
+class Membership(Model):
+    club: ForeignKey[Club] = foreign_key(related_name="memberships", on_delete="CASCADE", primary_key=True)
+    person: ForeignKey[Person] = foreign_key(
+        related_name="memberships", on_delete="CASCADE", primary_key=True
+    )
+    level: Field[int] = field(default=3)
+    rank: Field[Rank] = field(default=Rank.GUEST)
+    notes: Field[dict[str, Any]] = field(default_factory=lambda: {"new": True})
+    since: Field[str] = field(server_default="'today'")
+    note: Field[Optional[str]]
+    version: Field[int] = field(version=True)
+
+
+class Team(Model):
+    id: Field[int] = field(primary_key=True)
+    players: ManyToMany[Person] = many_to_many(related_name="teams", through="Contract")
+
+
+class Contract(Model):
+    """A key of its own, and a column that nothing fills in."""
+
+    id: Field[int] = field(primary_key=True)
+    team: ForeignKey[Team] = foreign_key(related_name="contracts")
+    player: ForeignKey[Person] = foreign_key(related_name="contracts")
+    wage: Field[int]
+
+
+@pytest.fixture
+async def db(db: Database) -> Database:
+    create_all(db.engine, [Club, Person, Membership, Team, Contract])
+    return db
+
+
+ROWS = "SELECT club_id, person_id, level, rank, notes, since, note, version FROM membership ORDER BY 1, 2"
+
+
+@pytest.mark.parametrize("side", ["members", "clubs"])
+async def test_a_link_has_the_defaults_of_the_through_model(db: Database, side: str) -> None:
+    await db.save(Club(), Person())
+    async with db.session() as s:
+        club, person = await s.get(Club, 1), await s.get(Person, 1)
+        if side == "members":
+            club.members.add(person)
+        else:
+            person.clubs.add(club)
+        await s.commit()
+        assert await s.read(club, "members") == [person]
+        membership = await s.get_one(Membership, (1, 1))
+        assert (membership.rank, membership.notes, membership.since) == (Rank.GUEST, {"new": True}, "today")
+        membership.level = 4
+        await s.commit()
+    async with db.session() as s:
+        club, person = await s.get(Club, 1), await s.get(Person, 1)
+        club.members.add(person)  # there already: the row stays as it is
+        await s.commit()
+    found = [tuple(row) for row in await db.rows(ROWS)]
+    assert [(*row[:4], *row[5:]) for row in found] == [(1, 1, 4, "guest", "today", None, 2)]
+
+
+async def test_new_objects_on_both_sides_are_linked(db: Database) -> None:
+    async with db.session() as s:
+        club = Club(members=[Person(), Person()])
+        await s.do(lambda session: session.add(club))
+        await s.commit()
+        assert len(await s.read(club, "memberships")) == 2
+        assert await s.scalar("SELECT count(*) FROM membership WHERE level = 3 AND version = 1") == 2
+
+
+async def test_a_loaded_list_of_through_objects_is_read_again_after_a_link(db: Database) -> None:
+    await db.save(Club(), Person())
+    async with db.session() as s:
+        club, person = await s.get(Club, 1), await s.get(Person, 1)
+        assert await s.read(club, "memberships") == []
+        club.members.add(person)
+        await s.flush()
+        (membership,) = await s.read(club, "memberships")
+        assert membership.person_id == 1
+        await s.rollback()
+        assert await s.read(club, "memberships") == []
+
+
+async def test_a_column_that_nothing_fills_in_is_named(db: Database) -> None:
+    await db.save(Team(), Person())
+    async with db.session() as s:
+        team, person = await s.get(Team, 1), await s.get(Person, 1)
+        team.players.add(person)
+        with pytest.raises(ModelError, match=r"Contract: needs a value for wage.*build the Contract"):
+            await s.commit()
+        await s.rollback()
+        await s.do(lambda session: session.add(Contract(team=team, player=person, wage=5)))
+        await s.commit()
+        assert await s.read(team, "players") == [person]
+
+
+@pytest.mark.parametrize("how", ["remove", "other side", "clear", "set", "remove_m2m"])
+async def test_unlinking_lets_go_of_the_through_object(db: Database, how: str) -> None:
+    async with db.session() as s:
+        club, ann, bob = Club(), Person(name="ann"), Person(name="bob")
+        membership, other = Membership(club=club, person=ann), Membership(club=club, person=bob)
+        await s.do(lambda session: session.add_all([membership, other]))
+        await s.commit()
+        assert len(await s.read(club, "memberships")) == len(await s.read(club, "members")) == 2
+        assert await s.read(ann, "memberships") == [membership]
+        if how == "remove":
+            club.members.remove(ann)
+        elif how == "other side":
+            await s.read(ann, "clubs")
+            ann.clubs.remove(club)
+        elif how == "clear":
+            club.members.clear()
+        elif how == "set":
+            club.members = [bob]
+        else:
+            await settled(s.session.remove_m2m(club, "members", ann))
+        membership.level = 9  # it is written before its row goes
+        await s.flush()
+        rest = [] if how == "clear" else [other]
+        assert await s.get(Membership, (1, 1)) is None
+        assert list(club.memberships) == rest
+        assert list(ann.memberships) == []
+        assert await s.all(Membership) == rest
+        assert names(club.members) == [o.person.name for o in rest]
+        membership.level = 10
+        await s.flush()
+        await s.rollback()
+        assert await s.get(Membership, (1, 1)) is membership
+        assert membership.level == 3
+        assert sorted(o.person_id for o in club.memberships) == [1, 2]
+        assert names(club.members) == ["ann", "bob"]
+
+
+async def test_clearing_and_adding_again_makes_a_new_row(db: Database) -> None:
+    async with db.session() as s:
+        club, ann = Club(), Person(name="ann")
+        membership = Membership(club=club, person=ann, level=8)
+        await s.do(lambda session: session.add(membership))
+        await s.commit()
+        await s.read(club, "members")
+        club.members.clear()
+        club.members.add(ann)
+        await s.commit()
+        assert list(club.members) == [ann]
+        found = await s.get(Membership, (1, 1))
+        assert found is not membership
+        assert found.level == 3
+
+
+@pytest.mark.parametrize("how", ["remove", "clear"])
+async def test_unlinking_and_deleting_the_same_row_is_no_conflict(db: Database, how: str) -> None:
+    async with db.session() as s:
+        club, ann = Club(), Person(name="ann")
+        membership = Membership(club=club, person=ann)
+        await s.do(lambda session: session.add(membership))
+        await s.commit()
+        await s.read(club, "members")
+        await s.do(lambda session: session.delete(membership))
+        if how == "remove":
+            club.members.remove(ann)
+        else:
+            club.members.clear()
+        await s.commit()
+        assert await s.all(Membership) == []
+        assert await s.read(club, "members") == []
