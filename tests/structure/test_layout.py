@@ -34,6 +34,7 @@ AREAS = {
     "performance": "utils/test_tracker.py",
     "examples": "examples",
 }
+MOST_LINES = 600
 DISTRIBUTIONS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 
 
@@ -59,6 +60,14 @@ def test_every_readme_names_the_files_beside_it() -> None:
             files = {path.name for path in readme.parent.glob("*.py")} - {"__init__.py"}
             missing += [f"{readme.parent.name}/{name}" for name in files if f"`{name}`" not in text]
     assert not missing
+
+
+def test_every_source_file_can_be_read_at_one_sitting() -> None:
+    sources = [*ROOT.glob("packages/*/src/**/*.py"), *ROOT.glob("examples/**/*.py")]
+    assert len(sources) > 200
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources}
+    long = {str(path.relative_to(ROOT)): length for path, length in lengths.items() if length > MOST_LINES}
+    assert not long, "split these along their nouns"
 
 
 @pytest.mark.requirement("R107")

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overl
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
-from blaze.persistence import bulk, merging, objects, refreshing
+from blaze.persistence import merging, objects, refreshing
 from blaze.persistence.async_blocks import AsyncTransaction
 from blaze.persistence.async_turns import TaskQueue, Turn, check_block, is_barred
-from blaze.persistence.base import MISSING, never_entered
+from blaze.persistence.base import never_entered
+from blaze.persistence.bulk_calls import AsyncBulkCalls
 from blaze.persistence.caching import invalidate_plan
-from blaze.persistence.calls import AsyncSessionCalls, Parameters
+from blaze.persistence.calls import Parameters
 from blaze.persistence.counts import execution
+from blaze.persistence.keys import MISSING
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
 from blaze.persistence.retry import call_with_session, check_retries, pause_length, retryable
 from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
 from blaze.persistence.turns import refused
-from blaze.persistence.upsert import UpsertResult, upsert
 from blaze.plan import Command, arun
 from blaze.query.context import current_async_session
 from blaze.query.entities import M
@@ -44,7 +45,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-class AsyncSession(AsyncSessionCalls):
+class AsyncSession(AsyncBulkCalls):
     """The asynchronous session: the arguments and methods of `Session`, awaited.
 
     `add`, `add_all` and `delete` register at once and return something to await, which only matters with
@@ -517,7 +518,7 @@ class AsyncSession(AsyncSessionCalls):
         """Refuse an attribute access to a column that was left out."""
         raise self.refuse_deferred(instance, attribute)
 
-    # --- many-to-many, bulk, tables -----------------------------------------------------------------
+    # --- many-to-many, tables -----------------------------------------------------------------
 
     async def add_m2m(self, instance: Model, relation: Path, /, *objects: Model) -> None:
         """Link objects through a many-to-many relation, given as `Book.tags` or `"tags"`."""
@@ -530,57 +531,6 @@ class AsyncSession(AsyncSessionCalls):
     async def clear_m2m(self, instance: Model, relation: Path, /) -> None:
         """Unlink every object from a many-to-many relation."""
         self.related(instance, relation).clear()
-
-    async def bulk_insert(
-        self,
-        objects: Iterable[Model],
-        *,
-        progress: bulk.Progress = None,
-        return_keys: bool = False,
-    ) -> bulk.BulkResult:
-        """Insert many objects, past hooks and tracking; return their number.
-
-        `progress` is called after each batch with the number of objects done and their total (None for an
-        iterable without a length). `return_keys` puts generated keys on the objects and in `.keys` of the
-        result. When it fails, nothing of it stays.
-        """
-        return await self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
-
-    async def bulk_update(
-        self,
-        objects: Iterable[Model],
-        fields: Optional[Sequence[Union[Column[Any], str]]] = None,
-        *,
-        progress: bulk.Progress = None,
-    ) -> int:
-        """Update many objects by key: the named fields, or all; return the number of rows.
-
-        Columns with `on_update` are set unless they are named. Models with a version column are compared with
-        it: raises `StaleDataError` when a row was changed or deleted meanwhile.
-        """
-        return await self._run(bulk.bulk_update(self, objects, fields, progress))  # type: ignore[no-any-return]
-
-    async def bulk_delete(
-        self, model: type[Model], keys: Iterable[Any], *, progress: bulk.Progress = None
-    ) -> int:
-        """Delete rows by key; return their number."""
-        return await self._run(bulk.bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
-
-    async def upsert(
-        self,
-        objects: Iterable[Model],
-        conflict: Sequence[Union[Column[Any], str]],
-        update: Optional[Sequence[Union[Column[Any], str]]] = None,
-        *,
-        progress: bulk.Progress = None,
-    ) -> UpsertResult:
-        """Insert objects, or update the rows with the same values in the `conflict` columns.
-
-        `conflict` names a primary key or what is unique together; `update` the columns that existing rows
-        get, all by default, none with `[]`. Raises `QueryError` for other columns, and for two objects with
-        the same conflict values.
-        """
-        return await self._run(upsert(self, objects, conflict, update, progress))  # type: ignore[no-any-return]
 
     async def create_all(self, *models: type[Model]) -> None:
         """Create the tables of models that are missing."""

@@ -8,35 +8,29 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Optional, Union
 
 from blaze.core.context import LoadContext
-from blaze.core.detached import COPIED, DETACHED, ROLLED_BACK
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.engine import Engine, Target
 from blaze.errors import (
     ConfigurationError,
-    ModelError,
     NotLoadedError,
     QueryError,
     SessionError,
 )
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
-from blaze.persistence.copies import forget_copied
 from blaze.persistence.counting import count_plan, narrowed
-from blaze.persistence.counts import row_count
 from blaze.persistence.flush import Flush
+from blaze.persistence.holder import Holder
 from blaze.persistence.identity_map import IdentityMap
-from blaze.persistence.stored import key_before
+from blaze.persistence.observed import Observed
 from blaze.persistence.transaction import TransactionManager
-from blaze.persistence.unit_of_work import UnitOfWork, leave
+from blaze.persistence.unit_of_work import UnitOfWork
 from blaze.plan import Plan, Release, Savepoint, fire
 from blaze.query.compilation import Compilation
 from blaze.query.looking_up import paths_to
 from blaze.query.root import Root, root_of
 from blaze.security import Secret
-from blaze.security.redaction import redactor
-from blaze.sql.values import INTEGER
-from blaze.utils.naming import suggest
 from blaze.utils.tracker import QueryTracker
 
 if TYPE_CHECKING:
@@ -47,10 +41,8 @@ if TYPE_CHECKING:
     from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
     from blaze.persistence.caching import SessionCache
-    from blaze.utils.logging import StatementLog
 
 _LAZY = (None, "batch", "raise")
-MISSING: Any = object()
 
 
 def refuse_flags(**flags: Any) -> NoReturn:
@@ -64,7 +56,7 @@ def never_entered() -> SessionError:
     return SessionError("the session was left without having been entered; use it in a `with` block")
 
 
-class SessionBase:
+class SessionBase(Holder, Observed):
     """State and plans of a session; the two sessions drive the plans."""
 
     asynchronous = False
@@ -148,48 +140,6 @@ class SessionBase:
         self.hooks = hook_registry.table(hooks, self.asynchronous)
         self.tracker = QueryTracker(performance_threshold, paths_to=paths_to)
         self.log = self._statement_log(slow_query_ms)
-
-    def _statement_log(self, slow_query_ms: Optional[float]) -> StatementLog:
-        """Return the log of slow statements; the default one is made once for each engine."""
-        memory = self.dialect.memory
-        found: Optional[StatementLog] = memory.get("statement log") if slow_query_ms is None else None
-        if found is not None:
-            return found
-        from blaze.utils.logging import StatementLog  # logging comes with the first session
-
-        made = StatementLog(slow_query_ms, redactor)
-        if slow_query_ms is None:
-            memory["statement log"] = made
-        return made
-
-    def observe(self, command: Any, seconds: float, result: Any) -> int:
-        """Note an executed statement in statistics and logs; return how many rows it read or wrote."""
-        rows = row_count(result)
-        self.tracker.record(command.sql, seconds, rows, command.first_params)
-        log = self.log
-        if seconds >= log.slow_seconds:
-            log.slow(command.sql, seconds, rows, command.first_params, None, self.correlation_id)
-        if log.is_verbose():
-            log.statement(command.sql, seconds, rows, command.first_params, None, self.correlation_id)
-        return rows
-
-    def observe_failure(self, command: Any, seconds: float, error: BaseException) -> None:
-        """Note a statement that failed in the logs: what runs into a time limit is the slowest of all."""
-        log = self.log
-        if seconds >= log.slow_seconds:
-            log.slow(command.sql, seconds, None, command.first_params, error, self.correlation_id)
-        if log.is_verbose():
-            log.statement(command.sql, seconds, None, command.first_params, error, self.correlation_id)
-
-    @property
-    def correlation_id(self) -> str:
-        """The id that the log records of this session carry outside of a `with correlation()` block."""
-        found = self.__dict__.get("_correlation_id")
-        if found is None:
-            from blaze.utils.logging import new_id
-
-            found = self._correlation_id = new_id()
-        return str(found)
 
     if TYPE_CHECKING:
 
@@ -348,193 +298,6 @@ class SessionBase:
         """The objects that the next flush deletes."""
         return list(self.work.deleted.values())
 
-    def object_changed(self, instance: Any) -> None:
-        """Called by a loaded object at its first change."""
-        if not self.closed:
-            self.work.changed[id(instance)] = instance
-
-    def single_changed(self, owner: Any, relation: Relation, previous: Any) -> None:
-        """Called before the reverse side of a one-to-one relation shows another object."""
-        if not self.closed:
-            self.work.singles.setdefault((id(owner), relation.name), (owner, relation, previous))
-
-    def collection_changed(self, changed_list: RelatedList[Any]) -> None:
-        """Called by a list of related objects at a change."""
-        if not self.closed:
-            self.work.collections[id(changed_list)] = changed_list
-
-    def adopt(self, instance: Any) -> None:
-        """Take an object in: a new one will be inserted, a loaded one is tracked.
-
-        Raises `SessionError` for an object that another open session holds, `ModelError` for no model.
-        """
-        mapper: Optional[Mapper] = getattr(type(instance), "__mapper__", None)
-        if mapper is None:
-            raise ModelError(f"cannot add {type(instance).__name__}: it is not an instance of a model")
-        if not mapper.configured:
-            registry.configure(mapper)
-        if mapper.options.view:
-            mapper.require_table()
-        context = instance._ctx_
-        work = self.work
-        again = context is ROLLED_BACK
-        if context is not None and context.session is not self:
-            self.require_own(instance)
-            if mapper.is_new(instance):
-                for attribute in mapper.columns:
-                    getattr(instance, attribute.name)  # only that session decodes it; a copy may miss it
-            if context is COPIED:
-                forget_copied(mapper, instance)
-            context = None
-        if context is not None:
-            if mapper.is_new(instance):
-                work.new[id(instance)] = instance
-            return
-        if mapper.is_new(instance):
-            instance._ctx_ = self.pending_context
-            work.new[id(instance)] = instance
-            for relation in mapper.key_relations:
-                if relation.inverse is not None and relation.peek(instance) is UNSET:  # given by key
-                    relation.inverse.note_member(relation.known(instance), instance)
-        else:
-            self._attach(mapper, instance)
-        if instance._extra_:
-            self._adopt_lists(instance)
-        if again:
-            self._show_again(mapper, instance)
-
-    def _adopt_lists(self, instance: Any) -> None:
-        """Track the lists of an object that was taken in, and take in the new objects that they hold."""
-        work = self.work
-        waiting = [instance]
-        for owner in waiting:
-            relations = type(owner).__mapper__.relations
-            for name in owner._extra_ or ():
-                relation = relations.get(name)
-                if relation is None or not relation.many:
-                    continue
-                found = relation.collection(owner)
-                work.collections[id(found)] = found
-                if relation.target.options.view:
-                    continue  # the flush says that it is read-only
-                for item in found.pending():
-                    if item._ctx_ is None and relation.target.is_new(item):
-                        item._ctx_ = self.pending_context
-                        work.new[id(item)] = item
-                        waiting.append(item)
-
-    def require_own(self, instance: Any) -> None:
-        """Raise `SessionError` for an object that another open session holds."""
-        context = instance._ctx_
-        if context is not None and context.session is not self and not context.session.closed:
-            raise SessionError(
-                f"this {type(instance).__mapper__.name} belongs to another session, {context.session!r}; "
-                "merge() it, or expunge() it there"
-            )
-
-    @staticmethod
-    def _show_again(mapper: Mapper, instance: Any) -> None:
-        """Put an object that was rolled back into the loaded other sides of its relations again."""
-        for relation in mapper.relations.values():
-            inverse, related = relation.inverse, relation.peek(instance)
-            if inverse is None or related is None or related is UNSET:
-                continue
-            for other in related.peek() if relation.many else (related,):
-                if relation.link is not None or relation.owns_key:
-                    inverse.note_member(other, instance)
-
-    def _attach(self, mapper: Mapper, instance: Any) -> None:
-        """Take over an object that a session loaded which is closed now."""
-        key = key_before(mapper, instance)
-        objects = self.identity[mapper.model]
-        known = objects.get(key)
-        if known is not None and known is not instance:
-            raise SessionError(
-                f"the session holds another {mapper.name} with the key {mapper.shown_key(key)}; "
-                "merge() this one into it"
-            )
-        mapper.set_context(instance, LoadContext(self, (instance,)))
-        objects[key] = instance
-        if not mapper.is_clean(instance):
-            self.work.changed[id(instance)] = instance
-        if mapper.mutable_indexes:
-            self.work.mutables[id(instance)] = instance
-
-    def register(self, instance: Any) -> None:
-        """Do the work of `add`."""
-        if self.closed or self.transactions.broken is not None:
-            self.check_usable()
-        mapper = getattr(type(instance), "__mapper__", None)
-        if mapper is not None:
-            for relation in mapper.relations.values():
-                if relation.owns_key:
-                    related = relation.peek(instance)
-                    if related is not None and related is not UNSET:
-                        self.require_own(related)
-        self.adopt(instance)
-        if self.work.deleted:
-            self.work.deleted.pop(id(instance), None)
-
-    def register_delete(self, instance: Any) -> None:
-        """Do the work of `delete`."""
-        if self.closed or self.transactions.broken is not None:
-            self.check_usable()
-        mapper = getattr(type(instance), "__mapper__", None)
-        if mapper is None:
-            raise ModelError(f"cannot delete {type(instance).__name__}: it is not an instance of a model")
-        work = self.work
-        if type(instance)._tracked_ and instance._ctx_.session is self and not mapper.options.view:
-            work.deleted[id(instance)] = instance
-            return
-        if mapper.is_new(instance):
-            if work.new.pop(id(instance), None) is None:
-                raise SessionError(f"cannot delete this {mapper.name}: it was never saved")
-            for changed_list in work.collections.values():
-                changed_list.forget(instance)  # else the next flush would save it with the list
-            mapper.make_new(instance)
-            return
-        self.adopt(instance)
-        work.deleted[id(instance)] = instance
-
-    def expunge(self, instance: Any) -> None:
-        """Take an object out of the session: it stays readable and is no longer tracked.
-
-        A new one leaves the lists that would bring it in again. Other objects are left alone.
-        """
-        mapper = self.held(instance)
-        work = self.work
-        identity = id(instance)
-        for register in (work.new, work.changed, work.deleted, work.mutables):
-            register.pop(identity, None)
-        for changed_list in list(work.collections.values()):
-            if changed_list.owner is instance:
-                del work.collections[id(changed_list)]
-            elif mapper.is_new(instance):
-                changed_list.forget(instance)
-        if not mapper.is_new(instance):
-            for index in mapper.mutable_indexes:
-                getattr(instance, mapper.columns[index].name)  # the session decodes what nobody else can
-            work.mutables.pop(identity, None)
-            key = key_before(mapper, instance)
-            leave(self.identity[mapper.model], key, instance)
-            work.note_expunge(mapper, instance, key)
-            mapper.set_context(instance, LoadContext(DETACHED))
-        else:
-            instance._ctx_ = None
-
-    def held(self, instance: Any) -> Mapper:
-        mapper: Optional[Mapper] = getattr(type(instance), "__mapper__", None)
-        context = None if mapper is None else instance._ctx_
-        if mapper is None or context is None or context.session is not self:
-            raise SessionError(
-                f"this {type(instance).__name__} does not belong to the session; add() or merge() it"
-            )
-        return mapper
-
-    def __contains__(self, instance: Any) -> bool:
-        context = getattr(instance, "_ctx_", None)
-        return context is not None and context.session is self
-
     # --- models and keys --------------------------------------------------------------------------
 
     def mapper_of(self, model: Any) -> Mapper:
@@ -555,39 +318,6 @@ class SessionBase:
         """Return what lazy access to an object does: the word of its query, the session's, the model's."""
         found = instance._ctx_.lazy or self.lazy or type(instance).__mapper__.options.lazy
         return found or "batch"
-
-    def checked_key(self, mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
-        """Return a primary key given as a value, a tuple or keywords; raise `QueryError` when it cannot be
-        one.
-        """
-        pk = mapper.pk
-        if not keys and key.__class__ is int and len(pk) == 1 and pk[0].type == INTEGER and 0 <= key < 2**63:
-            return key
-        names = [attribute.name for attribute in pk]
-        if keys:
-            if key is not MISSING:
-                raise QueryError(f"give the key of {mapper.name} once: as a value or by keywords")
-            for name in keys:
-                if name not in names:
-                    raise QueryError(
-                        f"{name!r} is not part of the key of {mapper.name}{suggest(name, names)}"
-                    )
-            if len(keys) < len(names):
-                raise QueryError(f"the key of {mapper.name} has the parts {', '.join(names)}")
-            key = tuple(keys[name] for name in names) if len(names) > 1 else keys[names[0]]
-        elif key is MISSING:
-            raise QueryError(f"the key of {mapper.name} is missing: {', '.join(names)}")
-        values = key if len(pk) > 1 else (key,)
-        if len(pk) > 1 and (not isinstance(key, (tuple, list)) or len(key) != len(pk)):
-            raise QueryError(
-                f"the key of {mapper.name} is a tuple ({', '.join(names)}), not a {type(key).__name__}"
-            )
-        for attribute, value in zip(pk, values):
-            problem = attribute.type.check(value) if value is not None else "None is no key"
-            if problem is not None:
-                problem = redactor.problem(attribute.name, value, problem)
-                raise QueryError(f"{mapper.name}: the key {attribute.name!r} does not fit: {problem}")
-        return tuple(key) if len(pk) > 1 else key
 
     # --- loading ----------------------------------------------------------------------------------
 
@@ -726,18 +456,6 @@ class SessionBase:
         if self.transactions.wrote:
             parts.append("what was flushed or executed")
         return ", ".join(parts) or None
-
-    def query_stats(self) -> Any:
-        """Return the statistics of the statements of this session, one entry for each shape."""
-        return self.tracker.stats()
-
-    def export_query_stats(self, *, reset: bool = False, include_samples: bool = False) -> Any:
-        """Return the statistics as plain data."""
-        return self.tracker.export(reset=reset, include_samples=include_samples, redactor=redactor)
-
-    def reset_query_stats(self) -> None:
-        """Start the statistics anew."""
-        self.tracker.reset()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

@@ -13,6 +13,7 @@ from blaze.core.specs import UNSET
 from blaze.core.validation import explain
 from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError
 from blaze.persistence import following
+from blaze.persistence.keys import checked_key
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import write_values
 from blaze.persistence.updates import stale
@@ -496,7 +497,7 @@ def _bulk_delete(session: SessionBase, mapper: Mapper, keys: Iterable[Any], prog
     done = count = 0
     total = size_of(keys)
     for batch in batches(keys):
-        wanted = [session.checked_key(mapper, key, {}) for key in batch]
+        wanted = [checked_key(mapper, key, {}) for key in batch]
         count += yield from following.delete_keys(
             session, mapper, wanted, partial(_delete_rows, session, mapper)
         )

@@ -20,6 +20,7 @@ from blaze.cache.guard import guard_of
 from blaze.errors import ConfigurationError, ModelError
 from blaze.persistence.cache_journal import CacheJournal
 from blaze.persistence.cache_keys import CachedRows
+from blaze.persistence.keys import checked_key
 from blaze.persistence.refreshing import read_again
 from blaze.persistence.stored import key_before
 from blaze.plan import CacheClear, CacheDelete, CacheGet, CacheSet, Plan
@@ -232,7 +233,7 @@ def invalidate_plan(session: SessionBase, target: Any, keys: tuple[Any, ...]) ->
     session.check_usable()
     if isinstance(target, type):
         mapper = session.mapper_of(target)
-        wanted = [session.checked_key(mapper, key, {}) for key in keys]
+        wanted = [checked_key(mapper, key, {}) for key in keys]
     else:
         found = getattr(type(target), "__mapper__", None)
         if found is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError, NoResultError, QueryError, UniqueError
+from blaze.persistence.keys import checked_key
 from blaze.persistence.loading import load_deferred, load_includes, load_relation
 from blaze.persistence.querying import one_or_none
 from blaze.plan import Execute, Plan
@@ -24,7 +25,7 @@ def get_plan(session: SessionBase, model: Any, key: Any, keys: dict[str, Any]) -
     """Return the object of a key: from the identity map, or from the database."""
     mapper = session.mapper_of(model)
     model = mapper.model  # not the class of tracked instances, which `type(instance)` gives
-    key = session.checked_key(mapper, key, keys)
+    key = checked_key(mapper, key, keys)
     found = session.identity[model].get(key)
     if found is not None:
         return None if id(found) in session.work.deleted or not isinstance(found, model) else found
@@ -69,7 +70,7 @@ def get_one_plan(session: SessionBase, model: Any, key: Any, keys: dict[str, Any
     found = yield from get_plan(session, model, key, keys)
     if found is None:
         mapper = session.mapper_of(model)
-        shown = mapper.shown_key(session.checked_key(mapper, key, keys))
+        shown = mapper.shown_key(checked_key(mapper, key, keys))
         raise NoResultError(f"there is no {model.__name__} with the key {shown}")
     return found
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overl
 
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import call
-from blaze.persistence import bulk, merging, objects, refreshing
-from blaze.persistence.base import MISSING, never_entered
+from blaze.persistence import merging, objects, refreshing
+from blaze.persistence.base import never_entered
 from blaze.persistence.blocks import Transaction
+from blaze.persistence.bulk_calls import BulkCalls
 from blaze.persistence.caching import invalidate_plan
-from blaze.persistence.calls import Parameters, SessionCalls
+from blaze.persistence.calls import Parameters
 from blaze.persistence.counts import execution
+from blaze.persistence.keys import MISSING
 from blaze.persistence.loading import load_deferred
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
@@ -24,7 +26,6 @@ from blaze.persistence.retry import call_with_session, check_retries, pause_befo
 from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
 from blaze.persistence.turns import ThreadQueue
-from blaze.persistence.upsert import UpsertResult, upsert
 from blaze.plan import Command, run
 from blaze.query.context import current_session
 from blaze.query.entities import M
@@ -43,7 +44,7 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-class Session(SessionCalls):
+class Session(BulkCalls):
     """A unit of work on a database: objects, their identity, and one transaction at a time.
 
     `target` is an `Engine`, a DSN, or an adapter with `connection_config=` or `dsn=`.
@@ -514,7 +515,7 @@ class Session(SessionCalls):
         self._run(load_deferred(self, siblings, attribute))
         return getattr(instance, attribute.name)
 
-    # --- many-to-many, bulk, tables -----------------------------------------------------------------
+    # --- many-to-many, tables -----------------------------------------------------------------
 
     def add_m2m(self, instance: Model, relation: Path, /, *objects: Model) -> None:
         """Link objects through a many-to-many relation, given as `Book.tags` or `"tags"`."""
@@ -527,55 +528,6 @@ class Session(SessionCalls):
     def clear_m2m(self, instance: Model, relation: Path, /) -> None:
         """Unlink every object from a many-to-many relation."""
         self.related(instance, relation).clear()
-
-    def bulk_insert(
-        self,
-        objects: Iterable[Model],
-        *,
-        progress: bulk.Progress = None,
-        return_keys: bool = False,
-    ) -> bulk.BulkResult:
-        """Insert many objects, past hooks and tracking; return their number.
-
-        `progress` is called after each batch with the number of objects done and their total (None for an
-        iterable without a length). `return_keys` puts generated keys on the objects and in `.keys` of the
-        result. When it fails, nothing of it stays.
-        """
-        return self._run(bulk.bulk_insert(self, objects, progress, return_keys))  # type: ignore[no-any-return]
-
-    def bulk_update(
-        self,
-        objects: Iterable[Model],
-        fields: Optional[Sequence[Union[Column[Any], str]]] = None,
-        *,
-        progress: bulk.Progress = None,
-    ) -> int:
-        """Update many objects by key: the named fields, or all; return the number of rows.
-
-        Columns with `on_update` are set unless they are named. Models with a version column are compared with
-        it: raises `StaleDataError` when a row was changed or deleted meanwhile.
-        """
-        return self._run(bulk.bulk_update(self, objects, fields, progress))  # type: ignore[no-any-return]
-
-    def bulk_delete(self, model: type[Model], keys: Iterable[Any], *, progress: bulk.Progress = None) -> int:
-        """Delete rows by key; return their number."""
-        return self._run(bulk.bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
-
-    def upsert(
-        self,
-        objects: Iterable[Model],
-        conflict: Sequence[Union[Column[Any], str]],
-        update: Optional[Sequence[Union[Column[Any], str]]] = None,
-        *,
-        progress: bulk.Progress = None,
-    ) -> UpsertResult:
-        """Insert objects, or update the rows with the same values in the `conflict` columns.
-
-        `conflict` names a primary key or what is unique together; `update` the columns that existing rows
-        get, all by default, none with `[]`. Raises `QueryError` for other columns, and for two objects with
-        the same conflict values.
-        """
-        return self._run(upsert(self, objects, conflict, update, progress))  # type: ignore[no-any-return]
 
     def create_all(self, *models: type[Model]) -> None:
         """Create the tables of models that are missing."""
