@@ -19,6 +19,7 @@ from blaze.persistence.bulk_calls import AsyncBulkCalls
 from blaze.persistence.caching import invalidate_plan
 from blaze.persistence.calls import Parameters
 from blaze.persistence.counts import execution
+from blaze.persistence.expiring import revived
 from blaze.persistence.keys import MISSING
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
@@ -68,6 +69,8 @@ class AsyncSession(AsyncBulkCalls):
 
     async def _run(self, plan: Any, last: bool = False, entering: bool = False) -> Any:
         """Run a plan; the `last` of a transaction gives the connection back unless it is open still."""
+        if self.work.expired and not last:
+            plan = revived(self, plan)
         task = asyncio.current_task()
         if self._owner is task:  # a hook uses the session that runs it
             try:
@@ -254,8 +257,9 @@ class AsyncSession(AsyncBulkCalls):
             async with Turn(self):  # or the error that the session cannot be closed now
                 return await self._end(error)
         try:
+            self.work.expired.clear()
             if self.work.pending or self.work.undo or self.transactions.begun:
-                await self._run(self.transactions.rollback(error))
+                await self._run(self.transactions.rollback(error, closing=True))
         finally:
             self.forget()
             if not self._in_use():

@@ -20,6 +20,7 @@ from blaze.errors import (
 from blaze.hooks.registry import registry as hook_registry
 from blaze.persistence import links
 from blaze.persistence.counting import count_plan, narrowed
+from blaze.persistence.expiring import revive
 from blaze.persistence.flush import Flush
 from blaze.persistence.holder import Holder
 from blaze.persistence.identity_map import IdentityMap
@@ -236,6 +237,8 @@ class SessionBase(Holder, Observed):
             work.sweep(self.compilation.codecs)
             if not work.needs_flush:
                 return
+        if work.expired:
+            yield from revive(self)
         transactions = self.transactions
         begun, wrote = transactions.begun, transactions.wrote
         guarded = begun and self.dialect.features.savepoints
@@ -349,6 +352,13 @@ class SessionBase(Holder, Observed):
         """Return the error for a column that was left out and cannot be loaded now."""
         mapper = type(instance).__mapper__
         path = f"{mapper.name}.{attribute.name}"
+        if self.work.is_expired(instance):
+            how = "await " if self.asynchronous else ""
+            return NotLoadedError(
+                f"{path} was rolled back and is not loaded again, since it was read after a statement that "
+                f"wrote past the objects: `{how}session.refresh(obj)`, or whatever the session reads next, "
+                "loads it"
+            )
         if self.closed:
             why, cure = "its session is closed", "read it while the session is open"
         elif self.asynchronous:
@@ -437,6 +447,8 @@ class SessionBase(Holder, Observed):
         work.collections.clear()
         work.mutables.clear()
         work.undo.clear()
+        work.forgotten.clear()
+        work.expired.clear()
         self.identity.clear()
 
     def pending_summary(self) -> Optional[str]:

@@ -230,7 +230,7 @@ def _follow_keys(
 
 def _missing(session: SessionBase, mapper: Mapper, instances: Sequence[Any]) -> Plan[list[Any]]:
     """Return those of the objects whose rows are gone."""
-    found = yield from _read(session, mapper, (), [mapper.key(o) for o in instances])
+    found = yield from read_rows(session, mapper, (), [mapper.key(o) for o in instances])
     return [o for o in instances if mapper.key(o) not in found]
 
 
@@ -294,7 +294,7 @@ def follow(
         return
     written = set(columns)
     attributes = [a for a in family_attributes(mapper) if a.column in written]
-    found = yield from _read(session, mapper, attributes, list(objects))
+    found = yield from read_rows(session, mapper, attributes, list(objects))
     before = _take_over(
         session, mapper, attributes, ((objects[key], row) for key, row in found.items() if key in objects)
     )
@@ -308,7 +308,7 @@ def follow(
     deleter.leave_lists()
 
 
-def _read(
+def read_rows(
     session: SessionBase, mapper: Mapper, attributes: Sequence[Attribute], keys: list[Any]
 ) -> Plan[dict[Any, Any]]:
     """Return the rows of these keys that are there: key columns, then the attributes."""

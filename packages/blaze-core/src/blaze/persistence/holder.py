@@ -134,7 +134,7 @@ class Holder:
         """Take over an object that a session loaded which is closed now."""
         key = key_before(mapper, instance)
         objects = self.identity[mapper.model]
-        known = objects.get(key)
+        known = objects.get(key, self.work.expired.get((mapper.base.model, key)))
         if known is not None and known is not instance:
             raise SessionError(
                 f"the session holds another {mapper.name} with the key {mapper.shown_key(key)}; "
@@ -204,6 +204,7 @@ class Holder:
             work.mutables.pop(identity, None)
             key = key_before(mapper, instance)
             leave(self.identity[mapper.model], key, instance)
+            leave(work.expired, (mapper.base.model, key), instance)
             work.note_expunge(mapper, instance, key)
             mapper.set_context(instance, LoadContext(DETACHED))
         else:

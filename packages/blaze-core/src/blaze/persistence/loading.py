@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
 from blaze.plan import Execute, Plan
@@ -385,8 +386,19 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
                 attribute.raw_set(instance, row[-1])
             else:
                 attribute.set(instance, codec.decode(attribute, row[-1]))
+    if session.work.undo:  # a rollback unloads what was read after writes that are not committed
+        session.work.undo.append(partial(_unload_deferred, attribute, instances))
     for instance in instances:
         if attribute.peek(instance) is UNSET and not (
             attribute.mutable and attribute.peek_raw(instance) is not UNSET
         ):
             raise NotLoadedError(f"{mapper.name}.{attribute.name} cannot be loaded: the row is gone")
+
+
+def _unload_deferred(attribute: Attribute, instances: Sequence[Any]) -> None:
+    for instance in instances:
+        mapper = type(instance).__mapper__
+        if mapper.is_clean(instance):
+            clear_slot(mapper, instance, attribute.slot)
+            if attribute.raw_slot is not None:
+                clear_slot(mapper, instance, attribute.raw_slot)

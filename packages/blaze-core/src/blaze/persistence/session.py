@@ -18,6 +18,7 @@ from blaze.persistence.bulk_calls import BulkCalls
 from blaze.persistence.caching import invalidate_plan
 from blaze.persistence.calls import Parameters
 from blaze.persistence.counts import execution
+from blaze.persistence.expiring import revive, revived
 from blaze.persistence.keys import MISSING
 from blaze.persistence.loading import load_deferred
 from blaze.persistence.querying import MODES
@@ -78,7 +79,7 @@ class Session(BulkCalls):
             if self.transactions.levels:
                 self._give_way()
             try:
-                return run(plan, self._perform)
+                return run(plan if not self.work.expired else revived(self, plan), self._perform)
             except BaseException:
                 self._drop_dead()
                 raise
@@ -236,8 +237,9 @@ class Session(BulkCalls):
             if self.flushing or self.telling or self.transactions.telling:
                 self.transactions.check_may_end("close()")
             try:
+                self.work.expired.clear()
                 if not self.closed and (self.work.pending or self.work.undo or self.transactions.begun):
-                    self._run(self.transactions.rollback(error))
+                    self._run(self.transactions.rollback(error, closing=True))
             finally:
                 self.forget()
                 if self.connection is not None:
@@ -508,6 +510,9 @@ class Session(BulkCalls):
         """Answer an attribute access to a column that was left out."""
         if self.closed or self.lazy_of(instance) == "raise":
             raise self.refuse_deferred(instance, attribute)
+        if self.work.is_expired(instance):
+            self._run(revive(self))
+            return getattr(instance, attribute.name)
         context = instance._ctx_
         siblings = [o for o in context.members if o._ctx_ is context and attribute.peek(o) is attribute.unset]
         if not any(o is instance for o in siblings):

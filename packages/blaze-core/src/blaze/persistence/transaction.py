@@ -269,7 +269,7 @@ class TransactionManager:
             handlers = session.hooks.after_commit
             yield from self.tell("after_commit", fire_all(handlers, session=session))
 
-    def rollback(self, error: Optional[BaseException] = None) -> Plan[None]:
+    def rollback(self, error: Optional[BaseException] = None, closing: bool = False) -> Plan[None]:
         """Roll everything back: rows, loaded values, new and deleted objects; hooks are told the error."""
         session = self.session
         if session.flushing or session.telling or self.telling:
@@ -277,7 +277,7 @@ class TransactionManager:
         begun, broken = self.begun, self.broken
         self._undo_levels(0)
         self._ended()
-        session.work.take_back(0)
+        session.work.take_back(0, closing)
         if begun and broken is None:
             try:
                 yield Rollback()

@@ -47,6 +47,7 @@ class UnitOfWork:
         "changed",
         "collections",
         "deleted",
+        "expired",
         "forgotten",
         "identity",
         "moved",
@@ -74,6 +75,8 @@ class UnitOfWork:
         # Expunged objects by `id`, as far as the log has been gone back; what raw writes made doubtful.
         self.absent: dict[int, Absence] = {}
         self.forgotten: dict[tuple[Any, Any], Any] = {}
+        # Objects that a rollback has emptied, by model and key; whatever the session does next fills them.
+        self.expired: dict[tuple[Any, Any], Any] = {}
 
     @property
     def pending(self) -> bool:
@@ -122,18 +125,23 @@ class UnitOfWork:
         self.mutables.clear()
         self.singles.clear()
 
-    def take_back(self, mark: int) -> None:
-        """Undo what was not flushed, then what was, down to a length of the log.
+    def take_back(self, mark: int, closing: bool = False) -> None:
+        """Undo what was not flushed, then what was, down to a length of the log; expire what is doubtful,
+        unless nobody can load it again.
 
         It comes to its end even when an interrupt is raised in it: every step can be taken twice.
         """
         try:
-            self.forget_pending()
-            self.undo_to(mark)
+            self._take_back(mark, closing)
         except BaseException:
-            self.forget_pending()
-            self.undo_to(mark)
+            self._take_back(mark, closing)
             raise
+
+    def _take_back(self, mark: int, closing: bool) -> None:
+        self.forget_pending()
+        self.undo_to(mark)
+        if not closing:
+            self.expire()
 
     def undo_to(self, mark: int) -> None:
         """Undo flushed changes in memory, the latest first, down to a length of the log."""
@@ -148,8 +156,25 @@ class UnitOfWork:
                 if mark and absence.key is not None
             ]
             self.absent.clear()
-        self.forgotten.clear()
         self._reconnect()
+
+    def expire(self) -> None:
+        """Empty the objects that may show what raw writes did: they keep their keys and their place."""
+        for (model, _), instance in self.forgotten.items():
+            mapper = type(instance).__mapper__
+            if not mapper.is_clean(instance):  # its row was inserted in what is taken back
+                continue
+            key = mapper.key(instance)
+            leave(self.identity[model], key, instance)
+            self.mutables.pop(id(instance), None)
+            self.expired[model, key] = instance
+            empty(mapper, instance)
+        self.forgotten.clear()
+
+    def is_expired(self, instance: Any) -> bool:
+        """Whether a rollback has emptied the object."""
+        mapper = type(instance).__mapper__
+        return bool(self.expired) and self.expired.get((mapper.base.model, mapper.key(instance))) is instance
 
     def _reconnect(self) -> None:
         """After taking back: let keys, loaded objects and lists of the objects concerned agree again."""
@@ -193,9 +218,10 @@ class UnitOfWork:
         objects = self.identity[mapper.model]
         found = objects.get(key)
         if found is None:
-            found = self.forgotten.get((mapper.base.model, key))
+            place = mapper.base.model, key
+            found = self.forgotten[place] if place in self.forgotten else self.expired.pop(place, None)
             if found is not None:
-                objects[key] = found
+                objects[key] = self.forgotten[place] = found
         if found is not None and id(found) == identity:  # it was added again
             self.absent.pop(identity, None)
             return
@@ -244,7 +270,7 @@ class UnitOfWork:
         return undo
 
     def undo_bypass(self) -> Undo:
-        """Return what forgets unchanged objects that were loaded after now, and knows the others again."""
+        """Return what takes out unchanged objects that were loaded after now, and knows the others again."""
         before = {model: dict(objects) for model, objects in self.identity.items()}
 
         def undo() -> None:
@@ -289,6 +315,23 @@ def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: d
             attribute.raw_set(instance, raw)
     for relation in moved:
         forget_related(mapper, instance, relation)
+
+
+def empty(mapper: Mapper, instance: Any) -> None:
+    """Take all values but the key off an unchanged object, as if nothing else had been selected."""
+    for attribute in mapper.columns:
+        if attribute not in mapper.pk:
+            clear_slot(mapper, instance, attribute.slot)
+            if attribute.raw_slot is not None:
+                clear_slot(mapper, instance, attribute.raw_slot)
+    for relation in mapper.relations.values():
+        if relation.owns_key:
+            clear_slot(mapper, instance, relation.slot)
+        elif instance._extra_ and relation.many and relation.name in instance._extra_:
+            instance._extra_[relation.name].unload()
+        elif instance._extra_:
+            instance._extra_.pop(relation.name, None)
+    mapper.set_class(instance, mapper.partial)
 
 
 def forget_related(mapper: Mapper, instance: Any, relation: Relation) -> None:

@@ -1,0 +1,89 @@
+"""Objects that a rollback has emptied, because raw writes may show in them: they are read again, all at once.
+
+They wait in `work.expired`, outside of the identity map, until the session does anything at all; so one row
+stays one object, and no statement is sent for objects that nobody wants any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from blaze.core.context import LoadContext
+from blaze.core.detached import Detached
+from blaze.core.specs import UNSET
+from blaze.errors import StaleDataError
+from blaze.persistence.following import read_rows
+from blaze.plan import Plan
+
+if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
+    from blaze.persistence.base import SessionBase
+
+R = TypeVar("R")
+
+
+class RolledBack(Detached):
+    """Stands for the session of objects whose rows went with a rollback."""
+
+    cure = "its row was rolled back"
+
+
+def revived(session: SessionBase, plan: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
+    """Read the expired objects again before a plan runs."""
+    try:
+        yield from revive(session)
+    except BaseException:
+        plan.close()
+        raise
+    return (yield from plan)
+
+
+def revive(session: SessionBase) -> Plan[None]:
+    """Read all expired objects again, by one statement for each model; those without a row leave the session.
+
+    Raises `StaleDataError` when one without a row was changed or deleted meanwhile.
+    """
+    work = session.work
+    groups: dict[Mapper, dict[Any, Any]] = {}
+    for (_, key), instance in work.expired.items():
+        groups.setdefault(type(instance).__mapper__, {})[key] = instance
+    for mapper, objects in groups.items():
+        attributes = [a for a in mapper.columns if not a.spec.deferred and a not in mapper.pk]
+        rows = yield from read_rows(session, mapper, attributes, list(objects))
+        held = session.identity[mapper.model]
+        context = LoadContext(session, list(objects.values()))
+        for key, instance in objects.items():
+            place = mapper.base.model, key
+            row = rows.get(key)
+            if row is not None:
+                fill(session, mapper, instance, attributes, row[len(mapper.pk) :])
+                mapper.set_context(instance, context)
+                held[key] = instance
+            elif id(instance) in work.changed or id(instance) in work.deleted:
+                raise StaleDataError(
+                    f"the row of a {mapper.name} (key {mapper.shown_key(key)}) that is to be written went "
+                    "with a rollback; rollback() again, or expunge() it"
+                )
+            else:
+                mapper.set_context(instance, LoadContext(RolledBack()))
+            del work.expired[place]
+
+
+def fill(
+    session: SessionBase, mapper: Mapper, instance: Any, attributes: Sequence[Attribute], row: Sequence[Any]
+) -> None:
+    """Store a row in an empty object; what was assigned to it since stays, as a change of what was read."""
+    codec = session.compilation.codecs[mapper]
+    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
+    values = list(old or ())
+    for attribute, value in zip(attributes, row):
+        if attribute.peek(instance) is UNSET:
+            codec.store(instance, attribute, value)
+        elif attribute.mutable and value is not None:
+            attribute.raw_set(instance, value)
+        if old is not None and not attribute.mutable:
+            values[mapper.columns.index(attribute)] = codec.decode(attribute, value)
+    if old is not None:
+        mapper.set_old(instance, type(old)(values))
