@@ -384,3 +384,34 @@ def test_importing_blaze_configures_no_logging_and_prints_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+async def test_the_names_of_parameters_count_for_each_statement(db: Database, caplog: Any) -> None:
+    from blaze import sql
+
+    template = "SELECT name FROM author WHERE {one} = {two} AND id IN {three}"
+    async with db.session(slow_query_ms=0) as s:
+
+        async def shown(*arguments: Any) -> Any:
+            await s.execute(*arguments)
+            return caplog.records[-1].blaze["params"]
+
+        # The texts that are sent are the same: the names are those of the execution.
+        assert await shown("SELECT name FROM author WHERE name = :n", {"n": "x"}) == ["'x'"]
+        assert await shown("SELECT name FROM author WHERE name = :password", {"password": "x"}) == ["***"]
+        assert await shown("SELECT name FROM author WHERE name = :n", {"n": "x"}) == ["'x'"]
+        by_name = sql("SELECT name FROM author WHERE name = {token}", token="x")
+        assert await shown(by_name) == ["***"]
+        assert await shown(sql("SELECT name FROM author WHERE name = {n}", n="x")) == ["'x'"]
+        inner = sql("name = {secret}", secret="s")
+        assert await shown(sql("SELECT 1 FROM author WHERE {c} AND name = {n}", c=inner, n="x")) == [
+            "***",
+            "'x'",
+        ]
+        listed = await shown(sql(template, one="o", two=Author.id == 3, three=["1", "2"]))
+        assert "***" not in listed
+        query = s.session.query(Author.name).where(Author.id.in_([1, 2]))
+        mixed = await shown(sql("SELECT 1 WHERE {pin} IN {q} OR {x} = 1", pin="1234", q=query, x=5))
+        assert "'1234'" not in mixed
+        samples = await s.export_query_stats(include_samples=True)
+    assert "'s'" not in str(samples)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.loaders import Shape, make_row_loader
@@ -20,6 +21,7 @@ from blaze.query.dml import Delete, Insert, Update
 from blaze.query.query import Query
 from blaze.query.row import row_class
 from blaze.query.terminal import Plan as Terminal
+from blaze.sql.compiled import list_size
 from blaze.sql.placeholders import convert
 from blaze.sql.raw import Raw
 from blaze.sql.values import encoded
@@ -83,6 +85,7 @@ def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result
         if params is not None:
             raise QueryError("a sql() template carries its values; give no parameters beside it")
         text, values = session.compilation.statement(statement).render(statement.binds)
+        values = statement.named(values, partial(list_size, session.dialect))
     elif isinstance(statement, str):
         text, values = convert(statement, params, session.dialect)
         values = encoded(values, session.dialect)

@@ -120,6 +120,11 @@ class Expanding(Compiled):
         return assemble(self._dialect, pieces, self._given)
 
 
+def list_size(dialect: Dialect, values: Sequence[Any]) -> int:
+    """Return how many parameters a list of plain values makes."""
+    return len(_padded(values)) if dialect.features.array_param == "expand" else 1
+
+
 def _padded(values: Sequence[Any]) -> Sequence[Any]:
     """Repeat the last value up to a round length, so that few texts serve all lists."""
     size = len(values)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from blaze.errors import QueryError
 from blaze.utils.naming import suggest
-from blaze.utils.parameter_names import remember_names
+from blaze.utils.parameters import NamedParameters
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
@@ -82,8 +82,7 @@ def convert(
             raise QueryError(
                 f"the SQL does not use the parameter {unused[0]!r}{suggest(str(unused[0]), names)}"
             )
-        remember_names(text, names)
-        return text, tuple([parameters[name] for name in names])
+        return text, NamedParameters([parameters[name] for name in names], names)
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
         raise QueryError(f"parameters are a list, a tuple or a dict, not {type(parameters).__name__}")
     return _positional(sql, dialect.paramstyle, dialect.placeholder, backslash, len(parameters)), tuple(

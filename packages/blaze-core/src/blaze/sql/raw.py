@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from blaze.dialects.types import SQLType
 from blaze.errors import QueryError
@@ -11,9 +11,10 @@ from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_f
 from blaze.sql.selectable import Selectable
 from blaze.sql.values import STRING, type_for, type_of
 from blaze.utils.naming import suggest
+from blaze.utils.parameters import NamedParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from blaze.sql.table import Table
 
@@ -51,13 +52,19 @@ class TableName(Expression[Any]):
 class Raw(Expression[T]):
     """SQL text with values and expressions in it; stands as an expression or as a whole statement."""
 
-    __slots__ = ("pieces",)
+    __slots__ = ("names", "pieces")
 
     visit = "raw"
 
-    def __init__(self, pieces: tuple[Union[str, Expression[Any]], ...], type: Optional[SQLType]) -> None:
+    def __init__(
+        self,
+        pieces: tuple[Union[str, Expression[Any]], ...],
+        type: Optional[SQLType],
+        names: tuple[Optional[str], ...] = (),
+    ) -> None:
         self.pieces = pieces
         self.type = type
+        self.names = names  # what the user calls each of the binds
         self.binds = tuple(
             [value for piece in pieces if isinstance(piece, Expression) for value in piece.binds]
         )
@@ -71,6 +78,19 @@ class Raw(Expression[T]):
     def children(self) -> Iterator[Expression[Any]]:
         return (piece for piece in self.pieces if isinstance(piece, Expression))
 
+    def named(self, params: Sequence[Any], size: Callable[[Sequence[Any]], int]) -> NamedParameters:
+        """Return its parameters with the names that the user gave them; `size` tells how many a list makes.
+
+        Where queries among the values leave a doubt, every name stands for all.
+        """
+        names: list[Optional[str]] = []
+        for name, value in zip(self.names, self.binds):
+            names += [name] * (size(value) if isinstance(value, tuple) else 1)
+        if len(names) != len(params):
+            given = dict.fromkeys(name for name in self.names if name is not None)
+            names = ["_".join(given) or None] * len(params)
+        return NamedParameters(params, names)
+
 
 def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: Any) -> Raw[Any]:
     """Make SQL of a template: `sql("price < {limit}", limit=20)`.
@@ -82,6 +102,7 @@ def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: 
     if not isinstance(template, str) or "\0" in template:
         raise QueryError("sql() takes a text without NUL characters")
     pieces: list[Union[str, Expression[Any]]] = []
+    names: list[Optional[str]] = []
     used: set[str] = set()
     last = 0
     text = ""
@@ -100,8 +121,14 @@ def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: 
         if name not in values:
             raise QueryError(f"the SQL template has no value for {{{name}}}{suggest(name, values)}")
         used.add(name)
-        pieces += [text, _piece(values[name])]
+        piece = _piece(values[name])
+        pieces += [text, piece]
         text = ""
+        if isinstance(piece, Raw):
+            names += piece.names
+        else:
+            own = isinstance(piece, (Literal, RawList))
+            names += [name if own else None] * len(piece.binds)
     pieces.append(text + template[last:])
     unused = sorted(values.keys() - used)
     if unused:
@@ -109,6 +136,7 @@ def sql(template: str, /, *, type: Union[type, SQLType, None] = None, **values: 
     return Raw(
         tuple([piece for piece in pieces if not isinstance(piece, str) or piece]),
         None if type is None else type_for(type),
+        tuple(names),
     )
 
 

@@ -26,6 +26,7 @@ from blaze.dialects.types import (
     Uuid,
 )
 from blaze.errors import QueryError
+from blaze.utils.parameters import NamedParameters
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
@@ -199,4 +200,4 @@ def encoded(values: tuple[Any, ...], dialect: Dialect) -> tuple[Any, ...]:
             encoder = dialect.encoder(type_of(value))
             value = value if encoder is None else encoder(value)
         found.append(value)
-    return tuple(found)
+    return NamedParameters(found, values.names) if isinstance(values, NamedParameters) else tuple(found)

@@ -10,25 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple, Optional
 
-__all__ = ["given_names", "parameter_names", "remember_names"]
-
-# What users call the parameters of a text, where they give a mapping; bounded, the oldest go first.
-_given: dict[str, tuple[str, ...]] = {}
-_MOST_GIVEN = 512
-
-
-def remember_names(sql: str, names: tuple[str, ...]) -> None:
-    """Note the names under which the parameters of a statement were given."""
-    if sql not in _given:
-        while len(_given) >= _MOST_GIVEN:
-            _given.pop(next(iter(_given), ""), None)
-        _given[sql] = names
-
-
-def given_names(sql: str) -> tuple[str, ...]:
-    """Return the names under which the parameters of a statement were given, `()` where they have none."""
-    return _given.get(sql, ())
-
+__all__ = ["parameter_names"]
 
 _TOKEN = re.compile(
     r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/|::\s*[\w\[\]]+)"
