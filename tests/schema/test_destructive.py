@@ -35,6 +35,16 @@ DESTRUCTIVE = [
     "DELETE FROM book WHERE TRUE",
     "DELETE FROM book WHERE 1 = 1",
     "DELETE FROM book WHERE (1 = 1)",
+    "DELETE FROM book WHERE 1 = 1 OR id = 3",
+    "DELETE FROM book WHERE id = 3 OR 1 = 1",
+    "DELETE FROM book WHERE id = 3 OR id = id",
+    "DELETE FROM book WHERE book.id = id",
+    "DELETE FROM book WHERE id IS id",
+    "DELETE FROM book WHERE book.id = book.id",
+    "DELETE FROM book WHERE id = book.id",
+    "DELETE FROM book WHERE EXISTS (SELECT 1)",
+    "\ufeffDROP TABLE book",
+    "SELECT 1;\n\ufeffALTER TABLE book DROP COLUMN price",
     'DELETE FROM "where"',
     "DELETE FROM book USING (SELECT 1 FROM tag WHERE id = 1) found",
     "WITH old AS (SELECT 1 WHERE 1 = 2) DELETE FROM book",
@@ -65,6 +75,9 @@ HARMLESS = [
     "INSERT INTO note (text) VALUES ('it''s; DROP TABLE book')",
     "DELETE FROM book WHERE id = 1",
     "DELETE FROM book WHERE (id = 1)",
+    "DELETE FROM book USING tag WHERE book.id = tag.id",
+    "DELETE FROM book WHERE id = 1 OR price = 2 OR title IS NULL",
+    "DELETE FROM book WHERE EXISTS (SELECT 1 FROM tag WHERE tag.id = book.id)",
     "WITH old AS (SELECT id FROM book) DELETE FROM book WHERE id IN (SELECT id FROM old)",
     "WITH gone AS (DELETE FROM book WHERE id = 1 RETURNING *) SELECT * FROM gone",
     "ALTER TABLE book ADD COLUMN type TEXT",
@@ -204,3 +217,14 @@ class OldColour(enum.Enum):
 )
 def test_a_type_is_narrower_when_a_value_may_not_fit(old: t.SQLType, new: t.SQLType, loses: bool) -> None:
     assert narrows(old, new) is loses
+
+
+def test_a_byte_order_mark_hides_no_end_of_the_transaction() -> None:
+    from blaze import Engine, Migration, MigrationEngine, Session
+    from blaze.errors import MigrationError, SessionError
+
+    with Engine("sqlite://") as engine:
+        with pytest.raises(MigrationError, match="COMMIT"):
+            MigrationEngine(engine).apply([Migration("0001", ["\ufeffCOMMIT"])])
+        with Session(engine) as session, pytest.raises(SessionError, match="COMMIT is the session's"):
+            session.execute("\ufeffCOMMIT")

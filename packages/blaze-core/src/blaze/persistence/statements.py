@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # The most rows of one INSERT.
 ROWS = 500
-_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
+_FIRST_WORD = re.compile(r"(?:[\s\ufeff]|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
 _READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
 _TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
 _WRITING_WORD = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)

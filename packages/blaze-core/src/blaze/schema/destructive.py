@@ -189,18 +189,24 @@ _NO_NAMES = frozenset(
         "WHEN",
         "THEN",
         "END",
+        "EXISTS",
+        "SELECT",
         "",
     }
 )
-# `x IS NULL OR x IS NOT NULL`, in either order, and `x = x`.
+# `x IS NULL OR x IS NOT NULL`, in either order, and `x = x`, with the table's name before one or both.
 _ALWAYS = re.compile(
-    r"(?P<a>\S+) IS NULL OR (?P=a) IS NOT NULL|(?P<b>\S+) IS NOT NULL OR (?P=b) IS NULL|(?P<c>\S+) = (?P=c)"
+    r"(?P<a>\S+) IS NULL OR (?P=a) IS NOT NULL|(?P<b>\S+) IS NOT NULL OR (?P=b) IS NULL"
+    r"|(?:\S+ \. )?(?P<c>\S+) (?:=|IS) (?P=c)|(?P<d>\S+) (?:=|IS) \S+ \. (?P=d)"
+    r"|(?P<e>\S+ \. \S+) (?:=|IS) (?P=e)"
 )
 
 
 def _is_condition(tokens: Sequence[Token], words: Sequence[str]) -> bool:
-    """Say whether a WHERE leaves rows out: it must name something, and not hold for every row."""
-    found, names, depth = [], False, 0
+    """Say whether a WHERE leaves rows out: each alternative must name something, and not hold always."""
+    found: list[str] = []
+    alternative: list[str] = []
+    names, depth = False, 0
     for token, word in zip(tokens, words):
         symbol = token.text if token.kind == SYMBOL else ""
         depth += (symbol == "(") - (symbol == ")")
@@ -209,8 +215,14 @@ def _is_condition(tokens: Sequence[Token], words: Sequence[str]) -> bool:
         if symbol and symbol in "()":
             continue
         found.append(word or token.text)
+        if word == "OR" and depth == 0:
+            if not names or _ALWAYS.fullmatch(" ".join(alternative)):
+                return False
+            alternative, names = [], False
+            continue
+        alternative.append(found[-1])
         names = names or token.kind == NAME or (word not in _NO_NAMES and not word[0].isdigit())
-    return names and _ALWAYS.fullmatch(" ".join(found)) is None
+    return names and not any(_ALWAYS.fullmatch(" ".join(part)) for part in (found, alternative))
 
 
 # Types

@@ -37,7 +37,7 @@ class Token(NamedTuple):
 
 _PIECE = re.compile(
     r"""
-      (?P<space>\s+)
+      (?P<space>[\s\ufeff]+)  # SQLite takes a byte-order mark anywhere for white space
     | (?P<line>--[^\n]*)
     | (?P<hash>\#)
     | (?P<executable>/\*M?!\d*)
