@@ -744,3 +744,28 @@ async def test_the_type_of_a_loaded_object_makes_new_ones(db: Database) -> None:
         await s.add(made)
         await s.commit()
     assert await db.rows("SELECT name FROM author ORDER BY id") == [("a",), ("with deferred columns",)]
+
+
+@pytest.mark.requirement("R27")
+async def test_values_that_a_new_object_was_given_may_change_after_its_insert(db: Database) -> None:
+    meta: dict[str, Any] = {"deep": {"n": [1]}}
+    deep, labels = meta["deep"]["n"], ["a"]
+    async with db.session() as s:
+        book = Book(title="One", meta=meta, labels=labels)
+        await s.add(book)
+        await s.flush()
+        assert book.meta is meta
+        meta["x"] = 1
+        await s.flush()
+        deep.append(2)
+        labels.append("b")
+        await s.commit()
+        other = Book(title="Two", meta={"own": 1})
+        await s.add(other)
+        await s.commit()
+        other.meta["y"] = 2
+        await s.commit()
+    assert await db.rows("SELECT meta, labels FROM book ORDER BY id") == [
+        ('{"deep":{"n":[1,2]},"x":1}', '["a","b"]'),
+        ('{"own":1,"y":2}', None),
+    ]

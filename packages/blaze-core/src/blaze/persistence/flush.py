@@ -21,6 +21,7 @@ from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_o
 from blaze.persistence.key_changes import CURE, follow, moving
 from blaze.persistence.linking import Linker
 from blaze.persistence.pending import Pending
+from blaze.persistence.sharing import is_shared
 from blaze.persistence.stored import key_before, key_in
 from blaze.persistence.unit_of_work import UnitOfWork, leave, put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import UpdatedGroup, Updater
@@ -310,7 +311,8 @@ class Flush:
     def finish_insert(self, group: InsertedGroup) -> None:
         """Make inserted objects clean members of the identity map.
 
-        A value that changes in place is from now on what was written: reading it decodes a copy of its own.
+        A value that changes in place and that nobody else holds is from now on what was written: reading it
+        decodes it again. Others are watched.
         """
         work, mapper, instances = self.work, group.mapper, group.instances
         meanwhile = self.meanwhile.active
@@ -320,7 +322,9 @@ class Flush:
                 if raw is None:
                     continue
                 attribute.raw_set(instance, raw)
-                if meanwhile and self.codecs[mapper].encode(attribute, attribute.peek(instance)) != raw:
+                if is_shared(attribute.peek(instance)) or (
+                    meanwhile and self.codecs[mapper].encode(attribute, attribute.peek(instance)) != raw
+                ):
                     work.mutables[id(instance)] = instance
                     continue
                 try:
