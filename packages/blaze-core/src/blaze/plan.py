@@ -10,9 +10,12 @@ Rules for authors of plans: never `yield` inside `finally`; an error or a cancel
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator, Iterable, Mapping, Sequence
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from blaze.utils.awaitables import close_awaitable, is_awaitable, refuse_awaitable
+
+if TYPE_CHECKING:
+    from blaze.dialects.batches import CopyTarget
 
 T = TypeVar("T")
 
@@ -86,6 +89,28 @@ class ExecuteMany(Command):
 
     def apply(self, connection: Any) -> Any:
         return connection.execute_many(self.sql, self.params)
+
+    @property
+    def first_params(self) -> Any:
+        """One set of parameters, for logs and samples."""
+        return self.params[0] if self.params else ()
+
+
+class Copy(Command):
+    """Load many rows in bulk; the result is their number. Only dialects that have a target get it."""
+
+    __slots__ = ("params", "sql", "target")
+
+    writes = True
+    counted = True
+
+    def __init__(self, target: CopyTarget, rows: Sequence[Sequence[Any]]) -> None:
+        self.target = target
+        self.sql = target.sql
+        self.params = rows
+
+    def apply(self, connection: Any) -> Any:
+        return connection.copy(self.target, self.params)
 
     @property
     def first_params(self) -> Any:

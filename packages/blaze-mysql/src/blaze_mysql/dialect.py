@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
 from blaze.dialects import types as t
+from blaze.dialects.batches import Batch, BatchColumn
 from blaze.dialects.changes import AlteredColumn, DroppedConstraint, TableChange
 from blaze.dialects.dialect import Codec, Dialect
 from blaze.dialects.features import Features, Lexis
 from blaze.dialects.migrating import MigrationLock
 from blaze.errors import CapabilityError, DatabaseError
-from blaze_mysql import codecs
+from blaze_mysql import batches, codecs
 
 __all__ = ["MySQLDialect", "Server"]
 
@@ -42,6 +43,7 @@ def features(server: Server) -> Features:
         returning=maria and version >= (10, 5),
         delete_returning=maria and version >= (10, 0),
         on_conflict=True,
+        row_batches=maria or version >= (8, 0, 19),  # VALUES ROW(...)
         max_bind_params=1_000_000,  # the drivers write values into the text: only its length has a limit
         array_param="expand",
         filter_clause=True,  # written as CASE
@@ -105,6 +107,19 @@ class MySQLDialect(Dialect):
         from blaze_mysql.compiler import MySQLCompiler
 
         return MySQLCompiler
+
+    # Many rows
+
+    def insert_batch(self, table: str, columns: Sequence[BatchColumn], ending: str) -> Optional[Batch]:
+        return batches.insert_batch(table, columns, ending) if self.features.row_batches else None
+
+    def update_batch(
+        self, table: str, columns: Sequence[BatchColumn], keys: Sequence[BatchColumn]
+    ) -> Optional[Batch]:
+        return batches.update_batch(self, table, columns, keys) if self.features.row_batches else None
+
+    def delete_batch(self, table: str, keys: Sequence[BatchColumn]) -> Optional[Batch]:
+        return batches.delete_batch(table, keys) if self.features.row_batches else None
 
     # DDL
 

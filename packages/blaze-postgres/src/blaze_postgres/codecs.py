@@ -11,14 +11,14 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Optional
 
 from blaze.dialects import types as t
 from blaze.errors import DataError
 
-__all__ = ["array_decoder", "array_encoder", "decoder", "encoder"]
+__all__ = ["array_decoder", "array_encoder", "array_text", "decoder", "encoder"]
 
 Codec = Callable[[Any], Any]
 
@@ -179,7 +179,7 @@ class _ArrayText(str):
 
 def array_encoder(item: t.SQLType, encode: Optional[Codec], native: bool) -> Codec:
     """Give the encoder of a list: a list of encoded items, or the text of an array for psycopg2."""
-    write = _item_text(item)
+    write = array_text(item)
 
     def encode_native(values: Any) -> list[Any]:
         if encode is None:
@@ -188,20 +188,37 @@ def array_encoder(item: t.SQLType, encode: Optional[Codec], native: bool) -> Cod
 
     def encode_text_array(values: Any) -> str:
         items = encode_native(values)
-        return _ArrayText("{" + ",".join(["NULL" if v is None else write(v) for v in items]) + "}", items)
+        return _ArrayText(write(items), items)
 
     return encode_native if native else encode_text_array
 
 
+def array_text(item: t.SQLType) -> Callable[[Sequence[Any]], str]:
+    """Give the function from encoded items to the text of their array."""
+    item = stored(item)
+    if isinstance(item, t.Integer):
+        return lambda values: (
+            "{" + ",".join(["NULL" if v is None else str(v) for v in values] if None in values else map(str, values)) + "}"
+        )
+    write = _item_text(item)
+    return lambda values: "{" + ",".join(["NULL" if v is None else write(v) for v in values]) + "}"
+
+
+def stored(type_: t.SQLType) -> t.SQLType:
+    """Give the type that a custom one is stored as."""
+    while isinstance(type_, t.Custom):
+        type_ = type_.storage
+    return type_
+
+
 def _item_text(item: t.SQLType) -> Callable[[Any], str]:
-    while isinstance(item, t.Custom):
-        item = item.storage
     if isinstance(item, t.Binary):
         return lambda value: f'"\\\\x{bytes(value).hex()}"'
     if isinstance(item, t.Interval):
         return lambda value: f'"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"'
     if isinstance(item, t.Array):
-        return str
+        inner = array_text(item.item)
+        return lambda value: value if value.__class__ is _ArrayText else inner(value)
     return lambda value: '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

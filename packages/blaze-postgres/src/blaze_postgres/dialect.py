@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
 from blaze.dialects import types as t
+from blaze.dialects.batches import Batch, BatchColumn
 from blaze.dialects.dialect import Codec, Dialect
 from blaze.dialects.features import Features, Lexis
 from blaze.dialects.migrating import MigrationLock
-from blaze_postgres import codecs
+from blaze_postgres import batches, codecs
 
 __all__ = ["PostgresDialect"]
 
@@ -17,6 +19,8 @@ _MIGRATIONS = int.from_bytes(b"blazemig", "big")  # the key of the lock that a r
 FEATURES = Features(
     lexis=Lexis(nested_comments=True, dollar_quotes=True),
     returning=True,
+    row_batches=True,
+    keys_checked_late=True,
     update_returning=True,
     delete_returning=True,
     on_conflict=True,
@@ -89,6 +93,26 @@ class PostgresDialect(Dialect):
         if isinstance(type_, t.String):
             return "TEXT" if type_.length is None else f"VARCHAR({type_.length})"
         return super().type_ddl(type_)
+
+    def open_type(self, type_: t.SQLType) -> str:
+        """Give the name of a type without its limits: a cast to those cuts texts and rounds decimals."""
+        type_ = codecs.stored(type_)
+        if isinstance(type_, t.Array):
+            return f"{self.open_type(type_.item)}[]"
+        if isinstance(type_, t.String):
+            return "TEXT"
+        return "NUMERIC" if isinstance(type_, t.Numeric) else self.type_name(type_)
+
+    def insert_batch(self, table: str, columns: Sequence[BatchColumn], ending: str) -> Optional[Batch]:
+        return batches.insert_batch(self, table, columns, ending)
+
+    def update_batch(
+        self, table: str, columns: Sequence[BatchColumn], keys: Sequence[BatchColumn]
+    ) -> Optional[Batch]:
+        return batches.update_batch(self, table, columns, keys)
+
+    def delete_batch(self, table: str, keys: Sequence[BatchColumn]) -> Optional[Batch]:
+        return batches.delete_batch(self, table, keys)
 
     def current_timestamp(self, type_: t.SQLType) -> str:
         if isinstance(type_, t.DateTime) and type_.timezone:

@@ -20,12 +20,20 @@ from blaze.core.unreadable import unreadable
 from blaze.errors import DataError
 from blaze.sql.builders import InsertBuilder, SelectBuilder
 from blaze.sql.columns import Column
-from blaze.sql.keyed import delete_by_key, placeholder, update_by_key
+from blaze.sql.keyed import (
+    Keyed,
+    batch_columns,
+    delete_by_key,
+    placeholder,
+    table_name,
+    update_by_key,
+)
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
+    from blaze.dialects.batches import Batch
     from blaze.dialects.dialect import Dialect
     from blaze.sql.table import Table, TableColumn
 
@@ -48,7 +56,9 @@ class ModelCodec:
         self.columns = tuple(mapper.column_at(mapper.source, a) for a in self.attributes)
         self._takers: dict[Any, Callable[[Any], list[Any]]] = {}
         self._inserts: dict[Any, str] = {}
-        self._updates: dict[Any, str] = {}
+        self._keyed_inserts: dict[Any, Keyed] = {}
+        self._batches: dict[Any, Optional[Batch]] = {}
+        self._updates: dict[Any, Keyed] = {}
         self._keyed: dict[Any, Callable[..., Any]] = {}
         self._diff = make_differ(mapper, False)
         self._careful_diff = make_differ(mapper, True)
@@ -57,7 +67,7 @@ class ModelCodec:
         self._encoders = {a: dialect.encoder(a.type) for a in mapper.columns}
         self._pk_encoders = tuple(dialect.encoder(a.type) for a in mapper.pk)
         self._plain_key = self._pk_encoders == (None,)
-        self.delete_sql = delete_by_key(
+        self.delete_keyed = delete_by_key(
             dialect, mapper.table, mapper.table.primary_key, mapper.version_column
         )
 
@@ -135,7 +145,40 @@ class ModelCodec:
             self._inserts[cached] = found
         return found
 
-    def update_sql(self, attributes: tuple[Attribute, ...], versioned: bool = True) -> str:
+    def insert_keyed(self, attributes: tuple[Attribute, ...], table: Optional[Table] = None) -> Keyed:
+        """Return the INSERT of rows of which nothing has to come back."""
+        cached = (attributes, table)
+        found = self._keyed_inserts.get(cached)
+        if found is None:
+            sql = self.insert_sql(attributes, (), 1, table)
+            batch = self.insert_batch(attributes, (), table)
+            table = table or self.mapper.table
+            columns = [own_column(table, a) for a in attributes]
+            copied = [column._replace(name=c.name) for column, c in zip(batch_columns(self.dialect, columns), columns)]
+            copy = self.dialect.copy_target(table.schema, table.name, copied) if copied else None
+            found = self._keyed_inserts[cached] = Keyed(sql, batch, -1, copy)
+        return found
+
+    def insert_batch(
+        self, attributes: tuple[Attribute, ...], returning: tuple[Attribute, ...], table: Optional[Table] = None
+    ) -> Optional[Batch]:
+        """Return the INSERT of many rows at once, where the dialect has one."""
+        if not attributes:
+            return None
+        cached = (attributes, returning, table)
+        try:
+            return self._batches[cached]
+        except KeyError:
+            pass
+        table = table or self.mapper.table
+        columns = batch_columns(self.dialect, [own_column(table, a) for a in attributes])
+        names = [self.dialect.quote(own_column(table, a).name) for a in returning]
+        ending = f" RETURNING {', '.join(names)}" if names else ""
+        found = self.dialect.insert_batch(table_name(self.dialect, table), columns, ending)
+        self._batches[cached] = found
+        return found
+
+    def update_keyed(self, attributes: tuple[Attribute, ...], versioned: bool = True) -> Keyed:
         """Return the UPDATE of one row by its key, and by its version unless that is left out."""
         found = self._updates.get((attributes, versioned))
         if found is None:

@@ -14,6 +14,9 @@ from blaze.errors import CapabilityError, ConfigurationError, DatabaseError, Que
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
     from blaze.dialects.changes import TableChange
     from blaze.dialects.migrating import MigrationLock, Rebuilder
 
@@ -121,6 +124,34 @@ class Dialect:
             near = suggest(canonical, self.features.isolation_levels)
             raise ConfigurationError(f"{self.name} has no isolation level {name!r}{near}")
         return canonical
+
+    # Many rows in one statement; None leaves them to ``execute_many`` of the connection
+
+    def insert_batch(self, table: str, columns: Sequence[BatchColumn], ending: str) -> Optional[Batch]:
+        """Give the INSERT of many rows; `ending` follows it, such as a RETURNING clause.
+
+        Generated keys must ascend in the order of the rows.
+        """
+        return None
+
+    def update_batch(
+        self, table: str, columns: Sequence[BatchColumn], keys: Sequence[BatchColumn]
+    ) -> Optional[Batch]:
+        """Give the UPDATE of many rows, each with values of its own; rows hold the new values, then the key.
+
+        It counts the rows that it met, changed or not.
+        """
+        return None
+
+    def delete_batch(self, table: str, keys: Sequence[BatchColumn]) -> Optional[Batch]:
+        """Give the DELETE of many rows by key."""
+        return None
+
+    def copy_target(
+        self, schema: Optional[str], table: str, columns: Sequence[BatchColumn]
+    ) -> Optional[CopyTarget]:
+        """Give where ``copy`` of a connection loads rows in bulk; the names are not quoted."""
+        return None
 
     # DDL
 

@@ -34,6 +34,8 @@ class Features(NamedTuple):
     insert_default_values: bool = True  # INSERT INTO t DEFAULT VALUES
     on_conflict: bool = False  # ON CONFLICT (columns) DO ...
     data_modifying_cte: bool = False
+    row_batches: bool = False  # one statement writes many rows, in an order of its own (Dialect.update_batch)
+    keys_checked_late: bool = False  # foreign keys are checked and followed when a statement ends, not by row
     max_bind_params: int = 999
     array_param: ArrayParam = "expand"  # how an IN list is bound
     row_values: bool = True  # (a, b) < (1, 2)

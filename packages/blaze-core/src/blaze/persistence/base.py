@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
     from blaze.persistence.caching import SessionCache
+    from blaze.sql.keyed import Keyed
 
 _LAZY = (None, "batch", "raise")
 
@@ -414,7 +415,7 @@ class SessionBase(Holder, Observed):
 
     # --- many-to-many -----------------------------------------------------------------------------
 
-    def link_sql(self, link: Any, what: str) -> str:
+    def link_sql(self, link: Any, what: str) -> Keyed:
         """Return the statement that adds, removes or clears rows of a join table."""
         return links.link_sql(self.dialect, link, what)
 

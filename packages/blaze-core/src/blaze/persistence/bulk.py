@@ -11,14 +11,15 @@ from blaze.core.instances import set_class
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.validation import explain
-from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError
+from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError, UniqueError
 from blaze.persistence import following
+from blaze.persistence.batches import write_rows
 from blaze.persistence.keys import checked_key
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import write_values
 from blaze.persistence.updates import stale
 from blaze.persistence.writing import writing
-from blaze.plan import Call, Execute, ExecuteMany, Plan, Release, Savepoint
+from blaze.plan import Call, Execute, ExecuteMany, Plan, Release, RollbackTo, Savepoint
 from blaze.sql.builders import DeleteBuilder
 from blaze.sql.columns import Column
 from blaze.utils.awaitables import is_awaitable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.persistence.base import SessionBase
     from blaze.persistence.unit_of_work import UnitOfWork
+    from blaze.sql.keyed import Keyed
 
 T = TypeVar("T")
 
@@ -119,11 +121,14 @@ def by_model(session: SessionBase, objects: Sequence[Any]) -> dict[Mapper, list[
 
 
 def send(session: SessionBase, command: Any, instances: Sequence[Any]) -> Plan[Any]:
-    """Send a statement made of instances; when a value does not fit, raise `ValidationError` naming its
-    field.
-    """
+    """Send a statement made of instances; see `explained`."""
+    return explained(session.send(command), instances)
+
+
+def explained(plan: Plan[T], instances: Sequence[Any]) -> Plan[T]:
+    """Run what writes instances; when a value does not fit, raise `ValidationError` naming its field."""
     try:
-        return (yield from session.send(command))
+        return (yield from plan)
     except DataError:
         explain(instances)
         raise
@@ -212,7 +217,7 @@ def insert_objects(
             continue
         if not return_keys or mapper.identity not in missing:
             rows = codec.taker(attributes, False)(group)
-            yield from send(session, ExecuteMany(codec.insert_sql(attributes, (), 1), rows), group)
+            yield from explained(write_rows(session, codec.insert_keyed(attributes), rows), group)
             continue
         yield from _insert_returning(session, mapper, group, attributes)
 
@@ -231,11 +236,11 @@ def _insert_joined(
         yield from _insert_returning(session, mapper, group, own)
     else:
         rows = codec.taker(own, False)(group)
-        yield from send(session, ExecuteMany(codec.insert_sql(own, (), 1), rows), group)
+        yield from explained(write_rows(session, codec.insert_keyed(own), rows), group)
     for table in mapper.tables[1:]:
         own = (*mapper.pk, *parts.get(table, ()))
         rows = codec.taker(own, False)(group)
-        yield from send(session, ExecuteMany(codec.insert_sql(own, (), 1, table), rows), group)
+        yield from explained(write_rows(session, codec.insert_keyed(own, table), rows), group)
 
 
 def _insert_returning(
@@ -248,6 +253,15 @@ def _insert_returning(
             f"{session.dialect.name} cannot return the keys of a bulk insert; use add_all()"
         )
     assert mapper.identity is not None
+    batch = codec.insert_batch(attributes, (mapper.identity,)) if len(group) > 1 else None
+    if batch is not None:
+        done = 0
+        for part in batch.parts(codec.taker(attributes, False)(group)):
+            chunk = group[done : done + len(part)]
+            done += len(part)
+            rows = yield from send(session, Execute(*batch.render(part), list, True), chunk)
+            set_values(session, mapper.identity, zip(chunk, [row[0] for row in sorted(rows)]))
+        return
     take = codec.taker(attributes, True)
     width = len(attributes)  # a row of nothing but defaults needs a statement of its own
     size = max(min(ROWS, session.dialect.features.max_bind_params // width), 1) if width else 1
@@ -365,11 +379,26 @@ def _update(
         rows = codec.taker((*part, *mapper.pk), False)(instances)
         if versioned:
             rows = [(*row, old) for row, old in zip(rows, olds)]
-        command = ExecuteMany(codec.update_sql(part, versioned), rows)
-        count = yield from send(session, command, instances)
+        statement = codec.update_keyed(part, versioned)
+        unique = any([mapper.columns.index(a) in mapper.unique_indexes for a in part])
+        write = write_passing if unique and statement.batch is not None else write_rows
+        count = yield from explained(write(session, statement, rows), instances)
         if versioned and count >= 0 and count != len(instances):
             raise stale("UPDATE", mapper, instances, count)
     return max(count, 0)
+
+
+def write_passing(session: SessionBase, statement: Keyed, rows: list[Any]) -> Plan[int]:
+    """Write rows that may take unique values over from each other: one by one where a batch cannot."""
+    yield from session.transactions.begin()
+    yield Savepoint("blaze_rows")
+    try:
+        count: int = yield from write_rows(session, statement, rows)
+    except UniqueError:
+        yield RollbackTo("blaze_rows")
+        count = yield from session.send(ExecuteMany(statement.sql, rows))
+    yield Release("blaze_rows")
+    return count
 
 
 def _version_of(mapper: Mapper, instance: Any) -> int:

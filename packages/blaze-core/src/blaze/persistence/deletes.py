@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.context import LoadContext
 from blaze.core.instances import set_class
 from blaze.core.specs import UNSET
+from blaze.persistence.batches import write_rows
 from blaze.persistence.detached import Gone
 from blaze.persistence.inserts import by_mapper
 from blaze.persistence.stored import key_before, keys_before, local_before, value_before
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded
 from blaze.persistence.updates import stale
-from blaze.plan import ExecuteMany, Plan
+from blaze.plan import Plan
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -50,10 +51,16 @@ class Deleter:
         present = [base for base in reversed(order) if base in groups]
         before: dict[Mapper, set[Any]] = {}  # the keys of rows that go earlier
         emptied: dict[Relation, list[Any]] = {}
+        features = self.session.dialect.features
+        apart = features.row_batches and not features.keys_checked_late
+        parts: dict[Mapper, list[list[Any]]] = {}
         for base in present:
             own = {m: [r for r in m.key_relations if r.target.base is base] for m in by_mapper(groups[base])}
             if any(own.values()):
-                groups[base] = leaves_first(own, groups[base])
+                levels = leaves_first(own, groups[base])
+                groups[base] = [o for level in levels for o in level]
+                if apart:
+                    parts[base] = levels
             nullable = {
                 m: [r for r in m.key_relations if r.nullable and (r in own[m] or r.target.base in before)]
                 for m in own
@@ -69,13 +76,15 @@ class Deleter:
             codec = self.codecs[relation.owner]
             empty = (None,) * len(relation.local)
             params = [(*empty, *codec.key_params(key_before(relation.owner, o))) for o in holders]
-            yield from self.session.send(ExecuteMany(codec.update_sql(relation.local, False), params))
+            yield from write_rows(self.session, codec.update_keyed(relation.local, False), params)
         for base in present:
-            yield from self.delete_rows(base, groups[base])
+            yield from self.delete_links(groups[base])
+            for part in parts.get(base) or (groups[base],):
+                yield from self.delete_rows(base, part)
 
-    def delete_rows(self, base: Mapper, instances: list[Any]) -> Plan[None]:
-        """Delete the rows of objects of one hierarchy, and the rows of join tables that name them."""
-        codec, version = self.codecs[base], base.version
+    def delete_links(self, instances: list[Any]) -> Plan[None]:
+        """Delete the rows of join tables that name objects of one hierarchy."""
+        codec = self.codecs[type(instances[0]).__mapper__.base]
         links: dict[Any, list[Any]] = {}
         for mapper, group in by_mapper(instances).items():
             for relation in mapper.relations.values():
@@ -83,13 +92,17 @@ class Deleter:
                     keys = codec.keys_params(keys_before(mapper, group))
                     links.setdefault(relation.link, []).extend(keys)
         for link, keys in links.items():
-            yield from self.session.send(ExecuteMany(self.session.link_sql(link, "clear"), keys))
+            yield from write_rows(self.session, self.session.link_sql(link, "clear"), keys)
+
+    def delete_rows(self, base: Mapper, instances: list[Any]) -> Plan[None]:
+        """Delete the rows of objects of one hierarchy."""
+        codec, version = self.codecs[base], base.version
         params = codec.keys_params(keys_before(base, instances))
         if version is not None:
             params = [
                 (*row, value_before(type(o).__mapper__, o, version)) for row, o in zip(params, instances)
             ]
-        count = yield from self.session.send(ExecuteMany(codec.delete_sql, params))
+        count = yield from write_rows(self.session, codec.delete_keyed, params)
         if count >= 0 and count != len(instances):
             raise stale("DELETE", base, instances, count)
 
@@ -252,10 +265,10 @@ def bridged(mapper: Mapper, instance: Any) -> Iterator[tuple[RelatedList[Any], A
             yield shown, member
 
 
-def leaves_first(own: dict[Mapper, list[Relation]], instances: list[Any]) -> list[Any]:
-    """Return objects of models that refer to themselves so that each comes before those it refers to.
+def leaves_first(own: dict[Mapper, list[Relation]], instances: list[Any]) -> list[list[Any]]:
+    """Return objects of models that refer to themselves in levels, each before those it refers to.
 
-    `own` are these relations of each model.
+    `own` are these relations of each model; what refers to each other in circles comes last.
     """
     keys = {key_before(type(o).__mapper__, o): o for o in instances}
     parents: dict[int, list[Any]] = {}
@@ -268,13 +281,16 @@ def leaves_first(own: dict[Mapper, list[Relation]], instances: list[Any]) -> lis
         for parent in above:
             children[id(parent)] += 1
     ready = [o for o in instances if not children[id(o)]]
-    order: list[Any] = []
+    levels: list[list[Any]] = []
     while ready:
-        instance = ready.pop()
-        order.append(instance)
-        for parent in parents[id(instance)]:
-            children[id(parent)] -= 1
-            if not children[id(parent)]:
-                ready.append(parent)
-    done = {id(o) for o in order}
-    return order + [o for o in instances if id(o) not in done]
+        levels.append(ready)
+        following = []
+        for instance in ready:
+            for parent in parents[id(instance)]:
+                children[id(parent)] -= 1
+                if not children[id(parent)]:
+                    following.append(parent)
+        ready = following
+    done = {id(o) for level in levels for o in level}
+    rest = [o for o in instances if id(o) not in done]
+    return [*levels, rest] if rest else levels

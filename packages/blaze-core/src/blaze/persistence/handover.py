@@ -62,12 +62,14 @@ class Exchange:
                 if holder is not None and holder is not instance:
                     yield place, holder
 
-    def order(self, columns: dict[int, Columns]) -> tuple[list[tuple[Columns, list[Any]]], Parked]:
+    def order(
+        self, columns: dict[int, Columns], apart: bool
+    ) -> tuple[list[tuple[Columns, list[Any]]], Parked]:
         """Return the changed rows in an order that frees every value before it is taken, and those to be
         parked before.
 
         Neighbours of one class with the same changed columns (`columns`, by the object's identity) form one
-        batch.
+        batch; `apart` keeps a row out of the batch of the one that it takes a value from.
         """
         waits: dict[int, list[tuple[Place, Any]]] = {id(o): list(self.taken(o)) for o in self.changed}
         open_edges = {identity: len(found) for identity, found in waits.items()}
@@ -110,7 +112,7 @@ class Exchange:
             batch: list[Any] = []
             batches.append((key, batch))
             queue = ready[key]
-            while queue:
+            for _ in range(len(queue)) if apart else iter(queue.__len__, 0):
                 instance = queue.popleft()
                 batch.append(instance)
                 del left[id(instance)]
@@ -119,6 +121,8 @@ class Exchange:
                         open_edges[id(follower)] -= 1
                         settle(follower)
             del ready[key]
+            if queue:  # what waited for this batch comes after what is ready already
+                ready[key] = queue
         return batches, parked
 
     def breach(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
@@ -199,25 +199,14 @@ class Inserter:
         table: Optional[Table] = None,
     ) -> Plan[None]:
         """Insert the rows of a group into its table, or into one of its tables."""
-        mapper, instances = group.mapper, group.instances
-        codec, features = self.codecs[mapper], self.features
+        mapper = group.mapper
         generated = mapper.identity is not None and mapper.identity in missing
-        mutable = [(position, a) for position, a in enumerate(attributes) if a.mutable]
         returned = missing
         if missing and not generated:
             returned = (*mapper.pk, *missing)
-        singly = bool(missing) and not features.returning
-        width = len(attributes)
-        size = 1 if singly or not width else max(min(CHUNK, features.max_bind_params // width), 1)
-        take = codec.taker(attributes, True)
-        for start in range(0, len(instances), size):
-            chunk = instances if len(instances) <= size else instances[start : start + size]
-            params = take(chunk)
-            for position, attribute in mutable:
-                group.raws[attribute] += params[position::width]
-            if self.meanwhile.active:
-                self.meanwhile.note(mapper, chunk, group.missing)
-            sql = codec.insert_sql(attributes, () if singly else returned, len(chunk), table)
+        singly = bool(missing) and not self.features.returning
+        parts = self.singles if singly else self.parts
+        for chunk, sql, params in parts(group, attributes, () if singly else returned, table):
             command = Execute(sql, params, list if returned and not singly else None, True)
             result = yield from self.session.send(command)
             if singly and generated:
@@ -231,6 +220,56 @@ class Inserter:
             elif returned and not singly:
                 by_key = {mapper.key(instance): instance for instance in chunk}
                 self.fill(mapper, returned, [(by_key[self.key_of(mapper, row)], row) for row in result])
+
+    def parts(
+        self, group: InsertedGroup, attributes: tuple[Attribute, ...], returned: Any, table: Optional[Table]
+    ) -> Iterator[tuple[list[Any], str, Sequence[Any]]]:
+        """Yield the objects of each INSERT with its text and parameters."""
+        instances, codec, features = group.instances, self.codecs[group.mapper], self.features
+        width = len(attributes)
+        mutable = [(position, a) for position, a in enumerate(attributes) if a.mutable]
+        batch = None
+        if features.row_batches and len(instances) > 1:
+            batch = codec.insert_batch(attributes, returned, table)
+        if batch is not None:
+            done = 0
+            taken = codec.taker(attributes, False)(instances)
+            self.note(group, instances)
+            for rows in batch.parts(taken):
+                for position, attribute in mutable:
+                    group.raws[attribute] += [row[position] for row in rows]
+                sql, params = batch.render(rows)
+                yield instances[done : done + len(rows)], sql, params
+                done += len(rows)
+            return
+        size = max(min(CHUNK, features.max_bind_params // width), 1) if width else 1
+        take = codec.taker(attributes, True)
+        for start in range(0, len(instances), size):
+            chunk = instances if len(instances) <= size else instances[start : start + size]
+            values = take(chunk)
+            for position, attribute in mutable:
+                group.raws[attribute] += values[position::width]
+            self.note(group, chunk)
+            yield chunk, codec.insert_sql(attributes, returned, len(chunk), table), values
+
+    def singles(
+        self, group: InsertedGroup, attributes: tuple[Attribute, ...], returned: Any, table: Optional[Table]
+    ) -> Iterator[tuple[list[Any], str, Sequence[Any]]]:
+        """Yield each object with its INSERT: the driver tells the generated key of one row only."""
+        codec = self.codecs[group.mapper]
+        take = codec.taker(attributes, True)
+        for instance in group.instances:
+            values = take((instance,))
+            for value, attribute in zip(values, attributes):
+                if attribute.mutable:
+                    group.raws[attribute].append(value)
+            self.note(group, (instance,))
+            yield [instance], codec.insert_sql(attributes, returned, 1, table), values
+
+    def note(self, group: InsertedGroup, instances: Sequence[Any]) -> None:
+        """Remember what is sent of objects, which other tasks may change until the flush is done."""
+        if self.meanwhile.active:
+            self.meanwhile.note(group.mapper, instances, group.missing)
 
     def give_keys(self, mapper: Mapper, instances: list[Any], rows: Sequence[Any]) -> None:
         """Put generated keys on the objects."""

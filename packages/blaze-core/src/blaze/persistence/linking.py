@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError
+from blaze.persistence.batches import write_rows
 from blaze.persistence.unit_of_work import restore_loaded
-from blaze.plan import ExecuteMany, Plan
+from blaze.plan import Plan
 from blaze.sql.keyed import insert_ignoring
 
 if TYPE_CHECKING:
@@ -63,13 +64,13 @@ class Linker:
                         found.setdefault(link, {})[pair] = owner, member
         for link, owners in cleared.items():
             self.note_unlinked(link, owners)
-            yield from session.send(ExecuteMany(session.link_sql(link, "clear"), owners))
+            yield from write_rows(session, session.link_sql(link, "clear"), owners)
         for link, pairs in removed.items():
             self.note_unlinked(link, pairs)
-            yield from session.send(ExecuteMany(session.link_sql(link, "remove"), list(pairs)))
+            yield from write_rows(session, session.link_sql(link, "remove"), list(pairs))
         for link, pairs in added.items():
             if link.model is None:
-                yield from session.send(ExecuteMany(session.link_sql(link, "add"), list(pairs)))
+                yield from write_rows(session, session.link_sql(link, "add"), list(pairs))
             else:
                 yield from self.insert_through(link, pairs)
 
@@ -118,9 +119,9 @@ class Linker:
                 f"{mapper.where}: {why}, so a list cannot make the link: build the {mapper.name} and "
                 "add() it to the session"
             )
-        sql = insert_ignoring(self.session.dialect, mapper.table, [a.column for a in attributes])
+        statement = insert_ignoring(self.session.dialect, mapper.table, [a.column for a in attributes])
         rows = self.codecs[mapper].taker(attributes, False)(instances)
-        yield from self.session.send(ExecuteMany(sql, rows))
+        yield from write_rows(self.session, statement, rows)
         self.bridged.append((mapper, pairs))
 
     def finish(self, deleter: Deleter) -> None:

@@ -11,6 +11,7 @@ from blaze.core.loaders import Shape, make_row_loader
 from blaze.core.takers import RowChecker
 from blaze.errors import DataError, QueryError, SessionError
 from blaze.persistence import following
+from blaze.persistence.batches import write_rows
 from blaze.persistence.following import all_written, follow
 from blaze.persistence.querying import MODES, fetch
 from blaze.persistence.results import QueryResult, Result
@@ -134,6 +135,10 @@ def _insert(
     filled = statement.filled(attributes)
     rows = take(filled)
     check = RowChecker(statement.mapper, attributes)
+    if load is None and len(rows) > 1 and statement.conflict is None and attributes:
+        statement.mapper.require_one_table("Insert()", "add_all() or bulk_insert()")
+        plan = write_rows(session, session.compilation.codecs[statement.mapper].insert_keyed(attributes), rows)
+        return QueryResult([], (yield from _checked(plan, filled, check)))
     if load is None and len(rows) > 1:
         text, tail = insert_text(session, statement.builder(attributes, 1), len(attributes))
         if tail:
@@ -164,9 +169,14 @@ def _insert(
 
 
 def _send(session: SessionBase, command: Any, rows: Iterable[Any], check: RowChecker) -> Plan[Any]:
-    """Send a statement made of rows; when a value does not fit, raise `ValidationError` naming its field."""
+    """Send a statement made of rows; see `_checked`."""
+    return _checked(session.send(command), rows, check)
+
+
+def _checked(plan: Plan[Any], rows: Iterable[Any], check: RowChecker) -> Plan[Any]:
+    """Run what writes rows; when a value does not fit, raise `ValidationError` naming its field."""
     try:
-        return (yield from session.send(command))
+        return (yield from plan)
     except DataError:
         for row in rows:
             check(row)

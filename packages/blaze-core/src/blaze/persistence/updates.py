@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Optional
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError, StaleDataError, ValidationError
+from blaze.persistence.batches import write_rows
 from blaze.persistence.handover import Exchange, by_mapper
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.stored import key_before
-from blaze.plan import Execute, ExecuteMany, Plan
+from blaze.plan import Execute, Plan
 from blaze.sql.builders import SelectBuilder
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class Updater:
                 (others if unique.isdisjoint(indexes) else passing).append(((mapper, indexes), found))
         if len(passing) > 1 or (passing and len(passing[0][1]) > 1):
             columns = {id(o): key for key, found in passing for o in found}
-            passing, parked = Exchange([o for _, found in passing for o in found]).order(columns)
+            exchange = Exchange([o for _, found in passing for o in found])
+            passing, parked = exchange.order(columns, self.session.dialect.features.row_batches)
             if parked:
                 yield from self.park(parked)
         for (mapper, indexes), found in (*others, *passing):
@@ -114,7 +116,7 @@ class Updater:
                 )
         for attribute, params in groups.items():
             codec = self.codecs[mappers[attribute]]
-            yield from self.session.send(ExecuteMany(codec.update_sql((attribute,), False), params))
+            yield from write_rows(self.session, codec.update_keyed((attribute,), False), params)
 
     def by_columns(self, mapper: Mapper, instances: list[Any]) -> dict[tuple[int, ...], list[Any]]:
         """Group instances by the positions of their changed columns; unchanged ones are left out."""
@@ -192,7 +194,7 @@ class Updater:
         params = [row + place for row, place in zip(rows, self.places(group, version))]
         if self.moved:
             self.follow_moved(group, params, len(attributes))
-        count = yield from self.session.send(ExecuteMany(codec.update_sql(attributes), params))
+        count = yield from write_rows(self.session, codec.update_keyed(attributes), params)
         if count >= 0 and count != len(instances):
             raise stale("UPDATE", mapper, instances, count)
 
@@ -265,7 +267,7 @@ class Updater:
                 )
                 for instance in instances
             ]
-            yield from self.session.send(ExecuteMany(codec.update_sql(relation.local, False), params))
+            yield from write_rows(self.session, codec.update_keyed(relation.local, False), params)
 
 
 def refuse_no_key(mapper: Mapper, instances: list[Any]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
 from blaze.sql.expressions import Literal, bind_for
 
 if TYPE_CHECKING:
@@ -29,29 +30,52 @@ def table_name(dialect: Dialect, table: Table) -> str:
     return f"{dialect.quote(table.schema)}.{name}" if table.schema else name
 
 
+class Keyed(NamedTuple):
+    """A statement on one row, and what writes many rows at once where the dialect has it.
+
+    The key begins at the place `key` of its parameters; below 0 there is none.
+    """
+
+    sql: str
+    batch: Optional[Batch] = None
+    key: int = -1
+    copy: Optional[CopyTarget] = None
+
+
+def batch_columns(dialect: Dialect, columns: Sequence[TableColumn]) -> list[BatchColumn]:
+    """Return columns as the batches of a dialect take them."""
+    return [BatchColumn(dialect.quote(column.name), column.type) for column in columns]
+
+
 def update_by_key(
     dialect: Dialect,
     table: Table,
     columns: Sequence[TableColumn],
     keys: Sequence[TableColumn],
     version: Optional[TableColumn] = None,
-) -> str:
+) -> Keyed:
     """Return `UPDATE ... SET columns WHERE keys [AND version]`, parameters in that order."""
     position = 0
     parts = []
     for column in columns:
         position += 1
         parts.append(f"{dialect.quote(column.name)} = {dialect.placeholder(position)}")
-    where = _where(dialect, [*keys, *([version] if version is not None else [])], position)
-    return f"UPDATE {table_name(dialect, table)} SET {', '.join(parts)} WHERE {where}"
+    keys = [*keys, *([version] if version is not None else [])]
+    where = _where(dialect, keys, position)
+    name = table_name(dialect, table)
+    batch = dialect.update_batch(name, batch_columns(dialect, columns), batch_columns(dialect, keys))
+    return Keyed(f"UPDATE {name} SET {', '.join(parts)} WHERE {where}", batch, position)
 
 
 def delete_by_key(
     dialect: Dialect, table: Table, keys: Sequence[TableColumn], version: Optional[TableColumn] = None
-) -> str:
+) -> Keyed:
     """Return `DELETE ... WHERE keys [AND version]`, parameters in that order."""
-    where = _where(dialect, [*keys, *([version] if version is not None else [])], 0)
-    return f"DELETE FROM {table_name(dialect, table)} WHERE {where}"
+    keys = [*keys, *([version] if version is not None else [])]
+    where = _where(dialect, keys, 0)
+    name = table_name(dialect, table)
+    batch = dialect.delete_batch(name, batch_columns(dialect, keys))
+    return Keyed(f"DELETE FROM {name} WHERE {where}", batch, 0)
 
 
 def _where(dialect: Dialect, columns: Sequence[TableColumn], position: int) -> str:
@@ -61,10 +85,11 @@ def _where(dialect: Dialect, columns: Sequence[TableColumn], position: int) -> s
     )
 
 
-def insert_ignoring(dialect: Dialect, table: Table, columns: Sequence[TableColumn]) -> str:
+def insert_ignoring(dialect: Dialect, table: Table, columns: Sequence[TableColumn]) -> Keyed:
     """Return the INSERT of one row that does nothing where the row is there already."""
     names = [dialect.quote(column.name) for column in columns]
     marks = ", ".join(dialect.placeholder(number) for number in range(1, len(columns) + 1))
     target = table_name(dialect, table)
     ending = dialect.ignore_conflicts(names)
-    return f"INSERT INTO {target} ({', '.join(names)}) VALUES ({marks}){ending}"
+    batch = dialect.insert_batch(target, batch_columns(dialect, columns), ending)
+    return Keyed(f"INSERT INTO {target} ({', '.join(names)}) VALUES ({marks}){ending}", batch)

@@ -1,0 +1,52 @@
+"""Many rows of one statement: in batches where the dialect has them, else row by row on the driver's side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from blaze.plan import Copy, Execute, ExecuteMany, Plan
+
+if TYPE_CHECKING:
+    from blaze.persistence.base import SessionBase
+    from blaze.sql.keyed import Keyed
+
+# Fewer rows are not worth what a copy costs beside them.
+COPIED = 100
+
+Rows = Sequence[Sequence[Any]]
+
+
+def write_rows(session: SessionBase, statement: Keyed, rows: Rows) -> Plan[int]:
+    """Run a statement for many rows of parameters; return how many rows of the database it met (-1: unknown).
+
+    The order in which rows are written is the database's where a batch writes them.
+    """
+    batch = statement.batch
+    if batch is None or len(rows) == 1:
+        return (yield from session.send(ExecuteMany(statement.sql, rows)))
+    if statement.copy is not None and len(rows) >= COPIED:
+        return (yield from session.send(Copy(statement.copy, rows)))
+    count = 0
+    for distinct in waves(rows, statement.key) if statement.key >= 0 else (rows,):
+        for part in batch.parts(distinct):
+            sql, params = batch.render(part)
+            outcome = yield from session.send(Execute(sql, params, None, True))
+            count += outcome.rowcount
+    return count
+
+
+def waves(rows: Rows, key: int) -> Iterator[Rows]:
+    """Part rows that have one key into lists without such, which are written one after the other."""
+    keys = [tuple(row[key:]) for row in rows]
+    if len(set(keys)) == len(keys):
+        yield rows
+        return
+    seen: dict[tuple[Any, ...], int] = {}
+    found: list[list[Sequence[Any]]] = []
+    for row, place in zip(rows, keys):
+        number = seen[place] = seen.get(place, -1) + 1
+        if number == len(found):
+            found.append([])
+        found[number].append(row)
+    yield from found
