@@ -21,7 +21,9 @@ Writer = Callable[[Sequence[Any]], Any]
 class ArrayBatch(Batch):
     """A statement whose parameters are the columns of its rows."""
 
-    def __init__(self, dialect: PostgresDialect, columns: Sequence[BatchColumn], before: str, after: str) -> None:
+    def __init__(
+        self, dialect: PostgresDialect, columns: Sequence[BatchColumn], before: str, after: str
+    ) -> None:
         super().__init__(columns)
         source = ", ".join(
             [f"CAST({dialect.placeholder(n)} AS {_sent(dialect, c)}[])" for n, c in enumerate(columns, 1)]
@@ -42,7 +44,11 @@ def _sent(dialect: PostgresDialect, column: BatchColumn) -> str:
 def _read(dialect: PostgresDialect, number: int, column: BatchColumn) -> str:
     """Give the value of a row."""
     value = f"{ROWS}.c{number}"
-    return f"CAST({value} AS {dialect.open_type(column.type)})" if isinstance(stored(column.type), t.Array) else value
+    return (
+        f"CAST({value} AS {dialect.open_type(column.type)})"
+        if isinstance(stored(column.type), t.Array)
+        else value
+    )
 
 
 def _writer(dialect: PostgresDialect, type_: t.SQLType) -> Writer:

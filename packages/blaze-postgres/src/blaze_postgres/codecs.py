@@ -198,7 +198,11 @@ def array_text(item: t.SQLType) -> Callable[[Sequence[Any]], str]:
     item = stored(item)
     if isinstance(item, t.Integer):
         return lambda values: (
-            "{" + ",".join(["NULL" if v is None else str(v) for v in values] if None in values else map(str, values)) + "}"
+            "{"
+            + ",".join(
+                ["NULL" if v is None else str(v) for v in values] if None in values else map(str, values)
+            )
+            + "}"
         )
     write = _item_text(item)
     return lambda values: "{" + ",".join(["NULL" if v is None else write(v) for v in values]) + "}"

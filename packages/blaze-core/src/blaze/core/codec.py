@@ -154,13 +154,19 @@ class ModelCodec:
             batch = self.insert_batch(attributes, (), table)
             table = table or self.mapper.table
             columns = [own_column(table, a) for a in attributes]
-            copied = [column._replace(name=c.name) for column, c in zip(batch_columns(self.dialect, columns), columns)]
+            copied = [
+                column._replace(name=c.name)
+                for column, c in zip(batch_columns(self.dialect, columns), columns)
+            ]
             copy = self.dialect.copy_target(table.schema, table.name, copied) if copied else None
             found = self._keyed_inserts[cached] = Keyed(sql, batch, -1, copy)
         return found
 
     def insert_batch(
-        self, attributes: tuple[Attribute, ...], returning: tuple[Attribute, ...], table: Optional[Table] = None
+        self,
+        attributes: tuple[Attribute, ...],
+        returning: tuple[Attribute, ...],
+        table: Optional[Table] = None,
     ) -> Optional[Batch]:
         """Return the INSERT of many rows at once, where the dialect has one."""
         if not attributes:

@@ -380,7 +380,7 @@ def _update(
         if versioned:
             rows = [(*row, old) for row, old in zip(rows, olds)]
         statement = codec.update_keyed(part, versioned)
-        unique = any([mapper.columns.index(a) in mapper.unique_indexes for a in part])
+        unique = any(mapper.columns.index(a) in mapper.unique_indexes for a in part)
         write = write_passing if unique and statement.batch is not None else write_rows
         count = yield from explained(write(session, statement, rows), instances)
         if versioned and count >= 0 and count != len(instances):

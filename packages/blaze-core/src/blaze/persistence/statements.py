@@ -137,7 +137,9 @@ def _insert(
     check = RowChecker(statement.mapper, attributes)
     if load is None and len(rows) > 1 and statement.conflict is None and attributes:
         statement.mapper.require_one_table("Insert()", "add_all() or bulk_insert()")
-        plan = write_rows(session, session.compilation.codecs[statement.mapper].insert_keyed(attributes), rows)
+        plan = write_rows(
+            session, session.compilation.codecs[statement.mapper].insert_keyed(attributes), rows
+        )
         return QueryResult([], (yield from _checked(plan, filled, check)))
     if load is None and len(rows) > 1:
         text, tail = insert_text(session, statement.builder(attributes, 1), len(attributes))

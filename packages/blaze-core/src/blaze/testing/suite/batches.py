@@ -1,4 +1,4 @@
-"""Many rows written at once: as few statements for many as for a few, exact counts, values that change hands."""
+"""Many rows written at once: few statements, exact counts, unique values that change hands."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from blaze.testing.suite.harness import Database, done, scenario
 from blaze.testing.suite.models import Account, Label, Node, Person, Post, Room
 
 __all__ = [
-    "test_a_batch_of_versions_meets_a_changed_row",
     "test_a_batch_meets_a_row_that_is_gone",
+    "test_a_batch_of_versions_meets_a_changed_row",
     "test_a_row_twice_in_a_bulk_update",
     "test_any_number_of_rows_costs_the_same",
     "test_bulk_update_passes_unique_values_on",
