@@ -24,9 +24,11 @@ def write_rows(session: SessionBase, statement: Keyed, rows: Rows) -> Plan[int]:
     """
     batch = statement.batch
     if batch is None or len(rows) == 1:
-        return (yield from session.send(ExecuteMany(statement.sql, rows)))
+        met: int = yield from session.send(ExecuteMany(statement.sql, rows))
+        return met
     if statement.copy is not None and len(rows) >= COPIED:
-        return (yield from session.send(Copy(statement.copy, rows)))
+        copied: int = yield from session.send(Copy(statement.copy, rows))
+        return copied
     count = 0
     for distinct in waves(rows, statement.key) if statement.key >= 0 else (rows,):
         for part in batch.parts(distinct):

@@ -259,7 +259,8 @@ def _insert_returning(
         for part in batch.parts(codec.taker(attributes, False)(group)):
             chunk = group[done : done + len(part)]
             done += len(part)
-            rows = yield from send(session, Execute(*batch.render(part), list, True), chunk)
+            sql, params = batch.render(part)
+            rows = yield from send(session, Execute(sql, params, list, True), chunk)
             set_values(session, mapper.identity, zip(chunk, [row[0] for row in sorted(rows)]))
         return
     take = codec.taker(attributes, True)
