@@ -132,12 +132,11 @@ KEYS: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values are equal and of the same type, all the way down.
-
-    0.0 equals -0.0: SQLite keeps no sign of a zero.
-    """
+    """Whether two values are equal and of the same type, all the way down; -0.0 is not 0.0."""
     if type(left) is not type(right):
         return False
+    if isinstance(left, float):
+        return left.hex() == right.hex()
     if isinstance(left, dict):
         return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
     if isinstance(left, list):

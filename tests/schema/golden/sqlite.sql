@@ -2,7 +2,7 @@ CREATE TABLE "everything" (
   "id" INTEGER PRIMARY KEY,
   "flag" BOOLEAN NOT NULL,
   "number" INTEGER NOT NULL,
-  "weight" REAL NOT NULL,
+  "weight" REAL BLOB NOT NULL,
   "price" NUMERIC TEXT(10, 2) COLLATE decimal NOT NULL,
   "amount" NUMERIC TEXT COLLATE decimal,
   "name" VARCHAR(20) NOT NULL,

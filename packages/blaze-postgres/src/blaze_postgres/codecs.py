@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from typing import Any, Optional
 from blaze.dialects import types as t
 from blaze.errors import DataError
 
-__all__ = ["array_decoder", "array_encoder", "array_text", "decoder", "encoder"]
+__all__ = ["NegativeZero", "array_decoder", "array_encoder", "array_text", "decoder", "encoder"]
 
 Codec = Callable[[Any], Any]
 
@@ -49,6 +50,20 @@ def encode_float(value: Any) -> float:
     if value != value:
         raise _refuse(_FLOAT.check(value))
     return float(value)
+
+
+class NegativeZero(float):
+    """-0.0 for psycopg2, which would write it as a decimal: those have no sign of zero."""
+
+
+_NEGATIVE_ZERO = NegativeZero(-0.0)
+
+
+def encode_float_for_text(value: Any) -> float:
+    """Refuse NaN, as everywhere; keep the sign of zero."""
+    if value:
+        return encode_float(value)
+    return _NEGATIVE_ZERO if math.copysign(1.0, value) < 0 else 0.0
 
 
 def decimal_encoder(type_: t.Numeric) -> Codec:
@@ -145,6 +160,8 @@ def encoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
         return encode_moment if type_.timezone else encode_naive
     if isinstance(type_, t.Uuid) and not native:
         return str
+    if isinstance(type_, t.Float) and not native:
+        return encode_float_for_text
     return _ENCODERS.get(type(type_))
 
 

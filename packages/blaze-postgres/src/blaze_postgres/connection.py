@@ -15,6 +15,7 @@ from blaze.adapters.outcome import Outcome
 from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
 from blaze.security.frames import without_frames
 from blaze.security.secret import Secret
+from blaze_postgres.codecs import NegativeZero
 from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
 from blaze_postgres.opening import (
@@ -48,6 +49,8 @@ _TYPES = (
     ext.new_array_type((199, 3807), "JSON_TEXT[]", _JSON),
     ext.new_array_type((2951,), "UUID_TEXT[]", ext.UNICODE),
 )
+
+ext.register_adapter(NegativeZero, lambda value: ext.AsIs("'-0'::float8"))
 
 
 def connect(config: ConnectionConfig, dialect: PostgresDialect) -> PsycopgConnection:

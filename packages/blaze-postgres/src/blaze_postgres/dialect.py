@@ -136,7 +136,8 @@ class PostgresDialect(Dialect):
     def _float_literal(self, value: float) -> str:
         if value in (float("inf"), float("-inf")):
             return "'Infinity'::float8" if value > 0 else "'-Infinity'::float8"
-        return repr(value)
+        text = repr(value)
+        return "'-0'::float8" if text == "-0.0" else text  # which alone is a decimal, without the sign
 
     def _binary_literal(self, value: bytes) -> str:
         return f"'\\x{value.hex()}'::bytea"

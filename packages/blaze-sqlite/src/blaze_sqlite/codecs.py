@@ -32,10 +32,10 @@ def _refuse(problem: Optional[str]) -> DataError:
 
 
 def encode_float(value: Any) -> Any:
-    """Refuse NaN, which SQLite would store as NULL without a word."""
+    """Refuse NaN, which SQLite would store as NULL without a word; an int becomes a float."""
     if value != value:
         raise _refuse(t.Float().check(value))
-    return value
+    return value if value.__class__ is float else float(value)
 
 
 def decimal_encoder(type_: t.Numeric) -> Codec:

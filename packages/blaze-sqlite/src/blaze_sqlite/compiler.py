@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from blaze.dialects.types import Binary, Custom, Float, Json, Numeric, SQLType, String
+from blaze.dialects.types import Binary, Custom, Float, Integer, Json, Numeric, SQLType, String
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.rows import RowInList
-    from blaze.sql.statements import InsertStatement, Statement
+    from blaze.sql.scope import Scope
+    from blaze.sql.statements import InsertStatement, PlacedQuery, Statement
     from blaze.sql.windows import Windowed
 
 _DECIMAL_OPERATORS = {
@@ -43,7 +44,7 @@ class SQLiteCompiler(Compiler):
     """Decimals are texts under the collation `decimal`, lists are JSON, texts match by GLOB and instr."""
 
     materialized_hint = True
-    in_returning = False
+    depth = 0  # of the statement that is rendered: 1 where its columns are what the caller reads
 
     # Decimals: exact texts. Columns carry the collation, everything computed gets it where it is compared.
 
@@ -69,7 +70,12 @@ class SQLiteCompiler(Compiler):
 
     def render_arithmetic(self, node: Arithmetic[Any]) -> str:
         if not isinstance(node.type, Numeric):
-            return super().render_arithmetic(node)
+            text = super().render_arithmetic(node)
+            if node.op != "/" or isinstance(node.left.type, Integer):
+                return text
+            return (
+                f"(1.0 * {text[1:]}"  # others may have written integers into columns of floats: no 1 / 2 = 0
+            )
         left = self.render(node.left)
         return f"{_DECIMAL_OPERATORS[node.op]}({left}, {self.render(node.right)})"
 
@@ -78,7 +84,14 @@ class SQLiteCompiler(Compiler):
         text = self.render(node.expression)
         if isinstance(node.type, Numeric):
             return f"decimal({text})"
-        return f"CAST({text} AS {_affinity(self, node.type)})"
+        return f"CAST({text} AS {self.cast_type(node.type)})"
+
+    def cast_type(self, type: SQLType) -> str:
+        if isinstance(_storage(type), Float):
+            return "REAL"
+        # Only the last word of a declared type such as DATE TEXT says how a value is stored.
+        declared = self.dialect.type_ddl(type)
+        return declared.split("(")[0].split()[-1] if "COLLATE" not in declared else "TEXT"
 
     def _decimal_call(self, node: Function[Any]) -> str:
         return self.call(node, f"decimal_{node.name}" if _is_decimal(node.arguments[0]) else None)
@@ -113,12 +126,19 @@ class SQLiteCompiler(Compiler):
         # Without a WHERE, SQLite's parser takes the ON of ON CONFLICT for that of a join.
         return query if statement.conflict is None else f"SELECT * FROM ({query}) WHERE 1"
 
-    def returning(self, statement: Statement, base: int) -> str:
-        self.in_returning = True
+    def statement(self, statement: Statement, base: int, outer: Optional[Scope]) -> str:
+        self.depth += 1
         try:
-            return super().returning(statement, base)
+            return super().statement(statement, base, outer)
         finally:
-            self.in_returning = False
+            self.depth -= 1
+
+    def member(self, placed: PlacedQuery, base: int, outer: Optional[Scope]) -> str:
+        self.depth -= 1
+        try:
+            return super().member(placed, base, outer)
+        finally:
+            self.depth += 1
 
     # Lists.
 
@@ -213,9 +233,8 @@ class SQLiteCompiler(Compiler):
         return f"json_extract({text}, {self.param(self.take(), _json_path)})"
 
     def selected(self, node: Expression[Any]) -> str:
-        if self.in_returning and isinstance(_storage(node.type), Float):
-            # RETURNING gives 3.0 as it is kept in the table: as the integer 3.
-            return f"CAST({super().selected(node)} AS REAL)"
+        if self.depth == 1 and isinstance(_storage(node.type), Float):
+            return f"CAST({super().selected(node)} AS REAL)"  # integers are floats to whoever reads them
         if not isinstance(node, JsonItem) or not isinstance(node.type, Json):
             return super().selected(node)
         # json_extract gives plain SQL values; -> gives JSON, from which every value can be read back.
@@ -242,12 +261,6 @@ def _storage(item: Optional[SQLType]) -> Optional[SQLType]:
     while isinstance(item, Custom):
         item = item.storage
     return item
-
-
-def _affinity(compiler: Compiler, type: SQLType) -> str:
-    # Only the last word of a declared type such as DATE TEXT says how a value is stored.
-    declared = compiler.dialect.type_ddl(type)
-    return declared.split("(")[0].split()[-1] if "COLLATE" not in declared else "TEXT"
 
 
 def _with_nul(kind: str, item: str) -> str:

@@ -94,11 +94,12 @@ class SQLiteDialect(Dialect):
         return SQLiteCompiler
 
     # The word before TEXT tells people and the introspection what is meant; TEXT gives the affinity. No word
-    # may contain INT where the value is a text: SQLite would make the column an INTEGER.
+    # may contain INT where the value is a text: SQLite would make the column an INTEGER. BLOB, which means no
+    # affinity at all, is the only one that leaves floats alone: REAL keeps 3.0 as the integer 3, -0.0 as 0.
     _ddl_words = {
         t.Boolean: "BOOLEAN",
         t.Integer: "INTEGER",
-        t.Float: "REAL",
+        t.Float: "REAL BLOB",
         t.Binary: "BLOB",
         t.Date: "DATE TEXT",
         t.Time: "TIME TEXT",
