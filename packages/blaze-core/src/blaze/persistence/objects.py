@@ -88,7 +88,7 @@ def get_or_create_plan(
     """Return the object with these values, creating it when there is none, and whether it was created."""
     mapper = session.mapper_of(model)
     query: Query[Any] = Query.start(session.root_of(mapper)).filter(**keys)
-    found = yield from one_or_none(session, query)
+    found = yield from one_or_none(session, query, watched=False)  # a loop of these writes
     if found is not None:
         return found, False
     instance = mapper.model(**{**keys, **(defaults or {})})
@@ -100,7 +100,7 @@ def get_or_create_plan(
             session.expunge(instance)
         if not isinstance(error, UniqueError):
             raise
-        found = yield from one_or_none(session, query)  # somebody else may have been faster
+        found = yield from one_or_none(session, query, watched=False)  # somebody else may have been faster
         if found is None:
             raise
         return found, False
@@ -139,9 +139,22 @@ def load_plan(session: SessionBase, instances: Any, paths: Sequence[Any]) -> Pla
         else:
             raise QueryError(f"cannot load {path!r}: give relations or columns of {mapper.name}")
     before = session.known_before()
+    alone = objects[0] if len(objects) == 1 else None
+    awaited = [path for path in relations if alone is not None and not is_loaded(path._steps_[0], alone)]
     yield from load_includes(session, objects, relations, None)
+    for path in awaited:
+        step = path._steps_[0]
+        session.tracker.lookup(f"load {step.owner.name}.{step.name}", step.owner.model, step.name)
     if before is not None:
         yield from session.loaded_since(before)
+
+
+def is_loaded(relation: Relation, instance: Any) -> bool:
+    """Whether reading a relation of an object needs no statement."""
+    found = relation.known(instance)
+    if found is UNSET:
+        return relation.owns_key and relation.key_of(instance) is None
+    return found is None or not relation.many or found.is_loaded
 
 
 def lazy_plan(session: SessionBase, instance: Any, relation: Relation) -> Plan[None]:

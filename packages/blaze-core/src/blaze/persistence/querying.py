@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
 
-def fetch(session: SessionBase, query: Query[Any], variant: str = "rows") -> Plan[Any]:
-    """Run a query in one of its variants; pending changes are flushed first."""
+def fetch(session: SessionBase, query: Query[Any], variant: str = "rows", watched: bool = True) -> Plan[Any]:
+    """Run a query in one of its variants; pending changes are flushed first.
+
+    Look-ups that are `watched` are warned about when a loop repeats them.
+    """
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     compiled = session.compilation.query(query, variant)
@@ -30,7 +33,7 @@ def fetch(session: SessionBase, query: Query[Any], variant: str = "rows") -> Pla
     lazy = compiled.lazy
     command = Execute(sql, params, lambda rows: load(rows, identity, session, lazy), compiled.writes)
     result = yield from session.send(command)
-    if compiled.looked_up is not None:
+    if watched and compiled.looked_up is not None:
         model, relation = compiled.looked_up
         session.tracker.lookup(sql, model, relation, params)
     if variant == "rows":
@@ -62,9 +65,9 @@ def first(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     return found[0] if found else None
 
 
-def one_or_none(session: SessionBase, query: Query[Any]) -> Plan[Any]:
+def one_or_none(session: SessionBase, query: Query[Any], watched: bool = True) -> Plan[Any]:
     """The only result or None."""
-    found = yield from fetch(session, query if query.has("limit") else query.limit(2))
+    found = yield from fetch(session, query if query.has("limit") else query.limit(2), "rows", watched)
     if len(found) > 1:
         raise MultipleResultsError(f"{query!r} has more than one result; narrow it, or use first()")
     return found[0] if found else None

@@ -21,14 +21,18 @@ def looked_up(query: Query[Any]) -> Optional[tuple[Any, Optional[str]]]:
     mapper = query.root.mapper
     if mapper is None:
         return None
-    names = {
-        comparison.left.column.attribute
-        for kind, clause in query.clauses()
-        if kind == "where"
-        for comparison in _equalities(clause)
-        if comparison.left.source.key == query.root.source.key
-    }
-    if not names:
+    root = query.root.source
+    by_source: dict[Any, set[str]] = {}
+    for kind, clause in query.clauses():
+        for comparison in _equalities(clause) if kind == "where" else ():
+            by_source.setdefault(comparison.left.source.key, set()).add(comparison.left.column.attribute)
+    for relation in mapper.relations.values() if by_source.keys() - {root.key} else ():
+        if relation.link is not None and relation.inverse is not None:
+            compared = by_source.get(relation.extend(root).key)
+            if compared and compared.issuperset(a.name for a in relation.target.pk):
+                return relation.target.model, relation.inverse.name
+    names = by_source.get(root.key)
+    if names is None:
         return None
     if any(names.issuperset(unique) for unique in mapper.unique_sets()):
         return mapper.model, None
