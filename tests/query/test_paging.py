@@ -11,7 +11,7 @@ import pytest
 
 from blaze import Page, QueryError, Select, Session, func
 from tests.query.conftest import Both
-from tests.query.models import Author, Book, Copy, Edition, Review, Tag
+from tests.query.models import Author, Book, Copy, Edition, Publisher, Review, Tag
 
 ORDERS = [
     lambda: (),
@@ -30,6 +30,10 @@ ORDERS = [
     lambda: (Book.editor.name,),
     lambda: (func.length(Book.title), Book.title),
     lambda: (Book.publisher.country.desc(),),
+    lambda: (Book.rating == None, Book.rating),  # noqa: E711
+    lambda: ((Book.editor_id == None).desc(), Book.id),  # noqa: E711
+    lambda: (Book.rating.is_not(None), Book.price > 10, Book.id.desc()),
+    lambda: (Book.editor_id.in_([1, 2]).desc(), ~(Book.rating > 3)),
 ]
 
 
@@ -51,6 +55,23 @@ def test_pages_forth_and_back_cover_everything_once(session: Session, order: Any
         assert [book.id for book in page.items] == [book.id for book in expected.items]
         assert page.next is not None
     assert page.previous is None
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_columns_of_a_left_join_may_be_missing(session: Session, size: int, descending: bool) -> None:
+    key = Publisher.country.desc() if descending else Publisher.country.asc()
+    query = session.query(Book).left_join(Book.publisher).order_by(key)
+    whole = [book.id for book in query.order_by(Book.id).all()]
+    assert len(whole) == session.query(Book).count()
+    found: list[int] = []
+    page = query.paginate(size)
+    while True:
+        found += [book.id for book in page]
+        if page.next is None:
+            break
+        page = query.paginate(size, after=page.next)
+    assert found == whole
 
 
 def test_the_order_is_that_of_the_plain_query(session: Session) -> None:

@@ -49,7 +49,7 @@ class SQLiteCompiler(Compiler):
     # Decimals: exact texts. Columns carry the collation, everything computed gets it where it is compared.
 
     def operand(self, node: Expression[Any]) -> str:
-        text = self.render(node)
+        text = self.enclosed(node)
         return f"{text} COLLATE decimal" if _is_decimal(node) and not _has_collation(node) else text
 
     sortable = operand

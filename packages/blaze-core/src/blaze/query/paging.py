@@ -62,7 +62,7 @@ class SortKey:
 
     __slots__ = ("descending", "expression", "nullable", "nulls_first")
 
-    def __init__(self, given: Expression[Any]) -> None:
+    def __init__(self, given: Expression[Any], optional: bool = False) -> None:
         ordering = given if isinstance(given, Ordering) else given.asc()
         inner: Any = ordering.expression
         while isinstance(inner, Label):
@@ -70,7 +70,7 @@ class SortKey:
         self.expression: Expression[Any] = inner
         self.descending = ordering.descending
         nulls = ordering.nulls
-        self.nullable = not isinstance(inner, Column) or inner.nullable
+        self.nullable = optional or not isinstance(inner, Column) or inner.nullable
         # Where the query does not say, NULL counts as less than every value.
         self.nulls_first = nulls == "FIRST" if nulls is not None else not self.descending
 
@@ -107,7 +107,13 @@ class Paging:
         self.size = size
         self.base = query
         given = [clause for kind, clause in query.clauses() if kind == "order_by"]
-        self.keys = [SortKey(each) for group in given for each in group]
+        outer = any(kind == "join" and clause[0] != "inner" for kind, clause in query.clauses())
+        root = query.root.source.key
+        self.keys = [
+            SortKey(each, outer and any(source != root for source in _sources(each)))
+            for group in given
+            for each in group
+        ]
         known = {key.expression.key for key in self.keys}
         self.keys += [SortKey(c) for c in _unique_columns(query) if c.key not in known]
         shape = [(k.expression.describe(), str(k.expression.type), k.descending) for k in self.keys]
@@ -193,6 +199,13 @@ class Paging:
         if not fits:
             raise QueryError("the cursor belongs to another query or another order; begin at the first page")
         return bool(backwards), values
+
+
+def _sources(key: Expression[Any]) -> list[Any]:
+    """Return the keys of the source of a sort key that is a column; others may be NULL anyhow."""
+    while isinstance(key, (Ordering, Label)):
+        key = key.expression
+    return [key.source.key] if isinstance(key, Column) else []
 
 
 _BROKEN = (

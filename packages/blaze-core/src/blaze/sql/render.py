@@ -48,6 +48,12 @@ if TYPE_CHECKING:
     from blaze.sql.windows import Windowed
 
 
+_CONDITIONS = frozenset(
+    {"between", "comparison", "in_list", "in_query", "is_null", "logical", "match", "not_"}
+    | {"row_comparison", "row_in_list"}
+)
+
+
 class ExpressionRenderer:
     """Render expressions; what it needs of the compiler is declared first."""
 
@@ -90,9 +96,14 @@ class ExpressionRenderer:
         self.cursor = start + len(node.binds)
         return text
 
+    def enclosed(self, node: Expression[Any]) -> str:
+        """Render an expression, a condition in parentheses: databases differ in which of two binds first."""
+        text = self.render(node)
+        return f"({text})" if node.visit in _CONDITIONS else text
+
     def operand(self, node: Expression[Any]) -> str:
         """Render a side of a comparison."""
-        return self.render(node)
+        return self.enclosed(node)
 
     # Leaves.
 
@@ -139,7 +150,7 @@ class ExpressionRenderer:
         return self.truth(node)
 
     def render_is_null(self, node: IsNull) -> str:
-        return f"{self.render(node.expression)} IS {'NOT ' if node.negated else ''}NULL"
+        return f"{self.enclosed(node.expression)} IS {'NOT ' if node.negated else ''}NULL"
 
     def render_between(self, node: Between) -> str:
         value = self.operand(node.expression)
