@@ -70,12 +70,12 @@ async def costs(dsn: str, asynchronous: bool, counter: Callable[[Any], Callable[
     found = []
     with Engine(dsn) as engine:
         create_all(engine, [Ware])
-        for size in (10, 10, 1000):
+        for size in (120, 120, 900):
             if asynchronous:
-                async with AsyncSession(engine) as session:
+                async with AsyncSession(engine, autoflush=False) as session:
                     found.append(await work(session, size, counter(session)))
             else:
-                with Session(engine) as session:
+                with Session(engine, autoflush=False) as session:
                     found.append(await work(session, size, counter(session)))
         drop_all(engine, [Ware])
         if asynchronous:

@@ -97,7 +97,10 @@ class ExecuteMany(Command):
 
 
 class Copy(Command):
-    """Load many rows in bulk; the result is their number. Only dialects that have a target get it."""
+    """Load many rows in bulk; the result is their number, or -1 where this table takes no bulk load.
+
+    Only connections of dialects with the feature `copy` get it.
+    """
 
     __slots__ = ("params", "sql", "target")
 

@@ -16,12 +16,14 @@ import asyncpg
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
+from blaze.dialects.batches import CopyTarget
 from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
 from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
 from blaze_postgres.opening import (
     CONNECT_TIMEOUT,
+    GUARDED,
     STATEMENT_TIMEOUT,
     begin_text,
     cursor_kind,
@@ -154,11 +156,12 @@ class AsyncpgConnection:
             raise self._translate(error, sql) from error
 
     async def _prepare(self, sql: str) -> Any:
+        if self._statements is None:
+            return await self._raw.prepare(sql, name="")
         statement = await self._raw.prepare(sql)
-        if self._statements is not None:
-            if len(self._statements) >= _STATEMENTS:
-                del self._statements[next(iter(self._statements))]
-            self._statements[sql] = statement
+        if len(self._statements) >= _STATEMENTS:
+            del self._statements[next(iter(self._statements))]
+        self._statements[sql] = statement
         return statement
 
     async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
@@ -182,6 +185,24 @@ class AsyncpgConnection:
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
         return total
+
+    async def copy(self, target: CopyTarget, rows: Sequence[Parameters]) -> int:
+        ((guarded,),) = await self.execute(GUARDED.format("$1::TEXT"), (target.name,), list)
+        if guarded:
+            return -1
+        try:
+            status = await self._raw.copy_records_to_table(
+                target.table, schema_name=target.schema, columns=list(target.columns), records=rows
+            )
+            return _count(status)
+        except asyncio.CancelledError:
+            await self._settle()
+            raise
+        except asyncio.TimeoutError as error:
+            await self._settle()
+            raise TimeoutError("the server did not answer within statement_timeout") from error
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, target.sql) from error
 
     async def stream(
         self, sql: str, params: Parameters = (), size: int = 1000

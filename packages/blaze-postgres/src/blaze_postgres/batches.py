@@ -102,6 +102,7 @@ def copy_target(
     names = ", ".join([dialect.quote(column.name) for column in columns])
     return CopyTarget(
         f"COPY {name} ({names}) FROM STDIN",
+        name,
         schema,
         table,
         tuple([column.name for column in columns]),

@@ -19,7 +19,16 @@ from typing import Any, Optional
 from blaze.dialects import types as t
 from blaze.errors import DataError
 
-__all__ = ["NegativeZero", "array_decoder", "array_encoder", "array_text", "decoder", "encoder"]
+__all__ = [
+    "NegativeZero",
+    "array_decoder",
+    "array_encoder",
+    "array_text",
+    "decoder",
+    "encoder",
+    "interval_text",
+    "stored",
+]
 
 Codec = Callable[[Any], Any]
 
@@ -232,11 +241,16 @@ def stored(type_: t.SQLType) -> t.SQLType:
     return type_
 
 
+def interval_text(value: dt.timedelta) -> str:
+    """Give a duration as PostgreSQL reads it, exactly."""
+    return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
+
+
 def _item_text(item: t.SQLType) -> Callable[[Any], str]:
     if isinstance(item, t.Binary):
         return lambda value: f'"\\\\x{bytes(value).hex()}"'
     if isinstance(item, t.Interval):
-        return lambda value: f'"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"'
+        return lambda value: f'"{interval_text(value)}"'
     if isinstance(item, t.Array):
         inner = array_text(item.item)
         return lambda value: value if value.__class__ is _ArrayText else inner(value)

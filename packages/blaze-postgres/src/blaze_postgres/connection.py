@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import select
 from collections.abc import Generator, Sequence
 from typing import Any, Optional, Union, overload
@@ -12,14 +13,17 @@ from psycopg2 import extensions as ext
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
+from blaze.dialects.batches import CopyTarget
 from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
 from blaze.security.frames import without_frames
 from blaze.security.secret import Secret
 from blaze_postgres.codecs import NegativeZero
+from blaze_postgres.copying import copy_text
 from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
 from blaze_postgres.opening import (
     CONNECT_TIMEOUT,
+    GUARDED,
     begin_text,
     cursor_kind,
     cursor_names,
@@ -113,6 +117,8 @@ class PsycopgConnection:
         "_cursor",
         "_dialect",
         "_epoch",
+        "_opening",
+        "_pending",
         "_poll",
         "_raw",
         "_usable",
@@ -132,9 +138,13 @@ class PsycopgConnection:
         self._usable = True
         self.place: Any = None  # the pool's
         self._epoch = 0  # counts rollbacks, which end cursors
+        self._pending = ""  # the BEGIN that is sent together with the next statement
+        self._opening = ""  # the BEGIN that was sent last
 
     @property
     def raw(self) -> Any:
+        if self._pending:  # others know nothing of the BEGIN that waits
+            self._control("")
         return self._raw
 
     @property
@@ -157,11 +167,13 @@ class PsycopgConnection:
 
     @property
     def in_transaction(self) -> bool:
-        return not self._raw.closed and self._raw.get_transaction_status() != IDLE
+        if self._raw.closed:
+            return False
+        return bool(self._pending) or self._raw.get_transaction_status() != IDLE
 
     @property
     def needs_reset(self) -> bool:
-        return self._raw.get_transaction_status() != IDLE  # type: ignore[no-any-return]
+        return bool(self._pending) or self._raw.get_transaction_status() != IDLE
 
     @overload
     def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
@@ -172,7 +184,7 @@ class PsycopgConnection:
     ) -> Union[R, Outcome]:
         try:
             cursor = self._cursor()
-            cursor.execute(sql, params or None)
+            cursor.execute(self._opened(sql) if self._pending else sql, params or None)
             if consume is not None:
                 return consume(cursor)
             if cursor.description is None:
@@ -183,19 +195,26 @@ class PsycopgConnection:
             raise self._translate(error, sql) from error
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
-        """Run one statement for each row; many are sent as one text, so the count is known only by blocks."""
         total = 0
         try:
             cursor = self._cursor()
-            if len(rows) == 1:
-                cursor.execute(sql, rows[0])
-                return int(cursor.rowcount)
             for row in rows:
-                cursor.execute(sql, row)
+                cursor.execute(self._opened(sql) if self._pending else sql, row)
                 total += cursor.rowcount
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
         return total
+
+    def copy(self, target: CopyTarget, rows: Sequence[Parameters]) -> int:
+        try:
+            cursor = self._cursor()
+            cursor.execute(self._opened(GUARDED.format("%s")), (target.name,))
+            if cursor.fetchone()[0]:
+                return -1
+            cursor.copy_expert(target.sql, io.StringIO(copy_text(target.types, rows)))
+            return int(cursor.rowcount)
+        except DRIVER_ERRORS as error:
+            raise self._translate(error, target.sql) from error
 
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
         own = not self.in_transaction  # the cursor of a query lives in a transaction
@@ -222,12 +241,20 @@ class PsycopgConnection:
                     self._control(f"CLOSE {name}")
 
     def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
+        if self.in_transaction:
+            raise DatabaseError(
+                "a transaction is open already; end it first", statement="BEGIN", code="25001"
+            )
         if isolation is None and not read_only:
-            self._control(self._begin)
+            self._pending = self._begin
         else:
-            self._control(begin_text(self._dialect, self._config, isolation, read_only))
+            self._pending = begin_text(self._dialect, self._config, isolation, read_only)
 
     def commit(self) -> None:
+        if self._pending:  # nothing has been done since
+            self._pending = ""
+            return
+        self._opening = ""
         try:
             cursor = self._cursor()
             cursor.execute("COMMIT")
@@ -249,8 +276,11 @@ class PsycopgConnection:
             )
 
     def rollback(self) -> None:
-        if self.in_transaction:
+        if self._pending:
+            self._pending = ""
+        elif self.in_transaction:
             self._epoch += 1
+            self._opening = ""
             self._control("ROLLBACK")
 
     def savepoint(self, name: str) -> None:
@@ -278,14 +308,23 @@ class PsycopgConnection:
 
     def _control(self, sql: str) -> None:
         try:
-            self._cursor().execute(sql)
+            self._cursor().execute(self._opened(sql) if self._pending else sql)
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+
+    def _opened(self, sql: str) -> str:
+        """Put the BEGIN that waits in front of a statement: one round trip for both."""
+        begin, self._pending = self._pending, ""
+        if begin:
+            self._opening = begin
+        return f"{begin}; {sql}" if begin else sql
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         diagnostics: Any = getattr(error, "diag", None)
         code = getattr(error, "pgcode", None) or ""
         lost = bool(self._raw.closed)
+        if self._opening and not lost and self._raw.get_transaction_status() == IDLE:
+            self._pending = self._opening  # the driver refused the statement before it was sent
         if diagnostics is None or not code:
             report = Report(code, str(error))
         else:

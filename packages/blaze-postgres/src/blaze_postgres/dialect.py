@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from blaze.dialects import types as t
-from blaze.dialects.batches import Batch, BatchColumn
+from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
 from blaze.dialects.dialect import Codec, Dialect
 from blaze.dialects.features import Features, Lexis
 from blaze.dialects.migrating import MigrationLock
@@ -20,6 +20,7 @@ FEATURES = Features(
     lexis=Lexis(nested_comments=True, dollar_quotes=True),
     returning=True,
     row_batches=True,
+    copy=True,
     keys_checked_late=True,
     update_returning=True,
     delete_returning=True,
@@ -113,6 +114,11 @@ class PostgresDialect(Dialect):
 
     def delete_batch(self, table: str, keys: Sequence[BatchColumn]) -> Optional[Batch]:
         return batches.delete_batch(self, table, keys)
+
+    def copy_target(
+        self, schema: Optional[str], table: str, columns: Sequence[BatchColumn]
+    ) -> Optional[CopyTarget]:
+        return batches.copy_target(self, schema, table, columns) if self.features.copy else None
 
     def current_timestamp(self, type_: t.SQLType) -> str:
         if isinstance(type_, t.DateTime) and type_.timezone:

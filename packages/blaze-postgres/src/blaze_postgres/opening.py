@@ -13,6 +13,7 @@ from blaze_postgres.dialect import PostgresDialect
 
 __all__ = [
     "CONNECT_TIMEOUT",
+    "GUARDED",
     "STATEMENT_TIMEOUT",
     "begin_text",
     "cursor_kind",
@@ -40,6 +41,8 @@ def prepare(config: ConnectionConfig, dialect: PostgresDialect) -> Prepared:
         isolation = dialect.isolation(isolation)
     if isolation in _SNAPSHOTS or config.get("pgbouncer"):
         dialect.features = dialect.features._replace(begin_on_read=True)
+    if config.get("pgbouncer") and dialect.driver == "asyncpg":
+        dialect.features = dialect.features._replace(copy=False)  # its COPY prepares a statement by name
     return Prepared(config)
 
 
@@ -73,6 +76,9 @@ def begin_text(
             text += f"; SELECT set_config('{name}', {dialect.literal(value)}, true)"
     return text
 
+
+# COPY goes past the policies of rows, so the server refuses it where there are any.
+GUARDED = "SELECT row_security_active(CAST({} AS regclass))"
 
 _serials = count(1)
 

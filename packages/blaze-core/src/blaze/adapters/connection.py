@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 from typing import Any, Optional, Protocol, TypeVar, Union, overload
 
 from blaze.adapters.outcome import Outcome
+from blaze.dialects.batches import CopyTarget
 
-__all__ = ["AsyncConnection", "Connection", "Consume", "Parameters", "Row"]
+__all__ = ["AsyncConnection", "Connection", "Consume", "Copying", "Parameters", "Row"]
 
 R = TypeVar("R")
 Row = tuple[Any, ...]
@@ -112,6 +113,14 @@ class Connection(Protocol):
         """Forget the driver's connection without a word to the database: it belongs to the parent of a forked
         process.
         """
+        ...
+
+
+class Copying(Protocol):
+    """What connections have beside where the dialect has the feature ``copy``; asynchronous ones await it."""
+
+    def copy(self, target: CopyTarget, rows: Sequence[Parameters]) -> Union[int, Awaitable[int]]:
+        """Load rows in bulk and give their number; -1, and nothing done, where the table takes none."""
         ...
 
 

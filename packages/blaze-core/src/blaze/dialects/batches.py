@@ -22,10 +22,11 @@ class BatchColumn(NamedTuple):
 class CopyTarget(NamedTuple):
     """Where ``copy`` of a connection puts rows: the statement, and the same in parts for drivers that ask so.
 
-    The names are not quoted.
+    `name` is the quoted one of the table with its schema, the others are not quoted.
     """
 
     sql: str
+    name: str
     schema: Optional[str]
     table: str
     columns: tuple[str, ...]

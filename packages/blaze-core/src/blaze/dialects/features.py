@@ -35,6 +35,7 @@ class Features(NamedTuple):
     on_conflict: bool = False  # ON CONFLICT (columns) DO ...
     data_modifying_cte: bool = False
     row_batches: bool = False  # one statement writes many rows, in an order of its own (Dialect.update_batch)
+    copy: bool = False  # connections load rows in bulk (Dialect.copy_target, Copying)
     keys_checked_late: bool = False  # foreign keys are checked and followed when a statement ends, not by row
     max_bind_params: int = 999
     array_param: ArrayParam = "expand"  # how an IN list is bound

@@ -28,7 +28,8 @@ def write_rows(session: SessionBase, statement: Keyed, rows: Rows) -> Plan[int]:
         return met
     if statement.copy is not None and len(rows) >= COPIED:
         copied: int = yield from session.send(Copy(statement.copy, rows))
-        return copied
+        if copied >= 0:
+            return copied
     count = 0
     for distinct in waves(rows, statement.key) if statement.key >= 0 else (rows,):
         for part in batch.parts(distinct):

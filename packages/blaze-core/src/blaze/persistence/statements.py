@@ -141,7 +141,8 @@ def _insert(
             session, session.compilation.codecs[statement.mapper].insert_keyed(attributes), rows
         )
         return QueryResult([], (yield from _checked(plan, filled, check)))
-    if load is None and len(rows) > 1:
+    apart = conflicts_apart(session, statement, attributes, rows)
+    if load is None and len(rows) > 1 and not apart:
         text, tail = insert_text(session, statement.builder(attributes, 1), len(attributes))
         if tail:
             rows = [(*row, *tail) for row in rows]
@@ -168,6 +169,17 @@ def _insert(
     if changed:
         yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
     return QueryResult(found, total)
+
+
+def conflicts_apart(session: SessionBase, statement: Insert, attributes: Any, rows: list[Any]) -> bool:
+    """Whether rows can be written at once: no two of them meet each other in the columns of the conflict."""
+    if not session.dialect.features.row_batches or len(rows) < 2:
+        return False
+    columns = statement.conflict_columns()
+    positions = [n for n, a in enumerate(attributes) if a.column in columns]
+    if not columns or len(positions) < len(columns):
+        return False
+    return len({tuple([row[n] for n in positions]) for row in rows}) == len(rows)
 
 
 def _send(session: SessionBase, command: Any, rows: Iterable[Any], check: RowChecker) -> Plan[Any]:

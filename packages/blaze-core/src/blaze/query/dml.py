@@ -254,14 +254,18 @@ class Insert(_Writing):
         builder = InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
         builder.plain([None] * (rows * len(attributes)))
         if self.conflict is not None:
-            columns = []
-            for name in self.conflict:
-                if isinstance(name, Column):
-                    columns.append(name.column)
-                else:
-                    columns += assigned(self.mapper, {name: None})
-            builder.on_conflict(columns, self.conflict_changes())
+            builder.on_conflict(self.conflict_columns(), self.conflict_changes())
         return builder
+
+    def conflict_columns(self) -> list[Any]:
+        """Return the table columns of the unique key that a conflict is about."""
+        columns: list[Any] = []
+        for name in self.conflict or ():
+            if isinstance(name, Column):
+                columns.append(name.column)
+            else:
+                columns += assigned(self.mapper, {name: None})
+        return columns
 
     def conflict_changes(self) -> Optional[dict[Any, Any]]:
         """Return what an existing row gets, by table column: the next version is part of it."""

@@ -12,6 +12,7 @@ from blaze.testing.suite.values import KEYS, KINDS, Kind, same
 
 __all__ = [
     "test_bulk_insert_keeps_values",
+    "test_bulk_insert_of_many_keeps_values",
     "test_bulk_update_keeps_values",
     "test_coalesce_and_case_keep_values",
     "test_columns_give_values",
@@ -138,6 +139,24 @@ async def test_bulk_update_keeps_values(db: Database, kind: Kind) -> None:
         assert await s.bulk_update(objects, ["value", "other"]) == len(objects)
         await s.commit()
     await stored(db, kind)
+
+
+@every
+@scenario
+async def test_bulk_insert_of_many_keeps_values(db: Database, kind: Kind) -> None:
+    """As many rows as a bulk load is worth, where the backend has one."""
+    again = 150 // len(kind.values) + 1
+    async with db.session() as s:
+        everything = [*kind.values, None] * again
+        objects = [kind.model(value=kind.values[0] if v is None else v, other=v) for v in everything]
+        assert await s.bulk_insert(objects) == len(objects)
+        await s.commit()
+    async with db.session() as s:
+        found = await s.all(kind.model)
+        assert [type(each.other) for each in found] == [type(v) for v in everything]
+        for each, value in zip(found, everything):
+            assert each.other is None if value is None else same(each.other, value)
+            assert value is None or same(each.value, value)
 
 
 @every

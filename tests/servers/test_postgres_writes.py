@@ -1,0 +1,169 @@
+"""PostgreSQL's own ways of writing: COPY where nothing has to come back, BEGIN with the first statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from blaze import (
+    AsyncSession,
+    DataError,
+    Engine,
+    Field,
+    Insert,
+    Model,
+    Session,
+    UniqueError,
+    create_all,
+    drop_all,
+    excluded,
+    field,
+)
+from tests.servers.wire import record_psycopg2
+
+
+class Crate(Model):
+    id: Field[int] = field(primary_key=True)
+    code: Field[str] = field(max_length=20, unique=True)
+    note: Field[str] = field(default="")
+
+    class Meta:
+        table = 'crate % "x"'
+
+
+class Guarded(Model):
+    id: Field[int] = field(primary_key=True)
+    tenant: Field[str]
+
+    class Meta:
+        table = "guarded_row"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    return record_psycopg2(monkeypatch)
+
+
+@pytest.fixture
+def engine(postgres: str, sent: list[str]) -> Iterator[Engine]:
+    with Engine(postgres) as engine:
+        create_all(engine, [Crate, Guarded])
+        del sent[:]
+        yield engine
+        drop_all(engine, [Crate, Guarded])
+
+
+def crates(size: int) -> list[Crate]:
+    return [Crate(code=f"c{n}", note="tab\tline\nback\\slash\r\\N é") for n in range(size)]
+
+
+def test_bulk_inserts_copy(engine: Engine, sent: list[str]) -> None:
+    with Session(engine, auto_commit=True) as session:
+        assert session.bulk_insert(crates(500)) == 500
+        rows = [{"code": f"i{n}"} for n in range(500)]
+        assert session.exec(Insert(Crate).values(rows)).rowcount == 500
+    assert sum(text.startswith("COPY") for text in sent) == 2
+    assert not [text for text in sent if text.startswith("INSERT")]
+    with Session(engine) as session:
+        assert {crate.note for crate in session.query(Crate)} == {"tab\tline\nback\\slash\r\\N é", ""}
+
+
+def test_a_copy_that_fails_leaves_nothing(engine: Engine, postgres: str) -> None:
+    with Session(engine) as session:
+        session.add(Crate(code="c7"))
+        session.flush()
+        with pytest.raises(UniqueError) as caught:
+            session.bulk_insert(crates(500))
+        assert caught.value.columns == ("code",)
+        assert session.query(Crate).count() == 1
+        session.commit()
+
+    async def waiting() -> None:
+        async with AsyncSession(postgres) as session:
+            with pytest.raises(UniqueError) as caught:
+                await session.bulk_insert(crates(500))
+            assert caught.value.columns == ("code",)
+            assert await session.query(Crate).count() == 1
+
+    asyncio.run(waiting())
+
+
+def test_policies_of_rows_are_kept(engine: Engine, postgres: str) -> None:
+    """COPY is refused where rows have policies: they are inserted instead."""
+    with Session(engine, auto_commit=True) as session:
+        for text in (
+            "ALTER TABLE guarded_row ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY own ON guarded_row USING (true) WITH CHECK (tenant = 'mine')",
+            "DROP ROLE IF EXISTS blaze_test_tenant",
+            "CREATE ROLE blaze_test_tenant",
+            "GRANT ALL ON guarded_row TO blaze_test_tenant",
+            "GRANT USAGE ON SEQUENCE guarded_row_id_seq TO blaze_test_tenant",
+        ):
+            session.execute(text)
+
+    async def waiting() -> None:
+        async with AsyncSession(postgres) as session:
+            await session.execute("SET LOCAL ROLE blaze_test_tenant")
+            assert await session.bulk_insert([Guarded(tenant="mine") for _ in range(300)]) == 300
+            await session.rollback()
+
+    try:
+        with Session(engine) as session:
+            session.execute("SET LOCAL ROLE blaze_test_tenant")
+            assert session.bulk_insert([Guarded(tenant="mine") for _ in range(300)]) == 300
+            session.rollback()
+        asyncio.run(waiting())
+    finally:
+        with Session(engine, auto_commit=True) as session:
+            session.execute("DROP OWNED BY blaze_test_tenant")
+            session.execute("DROP ROLE blaze_test_tenant")
+
+
+def test_begin_goes_with_the_first_statement(engine: Engine, sent: list[str]) -> None:
+    with Session(engine) as session:
+        session.add(Crate(code="a"))
+        session.commit()
+        assert len(sent) == 2, sent
+        assert sent[0].startswith("BEGIN; INSERT")
+        del sent[:]
+        with session.transaction():
+            pass
+        session.begin()
+        session.rollback()
+        assert sent == [], "a transaction in which nothing happens is nothing to the server"
+
+
+def test_a_waiting_begin_is_not_lost(engine: Engine, sent: list[str]) -> None:
+    """Neither when the driver refuses the first statement, nor when others use its connection."""
+    with Session(engine) as session:
+        session.begin()
+        with pytest.raises(DataError):
+            session.execute("SELECT ?", ["\x00"])
+        session.execute("SELECT 1")
+        assert sent[-1] == "BEGIN; SELECT 1"
+        session.rollback()
+        session.begin()
+        with session.connection.raw.cursor() as cursor:
+            cursor.execute('INSERT INTO "crate % ""x""" (code, note) VALUES (\'raw\', \'\')')
+        session.rollback()
+        assert session.query(Crate).count() == 0
+
+
+@pytest.mark.parametrize("size", [2, 700])
+def test_conflicts_are_met_in_few_statements(engine: Engine, sent: list[str], size: int) -> None:
+    rows: list[dict[str, Any]] = [{"code": f"c{n}", "note": f"n{n}"} for n in range(size)]
+    update = {"note": excluded("note")}
+    with Session(engine, auto_commit=True) as session:
+        session.bulk_insert(crates(size // 2))
+        del sent[:]
+        statement = Insert(Crate).values(rows).on_conflict("code", update=update)
+        assert session.exec(statement).rowcount == size
+        assert len(sent) <= 2
+        again = Insert(Crate).values([rows[0], {**rows[0], "note": "last"}])
+        assert session.exec(again.on_conflict("code", update=update)).rowcount == 2
+    with Session(engine) as session:
+        notes = {crate.code: crate.note for crate in session.query(Crate)}
+    assert notes == {**{row["code"]: row["note"] for row in rows}, "c0": "last"}
