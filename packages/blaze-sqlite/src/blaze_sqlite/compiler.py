@@ -11,8 +11,9 @@ from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
 from blaze.sql.compiler import Compiler
+from blaze.sql.conditions import flattened
 from blaze.sql.derived import QueryTable
-from blaze.sql.expressions import Bind, Literal
+from blaze.sql.expressions import Bind, InList, InQuery, Literal
 from blaze.sql.json_items import JsonItem
 from blaze.sql.values import DATE, TIMESTAMP
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blaze.sql.compiled import Encoder
-    from blaze.sql.expressions import Arithmetic, Between, Cast, Comparison, Expression, InList, Match
+    from blaze.sql.expressions import Arithmetic, Between, Cast, Comparison, Expression, Match
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.rows import RowInList
     from blaze.sql.scope import Scope
-    from blaze.sql.statements import InsertStatement, PlacedQuery, Statement
+    from blaze.sql.statements import InsertStatement, Placed, PlacedQuery, Statement
     from blaze.sql.windows import Windowed
 
 _DECIMAL_OPERATORS = {
@@ -45,6 +46,7 @@ class SQLiteCompiler(Compiler):
 
     materialized_hint = True
     depth = 0  # of the statement that is rendered: 1 where its columns are what the caller reads
+    beside_key: frozenset[int] = frozenset()  # ids of the lists that only check what a list of keys finds
 
     # Decimals: exact texts. Columns carry the collation, everything computed gets it where it is compared.
 
@@ -142,10 +144,22 @@ class SQLiteCompiler(Compiler):
 
     # Lists.
 
+    def where(self, scope: Scope, groups: Sequence[Sequence[Placed]], base: int) -> str:
+        outer, self.beside_key = self.beside_key, _lists_beside_key(groups)
+        try:
+            return super().where(scope, groups, base)
+        finally:
+            self.beside_key = outer
+
+    def render_in_query(self, node: InQuery) -> str:
+        return f"{'+' if id(node) in self.beside_key else ''}{super().render_in_query(node)}"
+
     def render_in_list(self, node: InList) -> str:
         left = self.operand(node.expression)
         if isinstance(_storage(node.item), Binary):
             left = f"CASE WHEN {left} IS NOT NULL THEN hex({left}) END"  # hex(NULL) is a text
+        elif id(node) in self.beside_key:
+            left = f"+{left}"
         return f"{left} {'NOT ' if node.negated else ''}IN ({self.list_query(self.take(), node.item)})"
 
     def render_row_in_list(self, node: RowInList) -> str:
@@ -248,6 +262,30 @@ class SQLiteCompiler(Compiler):
 
 def _is_decimal(node: Expression[Any]) -> bool:
     return isinstance(_storage(node.type), Numeric)
+
+
+def _lists_beside_key(groups: Sequence[Sequence[Placed]]) -> frozenset[int]:
+    """Find the lists that must not be looked up in an index, because one of keys stands beside them.
+
+    Every index of SQLite ends in the rowid: with both lists it would be asked for each pair of their values.
+    """
+    lists: dict[Any, list[Any]] = {}
+    for number, group in enumerate(groups):
+        for each, _ in flattened((placed.expression, 0) for placed in group):
+            if isinstance(each, (InList, InQuery)) and not each.negated:
+                column = each.expression
+                if isinstance(column, Column):  # conditions on a to-many path share a row within a group only
+                    key = (column.source.key, number if column.source.plural else None)
+                    lists.setdefault(key, []).append(each)
+    found: list[int] = []
+    for beside in lists.values():
+        keys = [each for each in beside if _is_rowid(each.expression)]
+        found += [id(each) for each in beside if keys and each is not keys[0]]
+    return frozenset(found)
+
+
+def _is_rowid(column: Column[Any]) -> bool:
+    return column.source.table.primary_key == (column.column,) and isinstance(column.type, Integer)
 
 
 def _has_collation(node: Expression[Any]) -> bool:

@@ -37,7 +37,7 @@ class ConditionRenderer(ExpressionRenderer):
         """Render the parts of one AND group; those on the same to-many step share one EXISTS."""
         texts: list[str] = []
         shared: dict[str, tuple[int, Source, list[Started]]] = {}
-        for started in _flattened(group):
+        for started in flattened(group):
             source = None if isinstance(started[0], (Logical, Not)) else self.many_step(scope, started[0])
             if source is None or _means_none(started[0]):
                 texts.append(self.condition(scope, started))
@@ -56,7 +56,7 @@ class ConditionRenderer(ExpressionRenderer):
         if isinstance(expression, Logical):
             if expression.op == "AND":
                 return f"({joined('AND', self.conditions(scope, [started]))})"
-            return f"({joined('OR', [self.condition(scope, each) for each in _flattened([started], 'OR')])})"
+            return f"({joined('OR', [self.condition(scope, each) for each in flattened([started], 'OR')])})"
         if isinstance(expression, Not):
             return f"NOT {self.condition(scope, (expression.expression, start))}"
         source = self.many_step(scope, expression)
@@ -128,7 +128,8 @@ def joined(op: str, texts: list[str]) -> str:
     return f" {op} ".join(texts)
 
 
-def _flattened(group: Iterable[Started], op: str = "AND") -> Iterator[Started]:
+def flattened(group: Iterable[Started], op: str = "AND") -> Iterator[Started]:
+    """Yield the operands of chains of AND, or of OR, with where their binds start."""
     waiting = [*group][::-1]
     while waiting:
         expression, start = waiting.pop()
