@@ -7,52 +7,39 @@ becomes a UUID.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 from typing import Any, Optional, Union
 
 from blaze.dialects import types as t
-from blaze.errors import DataError
+from blaze.dialects.codecs import (
+    decimal_encoder,
+    encode_interval,
+    encode_json,
+    json_array_decoder,
+    json_array_encoder,
+    read_interval,
+    read_json,
+    refuse,
+)
 
-__all__ = ["COLUMN_READERS", "array_decoder", "array_encoder", "decoder", "encoder"]
+__all__ = ["COLUMN_READERS", "decoder", "encoder"]
 
 Codec = Callable[[Any], Any]
 
 _UTC = dt.timezone.utc
-_JSON = t.Json()
 _AWARE = t.DateTime(timezone=True)
 _NAIVE = t.DateTime(timezone=False)
-_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_read_json = json.JSONDecoder().decode
-_PLACES = 30  # of a DECIMAL without precision
-
-
-def _refuse(problem: Optional[str]) -> DataError:
-    return DataError(f"the value cannot be stored: {problem}")
+_WIDEST = t.Numeric(65, 30)  # a DECIMAL without precision
 
 
 def encode_float(value: Any) -> float:
     """Refuse NaN and the infinities, which a DOUBLE cannot hold."""
     if not math.isfinite(value):
-        raise _refuse(t.Float().check(value) or f"MySQL has no {value}")
+        raise refuse(t.Float().check(value) or f"MySQL has no {value}")
     return float(value)
-
-
-def decimal_encoder(type_: t.Numeric) -> Codec:
-    """Give the encoder of a decimal column: MySQL would round what has too many places."""
-    check = (t.Numeric(65, _PLACES) if type_.precision is None else type_).check
-
-    def encode(value: Any) -> Decimal:
-        problem = check(value)
-        if problem:
-            raise _refuse(problem)
-        return value if value.__class__ is Decimal else Decimal(value)
-
-    return encode
 
 
 def encode_moment(value: dt.datetime) -> str:
@@ -60,7 +47,7 @@ def encode_moment(value: dt.datetime) -> str:
     if value.tzinfo is not _UTC:
         problem = _AWARE.check(value)
         if problem:
-            raise _refuse(problem)
+            raise refuse(problem)
         value = value.astimezone(_UTC)
     return value.replace(tzinfo=None).isoformat(" ", "microseconds")
 
@@ -68,14 +55,14 @@ def encode_moment(value: dt.datetime) -> str:
 def encode_naive(value: dt.datetime) -> str:
     """Write a naive datetime."""
     if value.tzinfo is not None:
-        raise _refuse(_NAIVE.check(value))
+        raise refuse(_NAIVE.check(value))
     return value.isoformat(" ", "microseconds")
 
 
 def encode_time(value: dt.time) -> str:
     """Write a time of day."""
     if value.tzinfo is not None:
-        raise _refuse(t.Time().check(value))
+        raise refuse(t.Time().check(value))
     return value.isoformat("microseconds")
 
 
@@ -84,16 +71,8 @@ def encode_date(value: dt.date) -> str:
     if value.__class__ is not dt.date:
         problem = t.Date().check(value)
         if problem:
-            raise _refuse(problem)
+            raise refuse(problem)
     return value.isoformat()
-
-
-def encode_json(value: Any) -> str:
-    """Write a JSON document; what would not come back equal is refused."""
-    problem = _JSON.check(value)
-    if problem:
-        raise _refuse(problem)
-    return _write_json(value)
 
 
 def decode_moment(value: dt.datetime) -> dt.datetime:
@@ -148,69 +127,33 @@ _ENCODERS: dict[type, Codec] = {
     t.Float: encode_float,
     t.Date: encode_date,
     t.Time: encode_time,
-    t.Interval: dt.timedelta(microseconds=1).__rfloordiv__,  # type: ignore[attr-defined]
+    t.Interval: encode_interval,
     t.Uuid: str,
     t.Json: encode_json,
 }
 _DECODERS: dict[type, Codec] = {
     t.Boolean: bool,
-    t.Interval: partial(dt.timedelta, 0, 0),
+    t.Interval: read_interval,
     t.Uuid: uuid.UUID,
-    t.Json: _read_json,
-}
-# Items of lists are texts inside JSON.
-_ITEM_DECODERS: dict[type, Codec] = {
-    **_DECODERS,
-    t.Numeric: Decimal,
-    t.Binary: bytes.fromhex,
-    t.Date: dt.date.fromisoformat,
-    t.Time: dt.time.fromisoformat,
+    t.Json: read_json,
 }
 
 
 def encoder(type_: t.SQLType) -> Optional[Codec]:
-    """Give the encoder of a type that is no array, or None when the driver takes the value as it is."""
+    """Give the encoder of a type, or None when the driver takes the value as it is."""
     if isinstance(type_, t.Numeric):
-        return decimal_encoder(type_)
+        return decimal_encoder(_WIDEST if type_.precision is None else type_)
     if isinstance(type_, t.DateTime):
         return encode_moment if type_.timezone else encode_naive
+    if isinstance(type_, t.Array):
+        return json_array_encoder(type_.item)
     return _ENCODERS.get(type(type_))
 
 
 def decoder(type_: t.SQLType) -> Optional[Codec]:
-    """Give the decoder of a type that is no array, or None when the driver gives the value as it is."""
+    """Give the decoder of a type, or None when the driver gives the value as it is."""
     if isinstance(type_, t.DateTime) and type_.timezone:
         return decode_moment
+    if isinstance(type_, t.Array):
+        return json_array_decoder(type_.item)
     return _DECODERS.get(type(type_))
-
-
-def array_encoder(item: t.SQLType, encode: Optional[Codec]) -> Codec:
-    """Give the encoder of a list kept as JSON; ``encode`` is that of its items."""
-    write: Optional[Codec] = encode
-    if isinstance(item, t.Binary):
-        write = bytes.hex
-    elif isinstance(item, t.Numeric):
-        write = str
-
-    def encode_array(values: Any) -> str:
-        if write is None:
-            return encode_json(list(values))
-        return encode_json([None if value is None else write(value) for value in values])
-
-    return encode_array
-
-
-def array_decoder(item: t.SQLType, decode: Optional[Codec]) -> Codec:
-    """Give the decoder of a list kept as JSON; ``decode`` is that of its items in columns."""
-    if isinstance(item, t.DateTime):
-        suffix = "+00:00" if item.timezone else ""
-        read: Optional[Codec] = lambda text: dt.datetime.fromisoformat(text + suffix)  # noqa: E731
-    else:
-        read = _ITEM_DECODERS.get(type(item), decode)
-    if read is None:
-        return _read_json
-
-    def decode_array(text: str) -> list[Any]:
-        return [None if value is None else read(value) for value in _read_json(text)]
-
-    return decode_array

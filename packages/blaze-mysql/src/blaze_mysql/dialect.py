@@ -128,8 +128,8 @@ class MySQLDialect(Dialect):
         """Give the collation under which texts are equal and sort by their code points, blanks included."""
         return "utf8mb4_nopad_bin" if self.server.mariadb else "utf8mb4_0900_bin"
 
-    _ddl_words = {
-        **Dialect._ddl_words,
+    ddl_words = {
+        **Dialect.ddl_words,
         t.Boolean: "BOOLEAN",
         t.Float: "DOUBLE",
         t.Binary: "LONGBLOB",
@@ -190,20 +190,16 @@ class MySQLDialect(Dialect):
         """Give the end of an INSERT that does nothing where the row is there; INSERT IGNORE hides errors."""
         return f" ON DUPLICATE KEY UPDATE {columns[0]} = {columns[0]}"
 
-    def _float_literal(self, value: float) -> str:
+    def float_literal(self, value: float) -> str:
         if value in (float("inf"), float("-inf")):
             raise CapabilityError("mysql has no infinite numbers")
         return repr(value)
 
-    def _string_literal(self, value: str) -> str:
-        return super()._string_literal(value.replace("\\", "\\\\"))
+    def string_literal(self, value: str) -> str:
+        return super().string_literal(value.replace("\\", "\\\\"))
 
-    def _encoder(self, type_: t.SQLType) -> Optional[Codec]:
-        if isinstance(type_, t.Array):
-            return codecs.array_encoder(type_.item, self.encoder(type_.item))
+    def make_encoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.encoder(type_)
 
-    def _decoder(self, type_: t.SQLType) -> Optional[Codec]:
-        if isinstance(type_, t.Array):
-            return codecs.array_decoder(type_.item, self.decoder(type_.item))
+    def make_decoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.decoder(type_)

@@ -8,7 +8,6 @@ type of each parameter and wants its Python value.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import re
 import uuid
@@ -16,8 +15,17 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Optional
 
+from blaze.dialects import codecs
 from blaze.dialects import types as t
-from blaze.errors import DataError
+from blaze.dialects.codecs import (
+    decimal_encoder,
+    encode_date,
+    encode_moment,
+    encode_naive,
+    encode_time,
+    read_json,
+    refuse,
+)
 
 __all__ = [
     "NegativeZero",
@@ -33,31 +41,22 @@ __all__ = [
 Codec = Callable[[Any], Any]
 
 _UTC = dt.timezone.utc
-_JSON = t.Json()
 _FLOAT = t.Float()
-_AWARE = t.DateTime(timezone=True)
-_NAIVE = t.DateTime(timezone=False)
-_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_read_json = json.JSONDecoder().decode
 # A JSON text, or a number with an exponent outside of texts.
 _EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?e[+-]?[0-9]+')
-
-
-def _refuse(problem: Optional[str]) -> DataError:
-    return DataError(f"the value cannot be stored: {problem}")
 
 
 def encode_text(value: str) -> str:
     """Refuse the NUL character, which no text of PostgreSQL can hold."""
     if "\x00" in value:
-        raise _refuse("PostgreSQL cannot hold the character NUL (0) in a text; use bytes")
+        raise refuse("PostgreSQL cannot hold the character NUL (0) in a text; use bytes")
     return value
 
 
 def encode_float(value: Any) -> float:
     """Refuse NaN, as everywhere."""
     if value != value:
-        raise _refuse(_FLOAT.check(value))
+        raise refuse(_FLOAT.check(value))
     return float(value)
 
 
@@ -75,62 +74,13 @@ def encode_float_for_text(value: Any) -> float:
     return _NEGATIVE_ZERO if math.copysign(1.0, value) < 0 else 0.0
 
 
-def decimal_encoder(type_: t.Numeric) -> Codec:
-    """Give the encoder of a decimal column: PostgreSQL would round what has too many places."""
-    check = type_.check
-
-    def encode(value: Any) -> Decimal:
-        problem = check(value)
-        if problem:
-            raise _refuse(problem)
-        return value if value.__class__ is Decimal else Decimal(value)
-
-    return encode
-
-
-def encode_moment(value: dt.datetime) -> dt.datetime:
-    """Give an aware datetime in UTC."""
-    if value.tzinfo is not _UTC:
-        problem = _AWARE.check(value)
-        if problem:
-            raise _refuse(problem)
-        return value.astimezone(_UTC)
-    return value
-
-
-def encode_naive(value: dt.datetime) -> dt.datetime:
-    """Refuse an aware datetime for a naive column."""
-    if value.tzinfo is not None:
-        raise _refuse(_NAIVE.check(value))
-    return value
-
-
-def encode_time(value: dt.time) -> dt.time:
-    """Refuse a time with a zone, which PostgreSQL would cut off."""
-    if value.tzinfo is not None:
-        raise _refuse(t.Time().check(value))
-    return value
-
-
-def encode_date(value: dt.date) -> dt.date:
-    """Refuse a datetime, which PostgreSQL would cut to its day."""
-    if value.__class__ is not dt.date:
-        problem = t.Date().check(value)
-        if problem:
-            raise _refuse(problem)
-    return value
-
-
 def encode_json(value: Any) -> str:
     """Write a JSON document; JSONB keeps numbers as decimals, so floats are written with their point."""
-    problem = _JSON.check(value)
-    if problem:
-        raise _refuse(problem)
-    text = _write_json(value)
+    text = codecs.encode_json(value)
     if "e" in text and _EXPONENT.search(text):
         text = _EXPONENT.sub(_without_exponent, text)
     if "\\u0000" in text and re.search(r"(?<!\\)(?:\\\\)*\\u0000", text):
-        raise _refuse("PostgreSQL cannot hold the character NUL (0) in a JSON document")
+        raise refuse("PostgreSQL cannot hold the character NUL (0) in a JSON document")
     return text
 
 
@@ -177,7 +127,7 @@ def encoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
 def decoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
     """Give the decoder of a type that is no array, None when the driver gives the value as it is."""
     if isinstance(type_, t.Json):
-        return _read_json
+        return read_json
     if isinstance(type_, t.DateTime) and type_.timezone:
         return zoned if native else decode_moment
     if native:

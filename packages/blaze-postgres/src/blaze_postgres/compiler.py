@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union, cast
 from blaze.dialects.types import Float, Integer, Json, SQLType
 from blaze.sql.compiler import Compiler
 from blaze.sql.json_items import JsonItem
-from blaze.sql.render import _list_encoder
+from blaze.sql.render import list_encoder
 from blaze.sql.values import DATE, TIMESTAMP
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PostgresCompiler(Compiler):
         return f"SELECT unnest({self._list(start, item)})"
 
     def _list(self, start: int, item: Optional[SQLType]) -> str:
-        mark = self.param(start, _list_encoder(self.encoder(item)))
+        mark = self.param(start, list_encoder(self.encoder(item)))
         return mark if item is None else f"CAST({mark} AS {self.type_name(item)}[])"
 
     # Texts.

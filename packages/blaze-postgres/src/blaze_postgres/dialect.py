@@ -72,8 +72,8 @@ class PostgresDialect(Dialect):
 
         return PostgresCompiler
 
-    _ddl_words = {
-        **Dialect._ddl_words,
+    ddl_words = {
+        **Dialect.ddl_words,
         t.Binary: "BYTEA",
         t.Interval: "INTERVAL",
         t.Uuid: "UUID",
@@ -139,22 +139,22 @@ class PostgresDialect(Dialect):
             f"SELECT pg_try_advisory_lock({_MIGRATIONS})", f"SELECT pg_advisory_unlock({_MIGRATIONS})"
         )
 
-    def _float_literal(self, value: float) -> str:
+    def float_literal(self, value: float) -> str:
         if value in (float("inf"), float("-inf")):
             return "'Infinity'::float8" if value > 0 else "'-Infinity'::float8"
         text = repr(value)
         return "'-0'::float8" if text == "-0.0" else text  # which alone is a decimal, without the sign
 
-    def _binary_literal(self, value: bytes) -> str:
+    def binary_literal(self, value: bytes) -> str:
         return f"'\\x{value.hex()}'::bytea"
 
-    def _encoder(self, type_: t.SQLType) -> Optional[Codec]:
+    def make_encoder(self, type_: t.SQLType) -> Optional[Codec]:
         native = self.driver != "psycopg2"
         if isinstance(type_, t.Array):
             return codecs.array_encoder(type_.item, self.encoder(type_.item), native)
         return codecs.encoder(type_, native)
 
-    def _decoder(self, type_: t.SQLType) -> Optional[Codec]:
+    def make_decoder(self, type_: t.SQLType) -> Optional[Codec]:
         native = self.driver != "psycopg2"
         if isinstance(type_, t.Array):
             return codecs.array_decoder(self.decoder(type_.item))

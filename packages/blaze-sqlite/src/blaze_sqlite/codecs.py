@@ -6,35 +6,35 @@ Every function takes one value that is not None. Those without a check of their 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial
 from typing import Any, Optional
 
 from blaze.dialects import types as t
-from blaze.errors import DataError
+from blaze.dialects.codecs import (
+    encode_interval,
+    json_array_decoder,
+    json_array_encoder,
+    read_interval,
+    read_json,
+    refuse,
+    write_json,
+)
 
-__all__ = ["array_decoder", "array_encoder", "decoder", "encoder"]
+__all__ = ["decoder", "encoder"]
 
 Codec = Callable[[Any], Any]
 
 _UTC = dt.timezone.utc
 _JSON = t.Json()
-_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-_read_json = json.JSONDecoder().decode
 _PLAIN = frozenset({str, int, bool, type(None)})
-
-
-def _refuse(problem: Optional[str]) -> DataError:
-    return DataError(f"the value cannot be stored: {problem}")
 
 
 def encode_float(value: Any) -> Any:
     """Refuse NaN, which SQLite would store as NULL without a word; an int becomes a float."""
     if value != value:
-        raise _refuse(t.Float().check(value))
+        raise refuse(t.Float().check(value))
     return value if value.__class__ is float else float(value)
 
 
@@ -49,7 +49,7 @@ def decimal_encoder(type_: t.Numeric) -> Codec:
         if value.__class__ is not Decimal or "E" in text or "N" in text or "I" in text:
             problem = check(value)
             if problem:
-                raise _refuse(problem)
+                raise refuse(problem)
             return format(Decimal(value), "f")
         if longest is not None:
             point = text.find(".")
@@ -57,7 +57,7 @@ def decimal_encoder(type_: t.Numeric) -> Codec:
             if whole > longest or fraction > scale:  # perhaps only a sign, a lone 0 or zeros at the end
                 problem = check(value)
                 if problem:
-                    raise _refuse(problem)
+                    raise refuse(problem)
         return text
 
     return encode
@@ -73,7 +73,7 @@ def encode_moment(value: dt.datetime) -> str:
     if value.tzinfo is not _UTC:
         problem = _AWARE.check(value)
         if problem:
-            raise _refuse(problem)
+            raise refuse(problem)
         value = value.astimezone(_UTC)
     return value.isoformat(" ", "microseconds")
 
@@ -81,14 +81,14 @@ def encode_moment(value: dt.datetime) -> str:
 def encode_naive(value: dt.datetime) -> str:
     """Write a naive datetime, always with six digits."""
     if value.tzinfo is not None:
-        raise _refuse(_NAIVE.check(value))
+        raise refuse(_NAIVE.check(value))
     return value.isoformat(" ", "microseconds")
 
 
 def encode_time(value: dt.time) -> str:
     """Write a time of day, always with six digits."""
     if value.tzinfo is not None:
-        raise _refuse(t.Time().check(value))
+        raise refuse(t.Time().check(value))
     return value.isoformat("microseconds")
 
 
@@ -97,7 +97,7 @@ def encode_date(value: dt.date) -> str:
     if value.__class__ is not dt.date:
         problem = t.Date().check(value)
         if problem:
-            raise _refuse(problem)
+            raise refuse(problem)
     return value.isoformat()
 
 
@@ -109,11 +109,11 @@ def encode_json(value: Any) -> str:
             if key.__class__ is not str or item.__class__ not in _PLAIN:
                 break
         else:
-            return _write_json(value)
+            return write_json(value)
     problem = _JSON.check(value)
     if problem:
-        raise _refuse(problem)
-    return _write_json(value)
+        raise refuse(problem)
+    return write_json(value)
 
 
 _AWARE = t.DateTime(timezone=True)
@@ -123,7 +123,7 @@ _ENCODERS: dict[type, Codec] = {
     t.Float: encode_float,
     t.Date: encode_date,
     t.Time: encode_time,
-    t.Interval: dt.timedelta(microseconds=1).__rfloordiv__,  # type: ignore[attr-defined]
+    t.Interval: encode_interval,
     t.Uuid: str,
     t.Json: encode_json,
 }
@@ -133,46 +133,23 @@ _DECODERS: dict[type, Codec] = {
     t.Date: dt.date.fromisoformat,
     t.Time: dt.time.fromisoformat,
     t.DateTime: dt.datetime.fromisoformat,
-    t.Interval: partial(dt.timedelta, 0, 0),
+    t.Interval: read_interval,
     t.Uuid: uuid.UUID,
-    t.Json: _read_json,
+    t.Json: read_json,
 }
 
 
 def encoder(type_: t.SQLType) -> Optional[Codec]:
-    """Give the encoder of a type that is not an array, or None when sqlite3 takes the value as it is."""
+    """Give the encoder of a type, or None when sqlite3 takes the value as it is."""
     if isinstance(type_, t.Numeric):
         return decimal_encoder(type_)
     if isinstance(type_, t.DateTime):
         return encode_moment if type_.timezone else encode_naive
+    if isinstance(type_, t.Array):
+        return json_array_encoder(type_.item)
     return _ENCODERS.get(type(type_))
 
 
 def decoder(type_: t.SQLType) -> Optional[Codec]:
-    """Give the decoder of a type that is not an array, or None when sqlite3 gives the value as it is."""
-    return _DECODERS.get(type(type_))
-
-
-def array_encoder(item: t.SQLType, encode: Optional[Codec]) -> Codec:
-    """Give the encoder of a list kept as JSON; ``encode`` is that of its items."""
-    write = bytes.hex if isinstance(item, t.Binary) else encode
-
-    def encode_array(values: Any) -> str:
-        stored = (
-            list(values) if write is None else [None if value is None else write(value) for value in values]
-        )
-        return encode_json(stored)
-
-    return encode_array
-
-
-def array_decoder(item: t.SQLType, decode: Optional[Codec]) -> Codec:
-    """Give the decoder of a list kept as JSON; ``decode`` is that of its items."""
-    read = bytes.fromhex if isinstance(item, t.Binary) else decode
-    if read is None:
-        return _read_json
-
-    def decode_array(text: str) -> list[Any]:
-        return [None if value is None else read(value) for value in _read_json(text)]
-
-    return decode_array
+    """Give the decoder of a type, or None when sqlite3 gives the value as it is."""
+    return json_array_decoder(type_.item) if isinstance(type_, t.Array) else _DECODERS.get(type(type_))

@@ -96,7 +96,7 @@ class SQLiteDialect(Dialect):
     # The word before TEXT tells people and the introspection what is meant; TEXT gives the affinity. No word
     # may contain INT where the value is a text: SQLite would make the column an INTEGER. BLOB, which means no
     # affinity at all, is the only one that leaves floats alone: REAL keeps 3.0 as the integer 3, -0.0 as 0.
-    _ddl_words = {
+    ddl_words = {
         t.Boolean: "BOOLEAN",
         t.Integer: "INTEGER",
         t.Float: "REAL BLOB",
@@ -129,11 +129,14 @@ class SQLiteDialect(Dialect):
         return "INTEGER PRIMARY KEY"
 
     def alter_table(self, table: str, change: TableChange) -> Optional[list[str]]:
-        from blaze.dialects.changes import AddedColumn, RenamedColumn
+        from blaze.dialects.changes import AddedColumn, RenamedColumn, RenamedTable
 
         if isinstance(change, RenamedColumn):
             self.require("rename_column", "RENAME COLUMN before 3.25")
-        elif not isinstance(change, AddedColumn) or not _is_easily_added(change):
+        elif isinstance(change, AddedColumn):
+            if not _is_easily_added(change):
+                return None
+        elif not isinstance(change, RenamedTable):
             return None
         return super().alter_table(table, change)
 
@@ -161,19 +164,15 @@ class SQLiteDialect(Dialect):
         offset = "" if isinstance(type_, t.DateTime) and not type_.timezone else "+00:00"
         return f"strftime('%Y-%m-%d %H:%M:%f000{offset}', 'now')"
 
-    def _float_literal(self, value: float) -> str:
+    def float_literal(self, value: float) -> str:
         if value in (float("inf"), float("-inf")):
             return "9e999" if value > 0 else "-9e999"
         return repr(value)
 
-    def _encoder(self, type_: t.SQLType) -> Optional[Codec]:
-        if isinstance(type_, t.Array):
-            return codecs.array_encoder(type_.item, self.encoder(type_.item))
+    def make_encoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.encoder(type_)
 
-    def _decoder(self, type_: t.SQLType) -> Optional[Codec]:
-        if isinstance(type_, t.Array):
-            return codecs.array_decoder(type_.item, self.decoder(type_.item))
+    def make_decoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.decoder(type_)
 
 

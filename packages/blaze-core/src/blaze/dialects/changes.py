@@ -14,6 +14,7 @@ __all__ = [
     "DroppedColumn",
     "DroppedConstraint",
     "RenamedColumn",
+    "RenamedTable",
     "TableChange",
     "alter_table",
 ]
@@ -60,6 +61,12 @@ class RenamedColumn(NamedTuple):
     new: str
 
 
+class RenamedTable(NamedTuple):
+    """A table that gets another name; indexes and foreign keys stay with it."""
+
+    new: str
+
+
 class AddedConstraint(NamedTuple):
     """A new constraint; `definition` begins with CONSTRAINT and its name."""
 
@@ -75,7 +82,13 @@ class DroppedConstraint(NamedTuple):
 
 
 TableChange = Union[
-    AddedColumn, DroppedColumn, AlteredColumn, RenamedColumn, AddedConstraint, DroppedConstraint
+    AddedColumn,
+    DroppedColumn,
+    AlteredColumn,
+    RenamedColumn,
+    RenamedTable,
+    AddedConstraint,
+    DroppedConstraint,
 ]
 
 
@@ -86,6 +99,8 @@ def alter_table(dialect: Dialect, table: str, change: TableChange) -> list[str]:
         return [f"{alter} ADD COLUMN {change.definition}"]
     if isinstance(change, AddedConstraint):
         return [f"{alter} ADD {change.definition}"]
+    if isinstance(change, RenamedTable):
+        return [f"{alter} RENAME TO {dialect.quote(change.new)}"]
     name = dialect.quote(change.name)
     if isinstance(change, DroppedColumn):
         return [f"{alter} DROP COLUMN {name}"]

@@ -90,7 +90,11 @@ class SchemaBuilder:
         ordered = in_dependency_order(definitions)
         late = late_foreign_keys(ordered) if self.features.add_constraint else []
         skip = {key for _, key in late}
-        found = [self.create_table(each, skip=skip, if_not_exists=if_not_exists) for each in ordered]
+        found = []
+        numbering = self.dialect.before_identity()
+        if numbering is not None and any(key.identity for each in ordered for key in each.table.columns):
+            found.append(numbering)
+        found += [self.create_table(each, skip=skip, if_not_exists=if_not_exists) for each in ordered]
         for each in ordered:
             found += [self.create_index(each, index, if_not_exists) for index in each.indexes]
         found += [self.add_foreign_key(definition, key) for definition, key in late]
@@ -125,7 +129,11 @@ class SchemaBuilder:
             name = self._quote(definition.primary_key_name, where)
             lines.append(f"CONSTRAINT {name} PRIMARY KEY ({self._names(table.primary_key, where)})")
         constraints: list[ConstraintDefinition] = [*definition.uniques, *definition.checks]
-        constraints += [self.with_rule(definition, key) for key in definition.foreign_keys if key not in skip]
+        if self.features.foreign_keys:
+            keys = [key for key in definition.foreign_keys if key not in skip]
+            constraints += [self.with_rule(definition, key) for key in keys]
+        elif any(key.deferrable for key in definition.foreign_keys):
+            self._require("foreign_keys", "foreign keys, so none whose check can be deferred", where)
         lines += [self.constraint(each, where) for each in constraints]
         exists = "IF NOT EXISTS " if if_not_exists else ""
         body = ",\n  ".join(lines)
@@ -242,6 +250,7 @@ class SchemaBuilder:
 
     def _foreign_key(self, key: ForeignKeyDefinition, where: str) -> str:
         place = f"{where}.{key.columns[0].attribute}"
+        self._require("foreign_keys", "foreign keys", place)
         name = self._quote(key.name, place)
         text = (
             f"CONSTRAINT {name} FOREIGN KEY ({self._names(key.columns, where)})"

@@ -16,6 +16,7 @@ from blaze.dialects.changes import (
     DroppedColumn,
     DroppedConstraint,
     RenamedColumn,
+    RenamedTable,
     TableChange,
 )
 from blaze.errors import MigrationError
@@ -167,15 +168,15 @@ class DropTable(_Tables):
         return f"drops {names} with all rows"
 
 
-class RenameTable(Operation):
+class RenameTable(_TableOperation):
     """Give a table another name; foreign keys and indexes stay with it."""
 
     def __init__(self, table: str, new: str, *, schema: Optional[str] = None) -> None:
-        self.table, self.new, self.schema = table, new, schema
+        super().__init__(table, schema)
+        self.new = new
 
     def steps(self, builder: SchemaBuilder) -> list[Step]:
-        table = builder.table(named_table(self.table, self.schema))
-        return [StatementStep(f"ALTER TABLE {table} RENAME TO {builder.dialect.quote(self.new)}")]
+        return self.change(builder, RenamedTable(self.new))
 
     def inverse(self) -> Operation:
         return RenameTable(self.new, self.table, schema=self.schema)

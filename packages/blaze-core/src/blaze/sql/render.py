@@ -162,7 +162,7 @@ class ExpressionRenderer:
         start = self.take()
         encoder = self.encoder(node.item)
         if self.features.array_param == "any":
-            mark = self.param(start, _list_encoder(encoder))
+            mark = self.param(start, list_encoder(encoder))
             return f"{left} <> ALL({mark})" if node.negated else f"{left} = ANY({mark})"
         mark = self.param(start, encoder, expand=True)
         return f"{left} {'NOT ' if node.negated else ''}IN ({mark})"
@@ -178,7 +178,7 @@ class ExpressionRenderer:
         """Render the inside of `IN (...)` for a list in a template."""
         encoder = self.encoder(item)
         if self.features.array_param == "any":
-            return f"SELECT unnest({self.param(start, _list_encoder(encoder))})"
+            return f"SELECT unnest({self.param(start, list_encoder(encoder))})"
         return self.param(start, encoder, expand=True)
 
     def render_in_query(self, node: InQuery) -> str:
@@ -358,7 +358,8 @@ class ExpressionRenderer:
         return self.param(self.take(), json.dumps)
 
 
-def _list_encoder(encoder: Encoder) -> Encoder:
+def list_encoder(encoder: Encoder) -> Encoder:
+    """Return the encoder of a list from that of its items."""
     return list if encoder is None else lambda values: list(map(encoder, values))
 
 

@@ -29,8 +29,6 @@ __all__ = [
     "test_wrong_fields_are_refused",
 ]
 
-upserting = "the backend declares no on_conflict"
-
 
 @scenario
 async def test_bulk_insert_of_many(db: Database) -> None:
@@ -190,8 +188,7 @@ async def test_a_failed_bulk_operation_takes_itself_back(db: Database) -> None:
 
 @scenario
 async def test_upsert_tells_inserted_from_updated(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip(upserting)
+    db.needs("on_conflict")
     await db.save(Person(name="a", email="a"), Person(name="b", email="b"))
     async with db.session() as s:
         known = await s.all(Person)
@@ -206,8 +203,7 @@ async def test_upsert_tells_inserted_from_updated(db: Database) -> None:
 
 @scenario
 async def test_upsert_of_many(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip(upserting)
+    db.needs("on_conflict")
     async with db.session() as s:
         result = await s.upsert([Label(name=f"l{n}") for n in range(3_000)], conflict=["name"])
         assert (len(result.inserted), result.updated) == (3_000, [])
@@ -218,8 +214,7 @@ async def test_upsert_of_many(db: Database) -> None:
 
 @scenario
 async def test_upsert_by_key(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip(upserting)
+    db.needs("on_conflict")
     async with db.session() as s:
         settings = [Setting(name="a", value="1"), Setting(name="b", value="2")]
         assert len((await s.upsert(settings[:1], conflict=["name"])).inserted) == 1
@@ -234,8 +229,7 @@ async def test_upsert_by_key(db: Database) -> None:
 
 @scenario
 async def test_upsert_by_several_columns(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip(upserting)
+    db.needs("on_conflict")
     async with db.session() as s:
         await s.upsert([Room(house="A", number=1, name="x")], conflict=["house", "number"])
         result = await s.upsert(
@@ -248,8 +242,7 @@ async def test_upsert_by_several_columns(db: Database) -> None:
 
 @scenario
 async def test_null_conflicts_with_nothing(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip(upserting)
+    db.needs("on_conflict")
     await db.save(Person(name="a"))
     async with db.session() as s:
         people = [Person(name="a"), Person(name="b"), Person(name="c", email="c")]
@@ -260,8 +253,7 @@ async def test_null_conflicts_with_nothing(db: Database) -> None:
 
 @scenario
 async def test_upserts_that_cannot_be(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip(upserting)
+    db.needs("on_conflict")
     async with db.session() as s:
         for attempt in (
             lambda: s.upsert([Label(name="a"), Label(name="a")], conflict=["name"]),

@@ -174,6 +174,8 @@ async def fill(db: Database) -> None:
 @scenario
 async def test_violations(db: Database, name: str) -> None:
     attempt, kind, constraint, columns = VIOLATIONS[name]
+    if kind is ForeignKeyError:
+        db.needs("foreign_keys")
     await fill(db)
     async with db.session() as s:
         await s.add(Label(name="before"))
@@ -189,6 +191,8 @@ async def test_violations(db: Database, name: str) -> None:
         assert "jane@" not in str(error)
         if kind is ForeignKeyError:
             assert error.columns in ((), columns, ("code",))  # those of either side, or none
+        elif not db.has("constraint_names"):
+            assert error.columns in ((), columns)
         elif kind is CheckError:
             assert error.constraint is not None
             assert error.constraint.startswith(str(constraint)) or error.constraint.startswith("ck_")

@@ -130,6 +130,11 @@ class Database:
         """Whether the backend declares a capability."""
         return bool(getattr(self.dialect.features, feature))
 
+    def needs(self, feature: str) -> None:
+        """Skip the case where the backend does not declare a capability."""
+        if not self.has(feature):
+            pytest.skip(f"the backend declares no {feature}")
+
     def play(self, case: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine to its end."""
         if self.asynchronous:

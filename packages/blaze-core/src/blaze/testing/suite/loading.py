@@ -144,8 +144,7 @@ async def test_lazy_raise(db: Database) -> None:
 
 @scenario
 async def test_parts_of_lists(db: Database) -> None:
-    if not db.has("window_functions"):
-        pytest.skip("the backend declares no window_functions")
+    db.needs("window_functions")
     async with db.session() as s:
         authors = await done(
             s.query(Author)

@@ -386,8 +386,7 @@ WINDOWS: dict[str, tuple[Any, list[Any]]] = {
 @pytest.mark.parametrize("name", WINDOWS)
 @scenario
 async def test_windows(db: Database, name: str) -> None:
-    if not db.has("window_functions"):
-        pytest.skip("the backend declares no window_functions")
+    db.needs("window_functions")
     expression, expected = WINDOWS[name]
     async with db.session() as s:
         rows = await done(s.query(Book.id, expression().label("x")).order_by(Book.id).all())
@@ -434,8 +433,7 @@ async def test_ctes(db: Database) -> None:
 
 @scenario
 async def test_recursive_ctes(db: Database) -> None:
-    if not db.has("recursive_cte"):
-        pytest.skip("the backend declares no recursive_cte")
+    db.needs("recursive_cte")
     base = Select(Author.id, Author.name, Author.mentor_id).where(Author.id == 4)
     chain = CTE("chain", base)
     chain = chain.recurse(
@@ -463,8 +461,8 @@ SETS: dict[str, tuple[Any, list[int]]] = {
 @scenario
 async def test_sets(db: Database, name: str) -> None:
     combine, expected = SETS[name]
-    if name not in ("union", "union all") and not db.has("intersect_except"):
-        pytest.skip("the backend declares no intersect_except")
+    if name not in ("union", "union all"):
+        db.needs("intersect_except")
     async with db.session() as s:
         both = combine(s.query(Book).where(Book.price < 10), s.query(Book).where(Book.pages > 300))
         assert ids(await done(both.order_by("id").all())) == expected
@@ -571,8 +569,7 @@ async def test_insert_statements(db: Database) -> None:
 
 @scenario
 async def test_insert_on_conflict(db: Database) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip("the backend declares no on_conflict")
+    db.needs("on_conflict")
     insert = Insert(Person).values([{"name": "U", "email": "u@x"}, {"name": "N", "email": "n@x"}])
     async with db.session() as s:
         known = Person(name="Ursula", email="u@x")

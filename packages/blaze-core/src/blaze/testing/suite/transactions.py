@@ -107,8 +107,7 @@ async def test_rolled_back_objects_can_be_added_again(db: Database) -> None:
 @pytest.mark.parametrize("broken", range(4))
 @scenario
 async def test_blocks_nest(db: Database, broken: int) -> None:
-    if not db.has("savepoints"):
-        pytest.skip("the backend declares no savepoints")
+    db.needs("savepoints")
     async with db.session() as s:
 
         async def level(depth: int) -> None:
@@ -134,8 +133,7 @@ async def test_blocks_nest(db: Database, broken: int) -> None:
 
 @scenario
 async def test_an_error_in_a_block_undoes_that_block(db: Database) -> None:
-    if not db.has("savepoints"):
-        pytest.skip("the backend declares no savepoints")
+    db.needs("savepoints")
     async with db.session() as s, s.transaction():
         person = Person(name="p")
         await s.add(person)
@@ -215,6 +213,8 @@ async def test_a_read_only_transaction_refuses_writes(db: Database) -> None:
 @pytest.mark.parametrize("earlier", [False, True])
 @scenario
 async def test_a_failed_flush_leaves_a_usable_session(db: Database, earlier: bool) -> None:
+    if earlier:
+        db.needs("savepoints")
     await db.save(Person(name="a", email="e"))
     async with db.session() as s:
         if earlier:

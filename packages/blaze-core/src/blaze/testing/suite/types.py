@@ -162,8 +162,7 @@ async def test_bulk_insert_of_many_keeps_values(db: Database, kind: Kind) -> Non
 @every
 @scenario
 async def test_upsert_keeps_values(db: Database, kind: Kind) -> None:
-    if not db.has("on_conflict"):
-        pytest.skip("the backend declares no on_conflict")
+    db.needs("on_conflict")
     async with db.session() as s:
         objects = [kind.model(id=n, value=kind.values[0]) for n in range(1, len(kind.values) + 1)]
         await s.upsert(objects[::2], conflict=["id"])

@@ -1,0 +1,191 @@
+"""An asynchronous connection over a blocking one: for databases whose driver knows no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Optional, TypeVar, Union, cast, overload
+
+from blaze.adapters.connection import Connection, Consume, Parameters, R, Row
+from blaze.adapters.outcome import Outcome
+from blaze.errors import ConnectionLostError, DatabaseError
+
+__all__ = ["ThreadedConnection"]
+
+Self = TypeVar("Self", bound="ThreadedConnection")
+_SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
+_detached: list[Any] = []  # threads of a parent process, kept from being finalised here
+
+
+class ThreadedConnection:
+    """Run the calls of a blocking connection in a thread of its own, one trip to the thread per call.
+
+    A backend subclasses it and overrides `interrupt` and `translate`; `await Subclass.open(connect)` makes
+    one. A cancelled call is interrupted and waited for; when it does not stop in time, ``usable`` turns
+    False.
+    """
+
+    __slots__ = ("__weakref__", "_running", "_settled", "_thread", "blocking")
+
+    driver_errors: tuple[type[BaseException], ...] = ()
+
+    def __init__(self, blocking: Connection, thread: ThreadPoolExecutor) -> None:
+        self.blocking = blocking
+        self._thread: Optional[ThreadPoolExecutor] = thread
+        self._running = 0  # calls in the thread, or on their way
+        self._settled = True
+
+    @classmethod
+    async def open(cls: type[Self], connect: Callable[[], Connection]) -> Self:
+        """Open a blocking connection in a new thread; after an error or a cancellation nothing stays open."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="blaze-connection")
+        opening = thread.submit(connect)
+        try:
+            return cls(await asyncio.wrap_future(opening), thread)
+        except BaseException:
+            opening.add_done_callback(_close_late)
+            thread.shutdown(wait=False)
+            raise
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs in the thread; called from outside of it, perhaps several times."""
+
+    def translate(self, error: BaseException, sql: str) -> DatabaseError:
+        """Give the error of Blaze for one of `driver_errors` that came while rows were read."""
+        raise NotImplementedError
+
+    @property
+    def usable(self) -> bool:
+        return self._settled and self.blocking.usable
+
+    @usable.setter
+    def usable(self, value: bool) -> None:
+        self.blocking.usable = value
+
+    @property
+    def keep_on_fork(self) -> bool:
+        return False
+
+    @property
+    def needs_reset(self) -> bool:
+        return self.blocking.needs_reset
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.blocking.in_transaction
+
+    @property
+    def raw(self) -> Any:
+        return self.blocking.raw
+
+    @overload
+    async def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
+    @overload
+    async def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
+    async def execute(
+        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
+    ) -> Union[R, Outcome]:
+        if consume is None:
+            return cast(Outcome, await self._run(self.blocking.execute, sql, params))
+        rows = await self._run(self.blocking.execute, sql, params, list)
+        try:
+            return consume(rows)
+        except self.driver_errors as error:
+            raise self.translate(error, sql) from error
+
+    async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
+        return cast(int, await self._run(self.blocking.execute_many, sql, rows))
+
+    async def stream(
+        self, sql: str, params: Parameters = (), size: int = 1000
+    ) -> AsyncGenerator[list[Row], None]:
+        stream = self.blocking.stream(sql, params, size)
+        try:
+            while True:
+                rows = await self._run(next, stream, None)
+                if rows is None:
+                    return
+                yield rows
+        finally:
+            if self.usable:
+                await self._run(stream.close)
+
+    async def begin(
+        self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True
+    ) -> None:
+        await self._run(self.blocking.begin, isolation, read_only, immediate)
+
+    async def commit(self) -> None:
+        await self._run(self.blocking.commit, interrupt=False)
+
+    async def rollback(self) -> None:
+        await self._run(self.blocking.rollback, interrupt=False)
+
+    async def savepoint(self, name: str) -> None:
+        await self._run(self.blocking.savepoint, name)
+
+    async def rollback_to(self, name: str) -> None:
+        await self._run(self.blocking.rollback_to, name, interrupt=False)
+
+    async def release(self, name: str) -> None:
+        await self._run(self.blocking.release, name, interrupt=False)
+
+    async def reset(self) -> None:
+        await self._run(self.blocking.reset, interrupt=False)
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        self._settled = False
+        if thread is not None:
+            closing = thread.submit(self.blocking.close)
+            thread.shutdown(wait=False)
+            await asyncio.wrap_future(closing)
+
+    def terminate(self) -> None:
+        """Close without waiting: as soon as the thread has left the statement that it may be running."""
+        thread, self._thread = self._thread, None
+        self._settled = False
+        if thread is not None:
+            if self._running:
+                self.interrupt()
+            thread.submit(self.blocking.close)
+            thread.shutdown(wait=False)
+
+    def detach(self) -> None:
+        self._settled = False
+        _detached.append(self._thread)
+        self._thread = None
+        self.blocking.detach()
+
+    async def _run(self, call: Callable[..., Any], *arguments: Any, interrupt: bool = True) -> Any:
+        """Run a call in the thread; on cancellation bring the connection to a known state first."""
+        if self._thread is None:
+            raise ConnectionLostError("the connection is closed; open a new session")
+        running = self._thread.submit(call, *arguments)
+        self._running += 1
+        try:
+            return await asyncio.wrap_future(running)
+        except asyncio.CancelledError:
+            if not running.cancelled():  # it has begun
+                await self._settle(running, interrupt)
+            raise
+        finally:
+            self._running -= 1
+
+    async def _settle(self, running: Future[Any], interrupt: bool) -> None:
+        """Wait until the thread has left a cancelled call; give the connection up if that takes too long."""
+        self._settled = False
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not running.done() and time.monotonic() < deadline:
+            if interrupt:  # again and again: it does nothing before the statement has begun to run
+                self.interrupt()
+            await asyncio.sleep(0.01)
+        self._settled = running.done()
+
+
+def _close_late(opening: Future[Connection]) -> None:
+    """Close a connection that nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
