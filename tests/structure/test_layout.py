@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,8 @@ AREAS = {
     "examples": "examples",
 }
 MOST_LINES = 600
-DISTRIBUTIONS = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+THIRD_PARTY = ROOT / "examples" / "third_party" / "blaze-duckdb"
+DISTRIBUTIONS = [*sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml")), THIRD_PARTY]
 
 
 @pytest.mark.requirement("R99")
@@ -54,7 +57,7 @@ def test_every_subpackage_has_a_readme() -> None:
 @pytest.mark.requirement("R100")
 def test_every_readme_names_the_files_beside_it() -> None:
     missing = []
-    for readme in ROOT.glob("packages/*/src/**/README.md"):
+    for readme in [*ROOT.glob("packages/*/src/**/README.md"), *THIRD_PARTY.glob("src/**/README.md")]:
         text = readme.read_text(encoding="utf-8")
         if "| the other modules |" not in text:
             files = {path.name for path in readme.parent.glob("*.py")} - {"__init__.py"}
@@ -92,6 +95,44 @@ def test_every_distribution_is_complete(distribution: Path) -> None:
     assert (distribution / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert (distribution / "README.md").is_file()
     assert len(list(distribution.glob("src/*/py.typed"))) == 1
+
+
+@pytest.mark.requirement("R108")
+def test_a_backend_of_a_third_party_is_small_and_uses_public_names_only() -> None:
+    files = sorted(THIRD_PARTY.rglob("*.py"))
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= 1300
+    private = []
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in names:
+                first, *others = name.split(".")
+                of_blaze = first == "blaze" and any(part.startswith("_") for part in others)
+                if of_blaze or (first.startswith("blaze_") and first != "blaze_duckdb"):
+                    private.append(f"{path.name}: {name}")
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        private += [f"{path.name}: {name}" for name in _private_names_of_others(tree)]
+    assert not private
+
+
+def _private_names_of_others(tree: Iterable[ast.AST]) -> Iterator[str]:
+    """Give the private names that are not of the object itself, nor of an object of its own class."""
+    for node in tree:
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
+            if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                yield f"{ast.unparse(node)}"
+        elif isinstance(node, ast.ClassDef) and any(
+            "Dialect" in ast.unparse(base) or "Compiler" in ast.unparse(base) for base in node.bases
+        ):
+            for part in node.body:  # what such a class overrides must be public
+                if isinstance(part, ast.FunctionDef) and re.fullmatch("_[^_].*", part.name):
+                    yield f"{node.name}.{part.name}"
 
 
 @pytest.mark.requirement("R105")
