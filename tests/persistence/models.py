@@ -138,7 +138,15 @@ class Document(Model):
     text: Field[str] = field(deferred=True, default="")
 
 
+class Draft(Model):
+    """A nullable column with a server default."""
+
+    id: Field[int] = field(primary_key=True)
+    note: Field[Optional[str]] = field(server_default="'none yet'")
+    title: Field[str] = field(default="")
+
+
 MODELS: list[type[Any]] = [
     Author, Tag, Award, Book, Chapter, Profile, Node, Country, City, Room, Desk, Student, Course, Enrolment,
-    Account, Setting, Document,
+    Account, Setting, Document, Draft,
 ]  # fmt: skip

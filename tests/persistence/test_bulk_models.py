@@ -31,6 +31,7 @@ from tests.persistence.models import (
     Book,
     Course,
     Desk,
+    Draft,
     Enrolment,
     Room,
     Setting,
@@ -484,3 +485,17 @@ def test_awards_have_an_implicit_key(blocking: Database) -> None:
         assert session.bulk_insert(awards, return_keys=True).keys == [1, 2]
         assert session.bulk_update([Award(id=1, name="z")]) == 1
         session.rollback()
+
+
+@pytest.mark.requirement("R69", "R70")
+async def test_none_is_a_value_and_nothing_given_is_left_to_the_database(db: Database) -> None:
+    async with db.session() as s:
+        await s.add(Draft(note=None))
+        await s.flush()
+        await s.bulk_insert([Draft(note=None), Draft()])
+        await s.upsert([Draft(id=8, note=None), Draft(id=9)], [Draft.id])
+        await s.bulk_update([Draft(id=9, title="kept"), Draft(id=8, note="now")])
+        await s.commit()
+    assert await db.rows("SELECT id, note, title FROM draft ORDER BY id") == [
+        (1, None, ""), (2, None, ""), (3, "none yet", ""), (8, "now", ""), (9, "none yet", "kept"),
+    ]  # fmt: skip

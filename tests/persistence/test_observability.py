@@ -19,6 +19,7 @@ from blaze import (
     Field,
     Model,
     NoResultError,
+    Select,
     Session,
     create_all,
     field,
@@ -434,3 +435,24 @@ async def test_the_names_of_parameters_count_for_each_statement(db: Database, ca
         assert "'1234'" not in mixed
         samples = await s.export_query_stats(include_samples=True)
     assert "'s'" not in str(samples)
+
+
+@pytest.mark.requirement("R95", "R98")
+async def test_rows_of_raw_sql_counts_and_parallel_tasks_are_told(db: Database) -> None:
+    await library(db)
+    heard: list[Any] = []
+
+    class Hooks:
+        def after_execute(self, statement: str, rows: Any) -> None:
+            heard.append((statement.split()[0], rows))
+
+    async with db.session(hooks=[Hooks()]) as s:
+        await s.execute("SELECT * FROM author")
+        await s.exec_scalar("SELECT count(*) FROM author")
+        await settled(s.session.query(Author).count())
+        await settled(s.session.query(Author).exists())
+        assert [rows for _, rows in heard] == [8, 1, 1, 1]
+        await s.parallel_exec([Select(Author).all(), Select(Book).count()])
+        assert sorted(heard[4:]) == [("SELECT", 1), ("SELECT", 8)]
+        stats = list(s.session.query_stats())
+        assert sum(entry.count for entry in stats) == s.statements == 6

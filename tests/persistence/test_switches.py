@@ -250,3 +250,20 @@ async def test_a_function_runs_again_when_a_lock_was_in_its_way(
         monkeypatch.undo()
     await engine.adispose()
     assert len(await db.rows("SELECT name FROM tag")) == 2
+
+
+@pytest.mark.requirement("R19")
+async def test_atomic_closes_though_a_hook_after_the_commit_fails(db: Database) -> None:
+    class Failing:
+        def after_commit(self) -> None:
+            raise ZeroDivisionError
+
+    for options in ({}, {"autocommit": True}):
+        s = db.open(atomic=True, hooks=[Failing()], **options)
+        with suppress(ZeroDivisionError):
+            await s.add(Tag(name="Ann"))
+            await s.commit()
+        assert s.session.closed
+        with pytest.raises(SessionError, match="closed"):
+            await s.all(Tag)
+    assert await db.rows("SELECT name FROM tag") == [("Ann",)] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -178,3 +179,36 @@ async def test_a_long_stream_takes_the_memory_of_a_batch(engine: Engine, kind: s
 async def test_a_batch_has_a_size(both: Both, size: Any) -> None:
     with pytest.raises(QueryError, match="size"):
         await take(both.query(Book).stream(size=size))
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_batch_is_freed_without_the_garbage_collector(engine: Engine, kind: str) -> None:
+    def alive() -> int:
+        return sum(isinstance(each, Review) for each in gc.get_objects())
+
+    with Session(engine) as filling:
+        filling.execute(
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000)"
+            " INSERT INTO review (stars, book_id) SELECT x % 5, x % 7 + 1 FROM n"
+        )
+        filling.commit()
+    session = opened(engine, kind)
+    gc.collect()
+    gc.disable()
+    try:
+        before, most, seen = alive(), 0, 0
+        stream = session.query(Review).stream(size=100)
+        if kind == "async":
+            async for _ in stream:
+                seen += 1
+                most = max(most, alive() - before if seen % 500 == 0 else 0)
+        else:
+            for _ in stream:
+                seen += 1
+                most = max(most, alive() - before if seen % 500 == 0 else 0)
+        assert seen == 2_009
+        assert most <= 201
+        assert alive() - before <= 1
+    finally:
+        gc.enable()
+        await closed(session, engine)

@@ -300,15 +300,21 @@ class AsyncSession(AsyncBulkCalls):
     async def _commit_registered(self) -> None:
         """Do the commit that is due, inside of the operation that comes next."""
         self._commit_due = False
-        await arun(self.transactions.complete(), self._perform)
-        if self.atomic:
-            await self.close()
+        commits = self.transactions.commits
+        try:
+            await arun(self.transactions.complete(), self._perform)
+        finally:
+            if self.atomic and self.transactions.commits > commits:
+                await self.close()
 
     async def _autocommit(self) -> None:
         self._commit_due = False
-        await self._run(self.transactions.complete(), last=True)
-        if self.atomic:
-            await self.close()
+        commits = self.transactions.commits
+        try:
+            await self._run(self.transactions.complete(), last=True)
+        finally:
+            if self.atomic and self.transactions.commits > commits:
+                await self.close()
 
     async def flush(self) -> None:
         """Write pending changes without committing; generated keys are on the objects afterwards."""
@@ -325,9 +331,12 @@ class AsyncSession(AsyncBulkCalls):
         Raises `SessionError` inside a `transaction()` block, which commits by itself.
         """
         self._commit_due = False
-        await self._run(self.transactions.commit(by_hand=True), last=True)
-        if self.atomic:
-            await self.close()
+        commits = self.transactions.commits
+        try:
+            await self._run(self.transactions.commit(by_hand=True), last=True)
+        finally:
+            if self.atomic and self.transactions.commits > commits:
+                await self.close()
 
     async def rollback(self) -> None:
         """Undo everything since the last commit: rows, loaded values, new and deleted objects."""

@@ -208,7 +208,7 @@ def insert_objects(
     optional = [a for a in written if a.server_generated]
     groups: dict[Any, list[Any]] = {}
     for instance in instances:
-        missing = tuple([a for a in optional if a.peek(instance) in (None, UNSET)]) if optional else ()
+        missing = tuple([a for a in optional if is_left(a, instance)]) if optional else ()
         groups.setdefault(missing, []).append(instance)
     for missing, group in groups.items():
         attributes = tuple([a for a in written if a not in missing])
@@ -220,6 +220,12 @@ def insert_objects(
             yield from explained(write_rows(session, codec.insert_keyed(attributes), rows), group)
             continue
         yield from _insert_returning(session, mapper, group, attributes)
+
+
+def is_left(attribute: Attribute, instance: Any) -> bool:
+    """Whether an object leaves a column to the database: nothing was given, or None for a generated key."""
+    value = attribute.peek(instance)
+    return value is UNSET or (value is None and attribute.column.identity)
 
 
 def _insert_joined(
@@ -330,8 +336,7 @@ def _bulk_update(
     done = count = 0
     written = []
     for batch in lists:
-        for mapper, instances in by_model(session, batch).items():
-            attributes = bulk_attributes(mapper, fields)
+        for mapper, instances, attributes in _written(session, batch, fields):
             attributes += automatic(session, mapper, instances, attributes, fields)
             with writing(session, mapper, map(mapper.key, instances)):
                 count += yield from _update(session, mapper, instances, attributes)
@@ -340,6 +345,25 @@ def _bulk_update(
         done += len(batch)
         yield from tell(progress, done, total)
     return count, written
+
+
+def _written(
+    session: SessionBase, batch: list[Any], fields: Optional[Sequence[Any]]
+) -> Iterator[tuple[Mapper, list[Any], tuple[Attribute, ...]]]:
+    """Yield objects of one model and what is written of them: of new objects not what nobody has given."""
+    for mapper, instances in by_model(session, batch).items():
+        attributes = bulk_attributes(mapper, fields)
+        optional = [a for a in attributes if a.server_generated] if fields is None else []
+        if not optional:
+            yield mapper, instances, attributes
+            continue
+        groups: dict[Any, list[Any]] = {}
+        for instance in instances:
+            new = mapper.is_new(instance)
+            left = tuple([a for a in optional if new and a.peek(instance) is UNSET])
+            groups.setdefault(left, []).append(instance)
+        for left, group in groups.items():
+            yield mapper, group, tuple([a for a in attributes if a not in left])
 
 
 def automatic(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any, Optional
 
 
-def row_count(result: Any) -> int:
+def row_count(command: Any, result: Any) -> int:
     """Return how many rows a command read or wrote, as far as its result tells."""
     kind = result.__class__
     if kind is list or kind is dict:
         return len(result)
     if kind is int:
-        return max(int(result), 0)
+        return max(int(result), 0) if getattr(command, "consume", None) is None else 1
+    if kind is bool:
+        return int(result)
     count: int = getattr(result, "rowcount", 0)
-    return max(count, 0)
+    return count if count >= 0 else len(getattr(result, "rows", ()))
 
 
 def execution(

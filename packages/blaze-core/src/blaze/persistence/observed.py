@@ -35,7 +35,7 @@ class Observed:
 
     def observe(self, command: Any, seconds: float, result: Any) -> int:
         """Note an executed statement in statistics and logs; return how many rows it read or wrote."""
-        rows = row_count(result)
+        rows = row_count(command, result)
         self.tracker.record(command.sql, seconds, rows, command.first_params)
         log = self.log
         if seconds >= log.slow_seconds:

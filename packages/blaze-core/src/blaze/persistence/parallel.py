@@ -54,6 +54,12 @@ def width(session: SessionBase, tasks: int) -> int:
     return min(tasks, left, MOST)
 
 
+def observed_by(session: SessionBase, own: Any) -> None:
+    """Let the hooks, statistics and logs of a session hear of what a session of its own executes."""
+    own.hooks, own.log = session.hooks, session.log
+    own.tracker.also = session.tracker
+
+
 def run_parallel(session: SessionBase, tasks: Any) -> Any:
     """Run tasks in threads; an error keeps others from starting and is raised when the running have ended."""
     from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -67,6 +73,7 @@ def run_parallel(session: SessionBase, tasks: Any) -> Any:
 
     def one(task: Any) -> Any:
         with kind(session.engine, cache_backend=backend) as own:
+            observed_by(session, own)
             if isinstance(task, Plan):
                 result = own.run_query(task.query, task.mode, *task.arguments)
             elif callable(task):
@@ -101,6 +108,7 @@ async def run_parallel_async(session: SessionBase, tasks: Any) -> Any:
 
     async def one(task: Any) -> Any:
         async with kind(session.engine, cache_backend=backend) as own:
+            observed_by(session, own)
             if isinstance(task, Plan):
                 result = await own.run_query(task.query, task.mode, *task.arguments)
             elif callable(task):

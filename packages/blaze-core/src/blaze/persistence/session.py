@@ -291,9 +291,12 @@ class Session(BulkCalls):
 
     def _autocommit(self) -> None:
         if self.transactions.may_commit:
-            self._run_last(self.transactions.complete())
-            if self.atomic:
-                self.close()
+            commits = self.transactions.commits
+            try:
+                self._run_last(self.transactions.complete())
+            finally:
+                if self.atomic and self.transactions.commits > commits:
+                    self.close()
 
     def flush(self) -> None:
         """Write pending changes without committing; generated keys are on the objects afterwards."""
@@ -309,12 +312,15 @@ class Session(BulkCalls):
         database refuses the COMMIT itself, `rollback()` is needed first, unless only a lock was in the way.
         Raises `SessionError` inside a `transaction()` block, which commits by itself.
         """
-        with self._lock:
-            if self.transactions.levels:
-                self._give_way()
-            self._run_last(self.transactions.commit(by_hand=True))
-        if self.atomic:
-            self.close()
+        commits = self.transactions.commits
+        try:
+            with self._lock:
+                if self.transactions.levels:
+                    self._give_way()
+                self._run_last(self.transactions.commit(by_hand=True))
+        finally:
+            if self.atomic and self.transactions.commits > commits:
+                self.close()
 
     def rollback(self) -> None:
         """Undo everything since the last commit: rows, loaded values, new and deleted objects."""

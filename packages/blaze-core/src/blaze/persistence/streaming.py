@@ -67,12 +67,24 @@ class Stream:
         self.lazy = compiled.lazy
         self._load = compiled.load
         self._identity = session.identity
+        self._items: list[Any] = []
 
     def load(self, rows: Sequence[Any]) -> list[Any]:
         """Turn a batch of rows into results."""
         self.rows += len(rows)
+        self._let_go()
         self._identity = _BatchIdentity(self.session.identity)
-        return self._load(rows, self._identity, self.session, self.lazy)  # type: ignore[no-any-return]
+        self._items = self._load(rows, self._identity, self.session, self.lazy)
+        return self._items
+
+    def _let_go(self) -> None:
+        """Let the objects of a batch forget each other, so that each is freed with its last reference."""
+        for objects in (self._items, *[o.values() for o in self._identity.values() if self._items]):
+            for each in objects:
+                context = getattr(each, "_ctx_", None)
+                if context is not None and context.members:
+                    context.members = ()
+        self._items = []
 
     def follow(self, items: list[Any]) -> Plan[None]:
         """Load the included relations of a batch and run the `on_load` hooks of the objects it made."""
@@ -97,6 +109,7 @@ class Stream:
 
     def ended(self) -> dict[str, Any]:
         """Note the statement in statistics and logs; return what `after_execute` is told."""
+        self._let_go()
         command = Execute(self.sql, self.params)
         rows: Optional[int] = None
         if self.error is None:

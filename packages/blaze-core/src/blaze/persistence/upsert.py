@@ -15,6 +15,7 @@ from blaze.persistence.bulk import (
     bulk_attributes,
     by_model,
     insert_objects,
+    is_left,
     send,
     set_values,
     size_of,
@@ -98,7 +99,7 @@ def _groups(mapper: Mapper, instances: list[Any]) -> list[list[Any]]:
         return [instances] if instances else []
     groups: dict[Any, list[Any]] = {}
     for instance in instances:
-        groups.setdefault(tuple([a.peek(instance) in (None, UNSET) for a in optional]), []).append(instance)
+        groups.setdefault(tuple([is_left(a, instance) for a in optional]), []).append(instance)
     return list(groups.values())
 
 
@@ -116,7 +117,7 @@ def _upsert(
     attributes = tuple(
         a
         for a in mapper.columns
-        if a.spec.generated is None and not (a.server_generated and a.peek(first) in (None, UNSET))
+        if a.spec.generated is None and not (a.server_generated and is_left(a, first))
     )
     if version is not None:
         unversioned = [o for o in instances if version.peek(o) in (None, UNSET)]

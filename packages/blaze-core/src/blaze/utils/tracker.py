@@ -105,6 +105,7 @@ class QueryTracker:
         "_pending",
         "_threshold",
         "_total",
+        "also",
     )
 
     def __init__(
@@ -130,6 +131,7 @@ class QueryTracker:
         self._params: dict[str, Params] = {}  # of the latest execution
         self._lines: dict[tuple[str, str, int], int] = {}
         self._loops: list[dict[str, Any]] = []
+        self.also: Optional[QueryTracker] = None  # one that hears of the executions, too
 
     # --- recording ---
 
@@ -144,6 +146,8 @@ class QueryTracker:
         if len(pending) >= _PENDING:
             with self._lock:
                 self._add_up()
+        if self.also is not None:
+            self.also.record(sql, seconds, rows, params)
 
     def lookup(
         self, sql: str, model: Any, relation: Optional[str] = None, params: Optional[Params] = None
