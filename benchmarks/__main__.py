@@ -11,10 +11,11 @@ from rich.console import Console
 
 from benchmarks import probes, report, startup
 from benchmarks.contenders import CONTENDERS, load
+from benchmarks.databases import BACKENDS, Place
 from benchmarks.measure import Result, measure
 from benchmarks.scenarios import PROBES, SCENARIOS
 
-Take = Callable[[dict[str, Any], int, int], dict[str, float]]
+Take = Callable[[dict[str, Any], int, int, Place], dict[str, float]]
 
 TAKE: dict[str, Take] = {
     "query_build": probes.query_build,
@@ -26,6 +27,13 @@ TAKE: dict[str, Take] = {
     "import": startup.import_time,
 }
 NAMES = [scenario.name for scenario in SCENARIOS] + [probe.name for probe in PROBES]
+
+
+def usual(backend: str) -> list[str]:
+    """Return what runs by default: what a server cannot change is measured on SQLite only."""
+    if backend == "sqlite":
+        return [name for name in NAMES if name != "concurrency"]
+    return [scenario.name for scenario in SCENARIOS]
 
 
 def chosen(text: str, known: list[str], what: str) -> list[str]:
@@ -40,37 +48,39 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure Blaze beside its peers."
     )
-    parser.add_argument("--only", default=",".join(NAMES), help="scenarios, by name and comma")
+    parser.add_argument("--only", help="scenarios, by name and comma")
     parser.add_argument("--contenders", help=f"of {','.join(CONTENDERS)}; default: all that can be imported")
     parser.add_argument("--rounds", type=int, help="counted rounds per scenario; default 9 (3 with --quick)")
     parser.add_argument(
         "--quick", action="store_true", help="a fifth of the size, three rounds: to see it run"
     )
-    parser.add_argument("--backend", choices=["sqlite"], default="sqlite")
+    parser.add_argument("--backend", choices=BACKENDS, default="sqlite")
+    parser.add_argument(
+        "--server",
+        metavar="DSN",
+        help="its user may create databases; default: BLAZE_TEST_POSTGRES, BLAZE_TEST_MYSQL or this machine",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the rounds included")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as README.md has it")
     return parser.parse_args()
 
 
-def loaded(names: list[str], *, required: bool, console: Console) -> dict[str, Any]:
+def loaded(names: list[str], backend: str, *, asynchronous: bool, required: bool) -> dict[str, Any]:
     """Return the contenders' classes; one that cannot be imported is left out unless it was asked for."""
     classes = {}
     for name in names:
-        try:
-            classes[name] = load(name)
-        except ImportError as error:
-            if required:
-                raise
-            console.print(f"without {name}: {error}", style="yellow", markup=False)
+        if CONTENDERS[name][asynchronous]:
+            try:
+                classes[name] = load(name, backend, asynchronous=asynchronous)
+            except ImportError as error:
+                if required:
+                    raise
+                print(f"without {name}: {error}", file=sys.stderr)
     return classes
 
 
-def asynchronous(names: list[str]) -> dict[str, Any]:
-    classes = {name: load(name, asynchronous=True) for name in names}
-    return {name: found for name, found in classes.items() if found is not None}
-
-
 def one_by_one(
-    take: Take, classes: dict[str, Any], rounds: int, divisor: int
+    take: Take, classes: dict[str, Any], rounds: int, divisor: int, place: Place
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Take a figure of every contender (raw's first: others are read against it); keep errors beside them."""
     figures: dict[str, float] = {}
@@ -78,7 +88,7 @@ def one_by_one(
     for name in classes:
         subset = {key: entry for key, entry in classes.items() if key in ("raw", name)}
         try:
-            figures[name] = take(subset, rounds, divisor)[name]
+            figures[name] = take(subset, rounds, divisor, place)[name]
         except Exception as error:
             errors[name] = f"{type(error).__name__}: {error}"
     return figures, errors
@@ -88,12 +98,16 @@ def main() -> int:
     """Run what was asked for; 1 when a contender failed or handled other data than the rest."""
     options = arguments()
     console = Console(width=None if sys.stdout.isatty() else 150)
-    only = chosen(options.only, NAMES, "scenario")
+    place = Place(options.backend, options.server)
+    only = chosen(options.only, NAMES, "scenario") if options.only else usual(options.backend)
     names = chosen(options.contenders or ",".join(CONTENDERS), list(CONTENDERS), "contender")
     names = ["raw", *(name for name in names if name != "raw")]
     rounds = options.rounds or (3 if options.quick else 9)
     divisor = 5 if options.quick else 1
-    classes = loaded(names, required=options.contenders is not None, console=console)
+    required = options.contenders is not None
+    classes = loaded(names, place.backend, asynchronous=False, required=required)
+    awaited = loaded(names, place.backend, asynchronous=True, required=required)
+    names = [name for name in names if name in classes or name in awaited]
 
     lines: list[report.Line] = []
     results: list[Result] = []
@@ -101,19 +115,20 @@ def main() -> int:
         for scenario in SCENARIOS:
             if scenario.name in only:
                 status.update(scenario.name)
-                taking = asynchronous(list(classes)) if scenario.asynchronous else classes
-                results.append(measure(scenario, scenario.work(divisor), taking, rounds))
-                lines.append(report.from_result(results[-1]))
+                taking = awaited if scenario.asynchronous else classes
+                results.append(measure(scenario, scenario.work(divisor), taking, rounds, place))
+                lines.append(report.from_result(results[-1], place.backend))
         for probe in PROBES:
             if probe.name in only:
                 status.update(probe.name)
                 taking = {name: entry for name, entry in classes.items() if name in probe.contenders}
-                lines.append(report.from_probe(probe, *one_by_one(TAKE[probe.name], taking, rounds, divisor)))
-    report.show(lines, list(classes), console)
+                figures = one_by_one(TAKE[probe.name], taking, rounds, divisor, place)
+                lines.append(report.from_probe(probe, *figures))
+    report.show(lines, names, console)
     if options.json:
-        report.write_json(
-            options.json, lines, results, report.environment(list(classes), options.backend, rounds, divisor)
-        )
+        report.write_json(options.json, lines, results, report.environment(names, place, rounds, divisor))
+    if options.markdown:
+        options.markdown.write_text(report.markdown(lines, names))
     return 1 if any(line.errors for line in lines) else 0
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import gc
 import statistics
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks import database, verify
+from benchmarks import verify
 from benchmarks.contenders.contender import Contender
 from benchmarks.data import item_rows
+from benchmarks.databases import Place
 from benchmarks.scenarios import Dataset, Scenario, Work
 
 
@@ -39,18 +38,18 @@ class Result:
 
 
 @contextmanager
-def contenders_open(classes: dict[str, Any], dataset: Dataset) -> Iterator[dict[str, Contender]]:
-    """Give every contender a file database with tables and data, and a copy of it to restore from."""
+def contenders_open(
+    classes: dict[str, Any], dataset: Dataset, place: Place
+) -> Iterator[dict[str, Contender]]:
+    """Give every contender a database of its own with tables and data, and keep what `restore` needs."""
     opened: dict[str, Contender] = {}
-    with tempfile.TemporaryDirectory(prefix="blaze-bench-") as folder:
-        try:
-            for name, contender_class in classes.items():
-                opened[name] = contender_class(Path(folder) / f"{name}.db")
-                fill(opened[name], dataset)
-            yield opened
-        finally:
-            for contender in opened.values():
-                contender.close()
+    with ExitStack() as stack:
+        for name, contender_class in classes.items():
+            database = stack.enter_context(place.database(name))
+            opened[name] = contender_class(database)
+            stack.callback(opened[name].close)
+            fill(opened[name], dataset)
+        yield opened
 
 
 def fill(contender: Contender, dataset: Dataset) -> None:
@@ -58,11 +57,7 @@ def fill(contender: Contender, dataset: Dataset) -> None:
         contender.seed_items(item_rows(dataset.items, aware=contender.aware))
     if dataset.library[0]:
         contender.seed_library(dataset.related())
-    database.snapshot(contender.path, copy_of(contender))
-
-
-def copy_of(contender: Contender) -> Path:
-    return contender.path.with_suffix(".copy")
+    contender.database.snapshot()
 
 
 def timed(run: Any) -> tuple[float, Any]:
@@ -83,19 +78,19 @@ def one_round(scenario: Scenario, contender: Contender, args: tuple[Any, ...]) -
     for _ in range(scenario.repeats):
         result = None
         if scenario.writes:
-            database.restore(contender.path, copy_of(contender))
+            contender.database.restore()
         run = getattr(contender, scenario.name)(*args)
         seconds, result = timed(run)
         best = min(best, seconds)
     return best, result
 
 
-def measure(scenario: Scenario, work: Work, classes: dict[str, Any], rounds: int) -> Result:
+def measure(scenario: Scenario, work: Work, classes: dict[str, Any], rounds: int, place: Place) -> Result:
     """Run `rounds` counted rounds after a warm-up; verify the data of the warm-up and of the last round."""
     result = Result(scenario, work.count)
     classes = {name: entry for name, entry in classes.items() if hasattr(entry, scenario.name)}
     expected = work.expected()
-    with contenders_open(classes, work.dataset) as opened:
+    with contenders_open(classes, work.dataset, place) as opened:
         arguments = {name: work.args(contender.aware) for name, contender in opened.items()}
         names = list(opened)
         for number in range(rounds + 1):

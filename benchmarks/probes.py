@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks import verify
 from benchmarks.contenders.contender import Contender
 from benchmarks.data import ITEM_COLUMNS, item_rows
+from benchmarks.databases import Place
 from benchmarks.measure import contenders_open
 from benchmarks.scenarios import AUTHORS_BOOKS, Dataset
 
@@ -28,11 +29,11 @@ def best_of(statement: str, names: dict[str, Any], number: int, rounds: int, unr
     return statistics.median(timer.timeit(number) for _ in range(rounds)) / number / unrolled
 
 
-def query_build(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def query_build(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> dict[str, float]:
     """Microseconds from the first call to SQL text and parameters: 3 joins, 6 predicates, changing values."""
     dataset = Dataset(library=(AUTHORS_BOOKS[0] // divisor, *AUTHORS_BOOKS[1:]))
     figures = {}
-    with contenders_open(classes, dataset) as opened:
+    with contenders_open(classes, dataset, place) as opened:
         for name, contender in opened.items():
             build = contender.query_build()  # type: ignore[attr-defined]
             expected = verify.query_expected(dataset.related(), 200, 1960)
@@ -67,13 +68,13 @@ def values_size(items: Iterable[Any], columns: Iterable[str]) -> int:
     return total
 
 
-def memory(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def memory(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> dict[str, float]:
     """Bytes per loaded object with its session, less the size of the values as raw holds them."""
     count = 10_000 // divisor
     figures: dict[str, float] = {}
     values = 0.0
     order = sorted(classes, key=lambda name: name != "raw")
-    with contenders_open(classes, Dataset(count)) as opened:
+    with contenders_open(classes, Dataset(count), place) as opened:
         for name in order:
             contender = opened[name]
             with holding(contender):
@@ -105,9 +106,11 @@ def holding(contender: Contender) -> Iterator[list[Any]]:
     session.close()
 
 
-def with_items(classes: dict[str, Any], probe: Callable[[Contender], float]) -> dict[str, float]:
+def with_items(
+    classes: dict[str, Any], place: Place, probe: Callable[[Contender], float]
+) -> dict[str, float]:
     """Call the probe with every contender over 1,000 items."""
-    with contenders_open(classes, Dataset(1000)) as opened:
+    with contenders_open(classes, Dataset(1000), place) as opened:
         return {name: probe(contender) for name, contender in opened.items()}
 
 
@@ -118,17 +121,19 @@ def per_item(statement: str, contender: Contender, rounds: int) -> float:
     return (full - best_of("pass", {}, 20_000, rounds, UNROLLED)) * 1e9
 
 
-def attribute_read(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def attribute_read(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> dict[str, float]:
     """Nanoseconds to read a column of a loaded object."""
-    return with_items(classes, lambda contender: per_item("item.name", contender, rounds))
+    return with_items(classes, place, lambda contender: per_item("item.name", contender, rounds))
 
 
-def attribute_write(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def attribute_write(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> dict[str, float]:
     """Nanoseconds to set a column of a loaded object that is changed already."""
-    return with_items(classes, lambda contender: per_item("item.quantity = value", contender, rounds))
+    return with_items(classes, place, lambda contender: per_item("item.quantity = value", contender, rounds))
 
 
-def attribute_first_write(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def attribute_first_write(
+    classes: dict[str, Any], rounds: int, divisor: int, place: Place
+) -> dict[str, float]:
     """Nanoseconds to set a column of a loaded, unchanged object: each round loads 1,000 anew."""
 
     def probe(contender: Contender) -> float:
@@ -141,14 +146,14 @@ def attribute_first_write(classes: dict[str, Any], rounds: int, divisor: int) ->
             times.append((write - loop) / len(items))
         return statistics.median(times) * 1e9
 
-    return with_items(classes, probe)
+    return with_items(classes, place, probe)
 
 
-def constructor(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def constructor(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> dict[str, float]:
     """Microseconds for `Model(**nine_keywords)`."""
 
     def probe(contender: Contender) -> float:
         [row] = item_rows(1, aware=contender.aware)
         return best_of("Item(**row)", {"Item": contender.item_class(), "row": row}, 10_000, rounds) * 1e6
 
-    return with_items(classes, probe)
+    return with_items(classes, place, probe)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sqlite3
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,11 +12,19 @@ from typing import Any, Optional
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.databases import Place
 from benchmarks.measure import Result
 from benchmarks.scenarios import Probe
 
-DISTRIBUTIONS = {"blaze": "blaze-core", "sqlalchemy": "SQLAlchemy", "peewee": "peewee"}
-PEERS = ("sqlalchemy", "peewee")
+DISTRIBUTIONS = {
+    "blaze": "blaze-core",
+    "sqlalchemy": "SQLAlchemy",
+    "peewee": "peewee",
+    "django": "Django",
+    "tortoise": "tortoise-orm",
+}
+TITLES = {"sqlalchemy": "SQLAlchemy", "peewee": "Peewee", "django": "Django", "tortoise": "Tortoise"}
+PEERS = ("sqlalchemy", "peewee", "django", "tortoise")
 
 
 @dataclass
@@ -57,15 +64,15 @@ class Line:
         return "; ".join(self.complaints()) or "ok"
 
 
-def from_result(result: Result) -> Line:
+def from_result(result: Result, backend: str) -> Line:
     scenario = result.scenario
     names = [name for name in result.rounds if name != "raw"]
     return Line(
         scenario.name,
         result.median("raw"),
         {name: result.ratio(name) for name in names},
-        scenario.target,
-        scenario.best_known,
+        scenario.limit.on(backend),
+        scenario.limit.known.get(backend),
         f"µs/{scenario.item}",
         True,
         result.errors,
@@ -118,7 +125,20 @@ def cell(line: Line, name: str) -> str:
     return f"{figure:.2f}x" if line.relative else f"{figure:.3g}"
 
 
-def environment(contenders: list[str], backend: str, rounds: int, divisor: int) -> dict[str, Any]:
+def markdown(lines: list[Line], contenders: list[str]) -> str:
+    """Return the table in Markdown: Blaze in bold, the same columns as on the screen but the verdict."""
+    others = [name for name in contenders if name != "raw"]
+    titles = [TITLES.get(name, name) for name in others]
+    rows = [["scenario", "raw", *titles, "target"], ["---"] * (len(others) + 3)]
+    for line in lines:
+        figures = [cell(line, name).rstrip("x") for name in others]
+        figures = [f"**{figure}**" if name == "blaze" else figure for name, figure in zip(others, figures)]
+        raw = "-" if line.raw is None else f"{line.raw:.3g} {line.unit}"
+        rows.append([f"`{line.name}`", raw, *figures, "-" if line.target is None else f"{line.target:g}"])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def environment(contenders: list[str], place: Place, rounds: int, divisor: int) -> dict[str, Any]:
     """Describe what the figures depend on."""
     versions = {}
     for name in contenders:
@@ -131,8 +151,8 @@ def environment(contenders: list[str], backend: str, rounds: int, divisor: int) 
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "backend": backend,
-        "sqlite": sqlite3.sqlite_version,
+        "backend": place.backend,
+        "backend_version": place.version(),
         "versions": versions,
         "rounds": rounds,
         "size_divided_by": divisor,

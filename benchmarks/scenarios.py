@@ -7,12 +7,13 @@ figures with a unit, which `probes` and `startup` take.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 from benchmarks import verify
 from benchmarks.contenders.contender import Change, Contender
 from benchmarks.data import Library, item_rows, library
+from benchmarks.limits import Limit, limit
 
 Observe = Callable[[Contender, Any], verify.Rows]
 
@@ -43,14 +44,15 @@ class Work:
 class Scenario:
     name: str
     work: Callable[[int], Work]  # the argument divides the size (1, or more for --quick)
-    target: Optional[float]
     item: str  # what one item is
-    best_known: Optional[tuple[str, float]] = (
-        None  # fastest peer ever measured, also of those that do not run here
-    )
     writes: bool = False
     repeats: int = 1  # timed runs per round, of which the fastest counts: more for the short ones
     asynchronous: bool = False
+
+    @property
+    def limit(self) -> Limit:
+        """What is to be reached."""
+        return limit(self.name)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Probe:
     unit: str
     target: Optional[float]
     best_known: Optional[tuple[str, float]] = None
-    contenders: tuple[str, ...] = field(default=("raw", "blaze", "sqlalchemy", "peewee"))
+    contenders: tuple[str, ...] = ("raw", "blaze", "sqlalchemy", "peewee")
 
 
 ITEMS = 10_000
@@ -143,7 +145,7 @@ def reading_ranges(divisor: int) -> Work:
         number,
         lambda aware: ([(low, low + 20) for low in range(0, number * 20, 20)],),
         lambda: verify.rows_with_ids(item_rows(number * 20)),
-        lambda contender, found: verify.objects(item for part in found for item in part),
+        lambda contender, found: verify.objects([item for part in found for item in part]),
         Dataset(number * 20),
     )
 
@@ -202,64 +204,53 @@ def books(related: Library) -> int:
 
 AUTHORS_BOOKS = (50, 10, 10, 0)  # 500 authors with 10 books each
 
+JOINED = relating(AUTHORS_BOOKS, books, verify.joined_expected, lambda _, found: verify.joined(found))
+WITH_BOOKS = relating(
+    AUTHORS_BOOKS, books, verify.with_books_expected, lambda _, found: verify.with_books(found)
+)
+NESTED = relating((200, 5, 5, 0), books, verify.nested_expected, lambda _, found: verify.nested(found))
+TAGGED = relating((10, 10, 5, 5), books, verify.tagged_expected, verify.tagged)
+
 SCENARIOS = [
-    Scenario("insert_one", inserting(500, keys=True), 2.0, "object", ("Peewee", 7.1), writes=True),
-    Scenario("insert_uow", inserting(1000, keys=True), 1.8, "object", ("Pony", 7.2), writes=True, repeats=3),
-    Scenario("insert_bulk", inserting(10_000, keys=False), 1.15, "row", ("SQLAlchemy", 3.5), writes=True),
-    Scenario("bulk_insert", inserting(10_000, keys=False), 1.6, "object", writes=True),
-    Scenario("read_all", reading_all, 1.0, "object", ("SQLAlchemy", 3.0), repeats=2),
-    Scenario("read_and_use", reading_all, None, "object", repeats=2),
-    Scenario("read_filter", reading_ranges, 1.3, "query", ("Django, SQLAlchemy", 4.7), repeats=2),
-    Scenario("get_pk", getting(scattered), 2.0, "get", ("BlazeORM", 8.4), repeats=3),
-    Scenario("get_pk_identity", getting(repeated), 1.5, "get", ("BlazeORM", 11), repeats=5),
-    Scenario("get_pk_hits", getting(known), None, "get", repeats=3),
-    Scenario(
-        "join_eager_fk",
-        relating(AUTHORS_BOOKS, books, verify.joined_expected, lambda _, found: verify.joined(found)),
-        1.3,
-        "book",
-        ("SQLAlchemy", 5.1),
-        repeats=3,
-    ),
-    Scenario(
-        "prefetch_o2m",
-        relating(AUTHORS_BOOKS, books, verify.with_books_expected, lambda _, found: verify.with_books(found)),
-        1.5,
-        "child",
-        ("Peewee", 6.4),
-        repeats=3,
-    ),
-    Scenario(
-        "prefetch_o2m_nested",
-        relating((200, 5, 5, 0), books, verify.nested_expected, lambda _, found: verify.nested(found)),
-        1.5,
-        "grandchild",
-        ("Peewee", 6.3),
-        repeats=3,
-    ),
-    Scenario(
-        "prefetch_m2m",
-        relating((10, 10, 5, 5), books, verify.tagged_expected, verify.tagged),
-        1.5,
-        "book",
-        ("BlazeORM", 4.8),
-        repeats=3,
-    ),
-    Scenario("update_uow", updating(1000), 2.0, "object", ("SQLAlchemy", 5.9), writes=True, repeats=3),
-    Scenario("bulk_update", updating(3000), 1.15, "object", ("SQLAlchemy", 5.2), writes=True, repeats=3),
-    Scenario("delete_uow", deleting(500), 2.0, "object", ("SQLAlchemy", 6.4), writes=True, repeats=3),
-    Scenario("async_read_all", reading_all, 1.0, "object", repeats=2, asynchronous=True),
-    Scenario("async_get_pk", getting(scattered), 2.0, "get", repeats=3, asynchronous=True),
-    Scenario(
-        "async_insert_uow",
-        inserting(1000, keys=True),
-        1.8,
-        "object",
-        writes=True,
-        repeats=3,
-        asynchronous=True,
-    ),
+    Scenario("insert_one", inserting(500, keys=True), "object", writes=True),
+    Scenario("insert_uow", inserting(1000, keys=True), "object", writes=True, repeats=3),
+    Scenario("insert_bulk", inserting(10_000, keys=False), "row", writes=True),
+    Scenario("bulk_insert", inserting(10_000, keys=False), "object", writes=True),
+    Scenario("read_all", reading_all, "object", repeats=2),
+    Scenario("read_and_use", reading_all, "object", repeats=2),
+    Scenario("read_filter", reading_ranges, "query", repeats=2),
+    Scenario("get_pk", getting(scattered), "get", repeats=3),
+    Scenario("get_pk_identity", getting(repeated), "get", repeats=5),
+    Scenario("get_pk_hits", getting(known), "get", repeats=3),
+    Scenario("join_eager_fk", JOINED, "book", repeats=3),
+    Scenario("prefetch_o2m", WITH_BOOKS, "child", repeats=3),
+    Scenario("prefetch_o2m_nested", NESTED, "grandchild", repeats=3),
+    Scenario("prefetch_m2m", TAGGED, "book", repeats=3),
+    Scenario("update_uow", updating(1000), "object", writes=True, repeats=3),
+    Scenario("bulk_update", updating(3000), "object", writes=True, repeats=3),
+    Scenario("delete_uow", deleting(500), "object", writes=True, repeats=3),
 ]
+
+# The same work through sessions and drivers that are awaited.
+TWINS = (
+    "insert_one",
+    "insert_uow",
+    "insert_bulk",
+    "read_all",
+    "read_filter",
+    "get_pk",
+    "join_eager_fk",
+    "prefetch_o2m",
+    "prefetch_m2m",
+    "update_uow",
+    "delete_uow",
+)
+SCENARIOS += [
+    replace(scenario, name=f"async_{scenario.name}", asynchronous=True)
+    for scenario in SCENARIOS
+    if scenario.name in TWINS
+]
+SCENARIOS.append(Scenario("concurrency", getting(scattered), "get", repeats=3, asynchronous=True))
 
 PROBES = [
     Probe("query_build", "µs", 10, ("Pony", 22), contenders=("blaze", "sqlalchemy", "peewee")),

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from benchmarks.databases import Place
+
 HEADERS = {
     "raw": "",
     "blaze": (
@@ -91,7 +93,7 @@ def start(folder: Path, name: str) -> float:
     return (perf_counter() - started) * 1e3
 
 
-def import_time(classes: dict[str, Any], rounds: int, divisor: int) -> dict[str, float]:
+def import_time(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> dict[str, float]:
     """Milliseconds of a whole process; `raw` is bare Python."""
     with tempfile.TemporaryDirectory(prefix="blaze-bench-") as name:
         folder = Path(name)

@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmarks.contenders.contender import Contender
 from benchmarks.data import ITEM_COLUMNS, Library, Row
-from benchmarks.database import query_keys, stored_items
 
 Rows = list[Any]
 TYPES: tuple[Any, ...] = (int, int, str, int, float, bool, datetime, Decimal, (str, type(None)), dict)
@@ -59,8 +58,8 @@ def rows_with_ids(rows: list[Row]) -> Rows:
 
 
 def table(contender: Contender) -> Rows:
-    """Normalise what the contender's table holds, read by plain sqlite3."""
-    return [normal_item(row) for row in stored_items(contender.path)]
+    """Normalise what the contender's table holds, read by the plain driver."""
+    return [normal_item(row) for row in contender.database.stored_items()]
 
 
 def table_and_keys(contender: Contender, stored: Iterable[Any]) -> Rows:
@@ -121,8 +120,8 @@ def tagged_expected(library: Library) -> Rows:
 
 
 def query_result(contender: Contender, query: tuple[str, Any]) -> Rows:
-    """Run the built query with plain sqlite3: which books it finds."""
-    return query_keys(contender.path, *query)
+    """Run the built query with the plain driver: which books it finds."""
+    return contender.database.query_keys(*query)
 
 
 def query_expected(library: Library, pages: int, born: int) -> Rows:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Optional
 
 from benchmarks.contenders.contender import Change, Contender, Run
 from benchmarks.data import Library, Row
+from benchmarks.databases import Database
 from blaze import (
     Engine,
     Field,
@@ -98,9 +98,9 @@ class Book(Model):
 class Blaze(Contender):
     name = "blaze"
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.engine = Engine(f"sqlite:///{path}")
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.engine = Engine(database.url(database.backend), pool_size=10, max_overflow=0)
         create_all(self.engine, [Item, Country, Publisher, Author, Tag, Book])
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class Blaze(Contender):
     def update_uow(self, changes: list[Change]) -> Run:
         def run() -> None:
             with Session(self.engine) as session:
-                loaded = session.query(Item).where(Item.id <= len(changes)).all()
+                loaded = session.query(Item).where(Item.id <= len(changes)).order_by(Item.id).all()
                 for item, (_, quantity, name) in zip(loaded, changes):
                     item.quantity = quantity
                     item.name = name
@@ -188,7 +188,7 @@ class Blaze(Contender):
 
     def bulk_update(self, changes: list[Change]) -> Run:
         session = Session(self.engine)
-        loaded = session.query(Item).where(Item.id <= len(changes)).all()
+        loaded = session.query(Item).where(Item.id <= len(changes)).order_by(Item.id).all()
 
         def run() -> None:
             with session:

@@ -8,23 +8,23 @@ A contender without such a method does not take part in that scenario.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from benchmarks.data import Library, Row
+from benchmarks.databases import Database
 
 Run = Callable[[], Any]
 Change = tuple[int, int, str]  # id, new quantity, new name
 
 
 class Contender:
-    """One library (or none) over one database file, opened by the constructor with its tables created."""
+    """One library (or none) over one database, opened by the constructor with its tables created."""
 
     name = ""
     aware = True  # whether datetimes carry a time zone; the others are given naive UTC
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.kept: list[Any] = []
 
     def close(self) -> None:

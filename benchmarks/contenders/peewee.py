@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from peewee import (
     BooleanField,
     CharField,
+    DatabaseProxy,
     DateTimeField,
     DecimalField,
     FloatField,
     ForeignKeyField,
     IntegerField,
     Model,
+    MySQLDatabase,
+    PostgresqlDatabase,
     SqliteDatabase,
+    TextField,
     prefetch,
 )
-from playhouse.sqlite_ext import JSONField
 
 from benchmarks.contenders.contender import Change, Contender, Run
 from benchmarks.data import Library, Row
-from benchmarks.database import PRAGMAS
+from benchmarks.databases import Database
+from benchmarks.databases.sqlite import PRAGMAS
 
-database = SqliteDatabase(None, pragmas=PRAGMAS)
+database = DatabaseProxy()
 CHUNK = 1000
+
+
+def open_database(place: Database) -> Any:
+    if place.backend == "sqlite":
+        return SqliteDatabase(place.name, pragmas=PRAGMAS)
+    server = place.at()
+    address = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    if place.backend == "postgresql":
+        return PostgresqlDatabase(place.name, **address)
+    return MySQLDatabase(place.name, **address, charset="utf8mb4", field_types={"DATETIME": "DATETIME(6)"})
+
+
+class JSONField(TextField):  # type: ignore[misc]
+    """A document as text, the same on every backend."""
+
+    def db_value(self, value: Any) -> Any:
+        return None if value is None else json.dumps(value)
+
+    def python_value(self, value: Any) -> Any:
+        return None if value is None else json.loads(value)
 
 
 class Base(Model):  # type: ignore[misc]
@@ -86,14 +110,15 @@ class Peewee(Contender):
     name = "peewee"
     aware = False
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        database.init(str(path))
+    def __init__(self, place: Database) -> None:
+        super().__init__(place)
+        self.opened = open_database(place)
+        database.initialize(self.opened)
         database.connect()
         database.create_tables(MODELS)
 
     def close(self) -> None:
-        database.close()
+        self.opened.close()
 
     def seed_items(self, rows: list[Row]) -> None:
         self.insert_bulk(rows)()
@@ -151,7 +176,9 @@ class Peewee(Contender):
     def update_uow(self, changes: list[Change]) -> Run:
         def run() -> None:
             with database.atomic():
-                for item, (_, quantity, name) in zip(Item.select().where(Item.id <= len(changes)), changes):
+                for item, (_, quantity, name) in zip(
+                    Item.select().where(Item.id <= len(changes)).order_by(Item.id), changes
+                ):
                     item.quantity = quantity
                     item.name = name
                     item.save(only=item.dirty_fields)
@@ -159,7 +186,7 @@ class Peewee(Contender):
         return run
 
     def bulk_update(self, changes: list[Change]) -> Run:
-        loaded = list(Item.select().where(Item.id <= len(changes)))
+        loaded = list(Item.select().where(Item.id <= len(changes)).order_by(Item.id))
 
         def run() -> None:
             for item, (_, quantity, name) in zip(loaded, changes):

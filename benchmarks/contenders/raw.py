@@ -1,194 +1,129 @@
-"""raw+object: what an expert writes by hand with sqlite3 and plain `__slots__` classes."""
+"""raw+object: what an expert writes by hand over a driver, with plain `__slots__` classes.
+
+Reads are the same on every backend but for the driver and what it leaves to convert. Writes use what is
+fastest on each: they are in `raw_sqlite`, `raw_postgresql` and `raw_mysql`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import datetime
-from decimal import Decimal
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from benchmarks.contenders.contender import Change, Contender, Run
-from benchmarks.data import Library, Row
-from benchmarks.database import connect
-
-SCHEMA = """
-CREATE TABLE item (
-    id INTEGER PRIMARY KEY, rank INTEGER NOT NULL, name TEXT NOT NULL, quantity INTEGER NOT NULL,
-    ratio REAL NOT NULL, active INTEGER NOT NULL, created TEXT NOT NULL, price TEXT NOT NULL,
-    note TEXT, meta TEXT NOT NULL
-);
-CREATE INDEX item_rank ON item (rank);
-CREATE TABLE country (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE publisher (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, country_id INTEGER NOT NULL REFERENCES country
-);
-CREATE INDEX publisher_country ON publisher (country_id);
-CREATE TABLE author (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, born INTEGER NOT NULL,
-    publisher_id INTEGER NOT NULL REFERENCES publisher
-);
-CREATE INDEX author_publisher ON author (publisher_id);
-CREATE TABLE book (
-    id INTEGER PRIMARY KEY, title TEXT NOT NULL, pages INTEGER NOT NULL,
-    author_id INTEGER NOT NULL REFERENCES author
-);
-CREATE INDEX book_author ON book (author_id);
-CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-CREATE TABLE book_tag (
-    book_id INTEGER NOT NULL REFERENCES book, tag_id INTEGER NOT NULL REFERENCES tag,
-    PRIMARY KEY (book_id, tag_id)
-) WITHOUT ROWID;
-"""
-
-ITEM = "id, rank, name, quantity, ratio, active, created, price, note, meta"
-AUTHOR = "id, name, born, publisher_id"
-BOOK = "id, title, pages, author_id"
-INSERT = (
-    "INSERT INTO item (rank, name, quantity, ratio, active, created, price, note, meta) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+from benchmarks.contenders.raw_objects import (
+    AUTHOR,
+    BOOK,
+    ITEM,
+    Author,
+    Book,
+    Item,
+    Publisher,
+    Tag,
+    item_values,
+    row_values,
 )
-CHUNK = 200
-INSERT_CHUNK = INSERT + ", (?, ?, ?, ?, ?, ?, ?, ?, ?)" * (CHUNK - 1)
+from benchmarks.data import Library, Row
+
+Execute = Callable[..., Any]  # sql and parameters to rows
+
+JOINED = (
+    "SELECT b.id, b.title, b.pages, b.author_id, a.name, a.born, a.publisher_id "
+    "FROM book b JOIN author a ON a.id = b.author_id"
+)
+LINKED = "SELECT l.book_id, t.id, t.name FROM book_tag l JOIN tag t ON t.id = l.tag_id"
 
 
-class Item:
-    __slots__ = ("active", "created", "id", "meta", "name", "note", "price", "quantity", "rank", "ratio")
-
-    def __init__(
-        self,
-        rank: int,
-        name: str,
-        quantity: int,
-        ratio: float,
-        active: bool,
-        created: datetime,
-        price: Decimal,
-        note: Optional[str],
-        meta: dict[str, Any],
-        id: Optional[int] = None,
-    ) -> None:
-        self.id = id
-        self.rank = rank
-        self.name = name
-        self.quantity = quantity
-        self.ratio = ratio
-        self.active = active
-        self.created = created
-        self.price = price
-        self.note = note
-        self.meta = meta
+def joined(rows: Iterable[Any]) -> list[Book]:
+    """Make books with their authors of the rows of `JOINED`."""
+    authors: dict[int, Author] = {}
+    books = []
+    for id, title, pages, author_id, name, born, publisher_id in rows:
+        author = authors.get(author_id)
+        if author is None:
+            author = authors[author_id] = Author(author_id, name, born, publisher_id)
+        books.append(Book(id, title, pages, author_id, author))
+    for book in books:
+        book.author.name  # type: ignore[union-attr]  # noqa: B018
+    return books
 
 
-class Publisher:
-    __slots__ = ("authors", "country_id", "id", "name")
-
-    def __init__(self, id: int, name: str, country_id: int) -> None:
-        self.id = id
-        self.name = name
-        self.country_id = country_id
-        self.authors: list[Author] = []
-
-
-class Author:
-    __slots__ = ("books", "born", "id", "name", "publisher_id")
-
-    def __init__(self, id: int, name: str, born: int, publisher_id: int) -> None:
-        self.id = id
-        self.name = name
-        self.born = born
-        self.publisher_id = publisher_id
-        self.books: list[Book] = []
+def with_books(author_rows: Iterable[Any], book_rows: Callable[[], Iterable[Any]]) -> list[Author]:
+    """Make authors, and their books of the rows asked for next."""
+    authors = {row[0]: Author(*row) for row in author_rows}
+    for row in book_rows():
+        authors[row[3]].books.append(Book(*row))
+    for author in authors.values():
+        len(author.books)
+    return list(authors.values())
 
 
-class Book:
-    __slots__ = ("author", "author_id", "id", "pages", "tags", "title")
-
-    def __init__(
-        self, id: int, title: str, pages: int, author_id: int, author: Optional[Author] = None
-    ) -> None:
-        self.id = id
-        self.title = title
-        self.pages = pages
-        self.author_id = author_id
-        self.author = author
-        self.tags: Any = None
-
-
-class Tag:
-    __slots__ = ("id", "name")
-
-    def __init__(self, id: int, name: str) -> None:
-        self.id = id
-        self.name = name
-
-
-def items(
-    cursor: Iterable[Any], loads: Any = json.loads, instant: Any = datetime.fromisoformat
-) -> list[Item]:
-    return [
-        Item(
-            rank, name, quantity, ratio, active == 1, instant(created), Decimal(price), note, loads(meta), id
-        )
-        for id, rank, name, quantity, ratio, active, created, price, note, meta in cursor
-    ]
-
-
-def item_values(item: Item) -> tuple[Any, ...]:
-    return (
-        item.rank,
-        item.name,
-        item.quantity,
-        item.ratio,
-        item.active,
-        item.created.isoformat(" ", "microseconds"),
-        str(item.price),
-        item.note,
-        json.dumps(item.meta),
-    )
-
-
-def row_values(row: Row) -> tuple[Any, ...]:
-    return (
-        row["rank"],
-        row["name"],
-        row["quantity"],
-        row["ratio"],
-        row["active"],
-        row["created"].isoformat(" ", "microseconds"),
-        str(row["price"]),
-        row["note"],
-        json.dumps(row["meta"]),
-    )
+def tagged(book_rows: Iterable[Any], link_rows: Callable[[], Iterable[Any]]) -> list[Book]:
+    """Make books, and their tags of the rows asked for next."""
+    books = {}
+    for row in book_rows:
+        book = books[row[0]] = Book(*row)
+        book.tags = []
+    tags: dict[int, Tag] = {}
+    for book_id, id, name in link_rows():
+        tag = tags.get(id)
+        if tag is None:
+            tag = tags[id] = Tag(id, name)
+        books[book_id].tags.append(tag)
+    for book in books.values():
+        len(book.tags)
+    return list(books.values())
 
 
 class Map:
     """The smallest identity map: one object per class and key."""
 
-    def __init__(self, execute: Any) -> None:
+    def __init__(self, read: Callable[[int], Item]) -> None:
         self.objects: dict[tuple[type, int], Any] = {}
-        self.execute = execute
+        self.read = read
 
     def get(self, model: type, key: int) -> Any:
         found = self.objects.get((model, key))
         if found is None:
-            [found] = items(self.execute(f"SELECT {ITEM} FROM item WHERE id = ?", (key,)))
-            self.objects[model, key] = found
+            found = self.objects[model, key] = self.read(key)
         return found
 
 
 class Raw(Contender):
+    """Subclasses open the connection, give `execute` (statement and parameters to rows), and write."""
+
     name = "raw"
+    item = ITEM  # the columns, quoted where a name asks for it
+    mark = "%s"
+    execute: Execute
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.connection = connect(path)
-        self.connection.executescript(SCHEMA)
+    def items(self, rows: Iterable[Any]) -> list[Item]:
+        """Make items of rows, converting what the driver has not."""
+        raise NotImplementedError
 
-    def close(self) -> None:
-        self.connection.close()
+    def insert_values(self, values: list[tuple[Any, ...]]) -> None:
+        """Store rows in one transaction; no keys are wanted."""
+        raise NotImplementedError
+
+    def insert_keys(self, values: list[tuple[Any, ...]]) -> list[int]:
+        """Store rows in one transaction and return their keys in order."""
+        raise NotImplementedError
+
+    def insert_key(self, values: tuple[Any, ...]) -> int:
+        """Store one row in a transaction of its own and return its key."""
+        raise NotImplementedError
+
+    def update_values(self, values: list[tuple[int, str, int]]) -> None:
+        """Store quantity and name by id, in one transaction."""
+        raise NotImplementedError
+
+    def delete_keys(self, keys: list[int]) -> None:
+        """Delete items in one transaction."""
+        raise NotImplementedError
+
+    def insert_tables(self, tables: dict[str, list[Row]]) -> None:
+        """Store the related tables."""
+        raise NotImplementedError
 
     def seed_items(self, rows: list[Row]) -> None:
         self.insert_bulk(rows)()
@@ -202,15 +137,10 @@ class Raw(Contender):
             "tag": library.tags,
             "book_tag": library.links,
         }
-        self.connection.execute("BEGIN IMMEDIATE")
-        for table, rows in tables.items():
-            if rows:
-                names = ", ".join(f":{name}" for name in rows[0])
-                self.connection.executemany(f"INSERT INTO {table} VALUES ({names})", rows)
-        self.connection.execute("COMMIT")
+        self.insert_tables({name: rows for name, rows in tables.items() if rows})
 
     def hold_items(self) -> tuple[Any, list[Any]]:
-        return ExitStack(), items(self.connection.execute(f"SELECT {ITEM} FROM item"))
+        return ExitStack(), self.items(self.execute(f"SELECT {self.item} FROM item"))
 
     def item_class(self) -> Any:
         return Item
@@ -218,37 +148,21 @@ class Raw(Contender):
     # writes
 
     def insert_one(self, rows: list[Row]) -> Run:
-        execute = self.connection.execute
-
         def run() -> list[Item]:
             stored = []
             for row in rows:
                 item = Item(**row)
-                item.id = execute(INSERT, item_values(item)).lastrowid  # one transaction in autocommit mode
+                item.id = self.insert_key(item_values(item))
                 stored.append(item)
             return stored
 
         return run
 
     def insert_uow(self, rows: list[Row]) -> Run:
-        connection = self.connection
-
         def run() -> list[Item]:
             stored = [Item(**row) for row in rows]
-            connection.execute("BEGIN IMMEDIATE")
-            whole = len(stored) - len(stored) % CHUNK
-            for start in range(0, whole, CHUNK):
-                chunk = stored[start : start + CHUNK]
-                flat: list[Any] = []
-                for item in chunk:
-                    flat += item_values(item)
-                # the keys of one statement follow each other: the last one gives all of them
-                last = connection.execute(INSERT_CHUNK, flat).lastrowid
-                for key, item in enumerate(chunk, last - CHUNK + 1):
-                    item.id = key
-            for item in stored[whole:]:
-                item.id = connection.execute(INSERT, item_values(item)).lastrowid
-            connection.execute("COMMIT")
+            for item, key in zip(stored, self.insert_keys([item_values(item) for item in stored])):
+                item.id = key
             return stored
 
         return run
@@ -259,118 +173,73 @@ class Raw(Contender):
     def bulk_insert(self, rows: list[Row]) -> Run:
         return lambda: self.insert_values([item_values(item) for item in [Item(**row) for row in rows]])
 
-    def insert_values(self, values: list[tuple[Any, ...]]) -> None:
-        connection = self.connection
-        whole = len(values) - len(values) % CHUNK
-        connection.execute("BEGIN IMMEDIATE")
-        for start in range(0, whole, CHUNK):
-            flat: list[Any] = []
-            for value in values[start : start + CHUNK]:
-                flat += value
-            connection.execute(INSERT_CHUNK, flat)
-        connection.executemany(INSERT, values[whole:])
-        connection.execute("COMMIT")
-
     def update_uow(self, changes: list[Change]) -> Run:
-        connection = self.connection
+        sql = f"SELECT {self.item} FROM item WHERE id <= {self.mark} ORDER BY id"
 
         def run() -> None:
-            loaded = items(connection.execute(f"SELECT {ITEM} FROM item WHERE id <= ?", (len(changes),)))
+            loaded = self.items(self.execute(sql, (len(changes),)))
             for item, (_, quantity, name) in zip(loaded, changes):
                 item.quantity = quantity
                 item.name = name
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "UPDATE item SET quantity = ?, name = ? WHERE id = ?",
-                [(item.quantity, item.name, item.id) for item in loaded],
-            )
-            connection.execute("COMMIT")
+            self.update_values([(item.quantity, item.name, item.id) for item in loaded])  # type: ignore[misc]
 
         return run
 
     def bulk_update(self, changes: list[Change]) -> Run:
-        connection = self.connection
-
-        def run() -> None:
-            values = [(quantity, name, key) for key, quantity, name in changes]
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("UPDATE item SET quantity = ?, name = ? WHERE id = ?", values)
-            connection.execute("COMMIT")
-
-        return run
+        return lambda: self.update_values([(quantity, name, key) for key, quantity, name in changes])
 
     def delete_uow(self, count: int) -> Run:
-        connection = self.connection
-        loaded = items(connection.execute(f"SELECT {ITEM} FROM item WHERE id <= ?", (count,)))
-
-        def run() -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("DELETE FROM item WHERE id = ?", [(item.id,) for item in loaded])
-            connection.execute("COMMIT")
-
-        return run
+        sql = f"SELECT {self.item} FROM item WHERE id <= {self.mark}"
+        loaded = self.items(self.execute(sql, (count,)))
+        return lambda: self.delete_keys([item.id for item in loaded])  # type: ignore[misc]
 
     # reads
 
+    def by_key(self) -> Callable[[int], Item]:
+        """Return what reads one item by its id."""
+        execute, items = self.execute, self.items
+        sql = f"SELECT {self.item} FROM item WHERE id = {self.mark}"
+        return lambda key: items(execute(sql, (key,)))[0]
+
     def read_all(self) -> Run:
-        return lambda: items(self.connection.execute(f"SELECT {ITEM} FROM item"))
+        return lambda: self.items(self.execute(f"SELECT {self.item} FROM item"))
 
     def read_filter(self, ranges: list[tuple[int, int]]) -> Run:
-        execute = self.connection.execute
-        sql = f"SELECT {ITEM} FROM item WHERE rank >= ? AND rank < ?"
+        execute, items, mark = self.execute, self.items, self.mark
+        rank = self.item.split(", ")[1]
+        sql = f"SELECT {self.item} FROM item WHERE {rank} >= {mark} AND {rank} < {mark}"
         return lambda: [items(execute(sql, bounds)) for bounds in ranges]
 
     def get_pk(self, keys: list[int]) -> Run:
-        execute = self.connection.execute
-        sql = f"SELECT {ITEM} FROM item WHERE id = ?"
+        execute, items = self.execute, self.items
+        sql = f"SELECT {self.item} FROM item WHERE id = {self.mark}"
         return lambda: [items(execute(sql, (key,)))[0] for key in keys]
 
     def get_pk_identity(self, keys: list[int]) -> Run:
         def run() -> list[Item]:
-            session = Map(self.connection.execute)
+            session = Map(self.by_key())
             return [session.get(Item, key) for key in keys]
 
         return run
 
     def get_pk_hits(self, keys: list[int]) -> Run:
-        session = Map(self.connection.execute)
+        session = Map(self.by_key())
         for key in keys:
             session.get(Item, key)
         return lambda: [session.get(Item, key) for key in keys]
 
     def join_eager_fk(self) -> Run:
-        def run() -> list[Book]:
-            authors: dict[int, Author] = {}
-            books = []
-            for id, title, pages, author_id, name, born, publisher_id in self.connection.execute(
-                "SELECT b.id, b.title, b.pages, b.author_id, a.name, a.born, a.publisher_id "
-                "FROM book b JOIN author a ON a.id = b.author_id"
-            ):
-                author = authors.get(author_id)
-                if author is None:
-                    author = authors[author_id] = Author(author_id, name, born, publisher_id)
-                books.append(Book(id, title, pages, author_id, author))
-            for book in books:
-                book.author.name  # type: ignore[union-attr]  # noqa: B018
-            return books
-
-        return run
+        return lambda: joined(self.execute(JOINED))
 
     def prefetch_o2m(self) -> Run:
-        def run() -> list[Author]:
-            execute = self.connection.execute
-            authors = {row[0]: Author(*row) for row in execute(f"SELECT {AUTHOR} FROM author")}
-            for row in execute(f"SELECT {BOOK} FROM book"):
-                authors[row[3]].books.append(Book(*row))
-            for author in authors.values():
-                len(author.books)
-            return list(authors.values())
-
-        return run
+        execute = self.execute
+        return lambda: with_books(
+            execute(f"SELECT {AUTHOR} FROM author"), lambda: execute(f"SELECT {BOOK} FROM book")
+        )
 
     def prefetch_o2m_nested(self) -> Run:
         def run() -> list[Publisher]:
-            execute = self.connection.execute
+            execute = self.execute
             publishers = {
                 row[0]: Publisher(*row) for row in execute("SELECT id, name, country_id FROM publisher")
             }
@@ -388,22 +257,5 @@ class Raw(Contender):
         return run
 
     def prefetch_m2m(self) -> Run:
-        def run() -> list[Book]:
-            execute = self.connection.execute
-            books = {}
-            for row in execute(f"SELECT {BOOK} FROM book"):
-                book = books[row[0]] = Book(*row)
-                book.tags = []
-            tags: dict[int, Tag] = {}
-            for book_id, id, name in execute(
-                "SELECT l.book_id, t.id, t.name FROM book_tag l JOIN tag t ON t.id = l.tag_id"
-            ):
-                tag = tags.get(id)
-                if tag is None:
-                    tag = tags[id] = Tag(id, name)
-                books[book_id].tags.append(tag)
-            for book in books.values():
-                len(book.tags)
-            return list(books.values())
-
-        return run
+        execute = self.execute
+        return lambda: tagged(execute(f"SELECT {BOOK} FROM book"), lambda: execute(LINKED))

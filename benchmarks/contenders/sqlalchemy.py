@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Optional
 
 from sqlalchemy import (
     JSON,
     Column,
+    DateTime,
     Engine,
     ForeignKey,
+    Numeric,
     String,
     Table,
     create_engine,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -36,7 +37,8 @@ from sqlalchemy.util import has_compiled_ext
 
 from benchmarks.contenders.contender import Change, Contender, Run
 from benchmarks.data import Library, Row
-from benchmarks.database import PRAGMAS
+from benchmarks.databases import Database
+from benchmarks.databases.sqlite import PRAGMAS
 
 if not has_compiled_ext():
     warnings.warn("SQLAlchemy runs without its compiled extensions: its figures are too slow", stacklevel=1)
@@ -57,8 +59,14 @@ class ExactDecimal(UserDefinedType[Decimal]):
         return lambda value: None if value is None else Decimal(value)
 
 
+PRICE = ExactDecimal().with_variant(Numeric(10, 2), "postgresql", "mysql")
+MOMENT = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+DOCUMENT = JSON().with_variant(postgresql.JSONB(), "postgresql")
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
+
+
 class Base(DeclarativeBase):
-    pass
+    type_annotation_map = {str: String(100), datetime: MOMENT, dict[str, Any]: DOCUMENT}
 
 
 class Item(Base):
@@ -70,9 +78,9 @@ class Item(Base):
     ratio: Mapped[float]
     active: Mapped[bool]
     created: Mapped[datetime]
-    price: Mapped[Decimal] = mapped_column(ExactDecimal)
+    price: Mapped[Decimal] = mapped_column(PRICE)
     note: Mapped[Optional[str]] = mapped_column(String(200))
-    meta: Mapped[dict[str, Any]] = mapped_column(JSON)
+    meta: Mapped[dict[str, Any]]
 
 
 class Country(Base):
@@ -129,9 +137,10 @@ def set_pragmas(connection: Any, record: Any) -> None:
         connection.execute(f"PRAGMA {name} = {value}")
 
 
-def make_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}")
-    event.listen(engine, "connect", set_pragmas)
+def make_engine(database: Database) -> Engine:
+    engine = create_engine(database.url(DRIVERS[database.backend]))
+    if database.backend == "sqlite":
+        event.listen(engine, "connect", set_pragmas)
     return engine
 
 
@@ -139,9 +148,9 @@ class SQLAlchemy(Contender):
     name = "sqlalchemy"
     aware = False
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.engine = make_engine(path)
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.engine = make_engine(database)
         self.session = sessionmaker(self.engine, expire_on_commit=False)
         Base.metadata.create_all(self.engine)
 
@@ -217,7 +226,7 @@ class SQLAlchemy(Contender):
     def update_uow(self, changes: list[Change]) -> Run:
         def run() -> None:
             with self.session() as session:
-                loaded = session.scalars(select(Item).where(Item.id <= len(changes)))
+                loaded = session.scalars(select(Item).where(Item.id <= len(changes)).order_by(Item.id))
                 for item, (_, quantity, name) in zip(loaded, changes):
                     item.quantity = quantity
                     item.name = name
