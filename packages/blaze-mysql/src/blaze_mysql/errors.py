@@ -92,6 +92,9 @@ _MEANINGS: dict[int, _Meaning] = {
     1248: _SYNTAX,
     1305: _SYNTAX,
     1005: _Meaning(e.DatabaseError, "the table or its foreign key cannot be created: {message}"),
+    1102: _SYNTAX,
+    1103: _SYNTAX,
+    1166: _SYNTAX,
     1059: _Meaning(e.SQLSyntaxError, "a name is longer than 64 characters"),
     # Transactions
     1213: _Meaning(e.DeadlockError, "two transactions waited for each other; run this one again"),

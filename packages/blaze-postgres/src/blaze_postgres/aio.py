@@ -17,7 +17,14 @@ from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
 from blaze.dialects.batches import CopyTarget
-from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError, TimeoutError
+from blaze.errors import (
+    CommitOutcomeUnknownError,
+    ConnectionLostError,
+    DatabaseError,
+    SQLSyntaxError,
+    TimeoutError,
+)
+from blaze.security import redact_statement
 from blaze.security.frames import without_frames
 from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
@@ -156,6 +163,11 @@ class AsyncpgConnection:
             raise self._translate(error, sql) from error
 
     async def _prepare(self, sql: str) -> Any:
+        if "\x00" in sql:  # the driver would send it, and the rest of the text be another message
+            raise SQLSyntaxError(
+                "a statement cannot hold the character NUL (0)", statement=redact_statement(sql)
+            )
+        sql.encode()  # raises here what would break the connection
         if self._statements is None:
             return await self._raw.prepare(sql, name="")
         statement = await self._raw.prepare(sql)
@@ -293,7 +305,10 @@ class AsyncpgConnection:
 
     def terminate(self) -> None:
         self._usable = False
-        self._raw.terminate()
+        try:
+            self._raw.terminate()
+        except RuntimeError:  # its event loop is closed, and the socket goes with the objects
+            _detached.append(self._raw)
 
     def detach(self) -> None:
         self._usable = False

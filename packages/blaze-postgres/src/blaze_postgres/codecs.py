@@ -28,6 +28,8 @@ from blaze.dialects.codecs import (
 )
 
 __all__ = [
+    "InfiniteDate",
+    "InfiniteMoment",
     "NegativeZero",
     "array_decoder",
     "array_encoder",
@@ -42,6 +44,7 @@ Codec = Callable[[Any], Any]
 
 _UTC = dt.timezone.utc
 _FLOAT = t.Float()
+_MOMENTS = (dt.datetime.min.replace(tzinfo=_UTC), dt.datetime.max.replace(tzinfo=_UTC))
 # A JSON text, or a number with an exponent outside of texts.
 _EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?e[+-]?[0-9]+')
 
@@ -92,6 +95,46 @@ def _without_exponent(match: re.Match[str]) -> str:
     return plain if "." in plain else f"{plain}.0"
 
 
+class InfiniteMoment(dt.datetime):
+    """The first or the last moment for psycopg2, which writes it as asyncpg does, and as both read it."""
+
+    def __str__(self) -> str:
+        return "infinity" if self.year == 9999 else "-infinity"
+
+
+class InfiniteDate(dt.date):
+    """The first or the last day, likewise."""
+
+    def __str__(self) -> str:
+        return "infinity" if self.year == 9999 else "-infinity"
+
+
+def encode_moment_for_text(value: dt.datetime) -> dt.datetime:
+    """Give an aware datetime in UTC, the ends of time as infinity."""
+    value = encode_moment(value)
+    if 1 < value.year < 9999:
+        return value
+    return InfiniteMoment.combine(value, value.timetz()) if value in _MOMENTS else value
+
+
+def encode_naive_for_text(value: dt.datetime) -> dt.datetime:
+    """Refuse an aware datetime, give the ends of time as infinity."""
+    value = encode_naive(value)
+    if 1 < value.year < 9999:
+        return value
+    return (
+        InfiniteMoment.combine(value, value.time()) if value in (dt.datetime.min, dt.datetime.max) else value
+    )
+
+
+def encode_date_for_text(value: dt.date) -> dt.date:
+    """Refuse a datetime, give the ends of time as infinity."""
+    value = encode_date(value)
+    if value in (dt.date.min, dt.date.max):
+        return InfiniteDate(value.year, value.month, value.day)
+    return value
+
+
 def decode_moment(value: dt.datetime) -> dt.datetime:
     """Give a moment in UTC, whatever time zone the connection has got."""
     return value if value.tzinfo is _UTC else value.astimezone(_UTC)
@@ -116,7 +159,11 @@ def encoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
     if isinstance(type_, t.Numeric):
         return decimal_encoder(type_)
     if isinstance(type_, t.DateTime):
-        return encode_moment if type_.timezone else encode_naive
+        if native:
+            return encode_moment if type_.timezone else encode_naive
+        return encode_moment_for_text if type_.timezone else encode_naive_for_text
+    if isinstance(type_, t.Date) and not native:
+        return encode_date_for_text
     if isinstance(type_, t.Uuid) and not native:
         return str
     if isinstance(type_, t.Float) and not native:

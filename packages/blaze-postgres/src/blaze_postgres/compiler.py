@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
 from blaze.dialects.types import Float, Integer, Json, SQLType
 from blaze.sql.compiler import Compiler
 from blaze.sql.json_items import JsonItem
+from blaze.sql.raw import RawList
 from blaze.sql.render import list_encoder
 from blaze.sql.values import DATE, TIMESTAMP
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blaze.sql.expressions import Bind, InList, IsNull, Literal
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
+    from blaze.sql.raw import Raw
     from blaze.sql.windows import Windowed
     from blaze_postgres.dialect import PostgresDialect
+
+_IN = re.compile(r"\b(NOT\s+)?IN\s*\Z", re.IGNORECASE)
 
 
 class PostgresCompiler(Compiler):
@@ -43,6 +50,26 @@ class PostgresCompiler(Compiler):
         left = self.operand(node.expression)
         mark = self._list(self.take(), node.item)
         return f"{left} <> ALL({mark})" if node.negated else f"{left} = ANY({mark})"
+
+    def render_raw(self, node: Raw[Any]) -> str:
+        """Compare with arrays where a template says IN: of an empty list nothing else knows the type."""
+        texts: list[str] = []
+        for piece in node.pieces:
+            if isinstance(piece, str):
+                texts.append(piece)
+                continue
+            before = _IN.search(texts[-1]) if isinstance(piece, RawList) and texts else None
+            if before is None:
+                texts.append(self.render(piece))
+                continue
+            texts[-1] = texts[-1][: before.start()]
+            if piece.type is not None:
+                mark = self._list(self.take(), piece.type)
+            else:
+                as_text = self.dialect.paramstyle == "format"
+                mark = self.param(self.take(), _null_array if as_text else list)
+            texts.append(f"<> ALL({mark})" if before[1] else f"= ANY({mark})")
+        return "".join(texts)
 
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
         return f"SELECT unnest({self._list(start, item)})"
@@ -135,6 +162,11 @@ class PostgresCompiler(Compiler):
         if isinstance(node.expression, JsonItem) and isinstance(node.expression.type, Json):
             text = f"NULLIF({text}, 'null'::jsonb)"
         return f"{text} IS {'NOT ' if node.negated else ''}NULL"
+
+
+def _null_array(values: Sequence[None]) -> str:
+    """Give the array of a list that is empty or all NULL, whose type the server sees."""
+    return f"{{{','.join(['NULL'] * len(values))}}}"
 
 
 def _steps(path: tuple[Union[str, int], ...]) -> list[str]:

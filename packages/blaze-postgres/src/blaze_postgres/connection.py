@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import select
 from collections.abc import Generator, Sequence
@@ -17,7 +18,7 @@ from blaze.dialects.batches import CopyTarget
 from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
 from blaze.security.frames import without_frames
 from blaze.security.secret import Secret
-from blaze_postgres.codecs import NegativeZero
+from blaze_postgres.codecs import InfiniteDate, InfiniteMoment, NegativeZero
 from blaze_postgres.copying import copy_text
 from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
@@ -48,13 +49,35 @@ def _all(cursor: Any) -> list[Row]:
 
 # JSON stays a text until it is read; UUIDs are made from texts by their columns' decoder.
 _JSON = ext.new_type((114, 3802), "JSON_TEXT", ext.UNICODE)
+
+
+def _item(oid: int, read: Any, latest: Any, earliest: Any) -> Any:
+    """Give the reader of an array's items: in arrays the driver's own ones do not know infinity."""
+    ends = {"infinity": latest, "-infinity": earliest}
+    return ext.new_type((oid,), "ITEM", lambda text, cursor: ends.get(text) or read(text, cursor))
+
+
 _TYPES = (
+    ext.new_array_type((1182,), "DATE[]", _item(1082, ext.PYDATE, dt.date.max, dt.date.min)),
+    ext.new_array_type((1115,), "TIMESTAMP[]", _item(1114, ext.PYDATETIME, dt.datetime.max, dt.datetime.min)),
+    ext.new_array_type(
+        (1185,),
+        "TIMESTAMPTZ[]",
+        _item(
+            1184,
+            ext.PYDATETIMETZ,
+            dt.datetime.max.replace(tzinfo=dt.timezone.utc),
+            dt.datetime.min.replace(tzinfo=dt.timezone.utc),
+        ),
+    ),
     _JSON,
     ext.new_array_type((199, 3807), "JSON_TEXT[]", _JSON),
     ext.new_array_type((2951,), "UUID_TEXT[]", ext.UNICODE),
 )
 
 ext.register_adapter(NegativeZero, lambda value: ext.AsIs("'-0'::float8"))
+for _kind in (InfiniteDate, InfiniteMoment):
+    ext.register_adapter(_kind, lambda value: ext.AsIs(f"'{value}'"))
 
 
 def connect(config: ConnectionConfig, dialect: PostgresDialect) -> PsycopgConnection:

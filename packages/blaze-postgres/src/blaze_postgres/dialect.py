@@ -41,6 +41,7 @@ FEATURES = Features(
     transactional_ddl=True,
     begin_on_read=False,
     comments=True,
+    cuts_names=True,
     deferrable_constraints=True,
     defer_foreign_keys="SET CONSTRAINTS ALL DEFERRED",
     partial_indexes=True,

@@ -146,7 +146,7 @@ _MEANINGS: dict[str, _Meaning] = {
 }
 _UNKNOWN = _Meaning(e.DatabaseError, "PostgreSQL failed: {message}")
 LOST = _Meaning(e.ConnectionLostError, "the connection to the server is lost ({message})")
-_DRIVER = _Meaning(e.DataError, "the driver cannot send the values: {message}")
+_DRIVER = _Meaning(e.DataError, "the driver cannot send or read a value: {message}")
 
 _KEY = re.compile(r"\((?P<columns>.*?)\)=\(")
 

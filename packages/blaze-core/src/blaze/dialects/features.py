@@ -76,6 +76,7 @@ class Features(NamedTuple):
     default_isolation: str = "READ COMMITTED"
     # Schema
     schemas: bool = True
+    cuts_names: bool = False  # a name in SQL text that is too long is cut, and the statement runs
     comments: bool = False
     identity_declares_key: bool = False  # `identity_ddl` already says PRIMARY KEY
     generated_columns: bool = True

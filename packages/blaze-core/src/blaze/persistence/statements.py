@@ -25,6 +25,7 @@ from blaze.query.terminal import Plan as Terminal
 from blaze.sql.compiled import list_size
 from blaze.sql.placeholders import convert
 from blaze.sql.raw import Raw
+from blaze.sql.tokens import longer_name
 from blaze.sql.values import encoded
 
 if TYPE_CHECKING:
@@ -92,6 +93,14 @@ def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result
         values = encoded(values, session.dialect)
     else:
         raise QueryError(f"execute() takes SQL text or sql(...), not {statement!r}")
+    features = session.dialect.features
+    if features.cuts_names:
+        cut = longer_name(text, session.dialect.max_identifier_bytes, features.lexis)
+        if cut:
+            raise QueryError(
+                f"{session.dialect.name} would cut the name {cut} to "
+                f"{session.dialect.max_identifier_bytes} bytes; give a shorter one"
+            )
     outcome = yield from session.send(Execute(text, values, None, writes(text)))
     if not outcome.columns:
         return Result([], max(outcome.rowcount, 0))

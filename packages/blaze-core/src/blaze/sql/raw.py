@@ -9,7 +9,7 @@ from blaze.dialects.types import SQLType
 from blaze.errors import QueryError
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for
 from blaze.sql.selectable import Selectable
-from blaze.sql.values import STRING, type_for, type_of
+from blaze.sql.values import type_for, type_of
 from blaze.utils.naming import suggest
 from blaze.utils.parameters import NamedParameters
 
@@ -22,17 +22,20 @@ _FIELD = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 class RawList(Expression[Any]):
-    """A list of values inside a template: `id IN {ids}`; its parentheses come by themselves."""
+    """A list of values inside a template: `id IN {ids}`; its parentheses come by themselves.
+
+    Without a value in it that tells, its type is None.
+    """
 
     __slots__ = ()
 
     visit = "raw_list"
 
     def __init__(self, values: tuple[Any, ...]) -> None:
-        kind = next((type_of(value) for value in values if value is not None), STRING)
+        kind = next((type_of(value) for value in values if value is not None), None)
         self.type = kind
         self.binds = (values,)
-        self.key = ("LIST", bind_for(kind).key)
+        self.key = ("LIST", None if kind is None else bind_for(kind).key)
 
 
 class TableName(Expression[Any]):

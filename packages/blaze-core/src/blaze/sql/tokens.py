@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from blaze.dialects.features import STANDARD_LEXIS, Lexis
 
-__all__ = ["Token", "split_statements", "tokenize"]
+__all__ = ["Token", "longer_name", "split_statements", "tokenize"]
 
 WORD, NAME, TEXT, BODY, SYMBOL = "word", "name", "text", "body", "symbol"
 
@@ -57,6 +58,7 @@ _PIECE = re.compile(
 )
 _PLAIN_END = {char: re.compile(f"(?:[^{char}]|{char}{char})*{char}?") for char in "'\"`"}
 _BACKSLASH_END = {char: re.compile(rf"(?:[^{char}\\]|\\.|{char}{char})*{char}?", re.DOTALL) for char in "'\""}
+_LONG = re.compile(r"[\w$]{32}|\"[^\"]{32}")  # no name of fewer characters is too long anywhere
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -132,6 +134,23 @@ def _comment_end(sql: str, position: int, nested: bool) -> int:
         elif nested:
             depth += 1
     return len(sql)
+
+
+@lru_cache(maxsize=512)
+def longer_name(sql: str, size: int, lexis: Lexis) -> str:
+    """Return the first name of more than `size` bytes, quoted as it stands; `""` without any."""
+    if sql.isascii() and not _LONG.search(sql):
+        return ""
+    for token in _tokens(sql, lexis):
+        if token.kind == WORD:
+            length = len(token.text.encode("utf-8", "surrogatepass"))
+        elif token.kind == NAME:
+            length = len(token.text[1:-1].replace('""', '"').encode("utf-8", "surrogatepass"))
+        else:
+            continue
+        if length > size:
+            return token.text
+    return ""
 
 
 def split_statements(sql: str, lexis: Lexis = STANDARD_LEXIS) -> list[str]:

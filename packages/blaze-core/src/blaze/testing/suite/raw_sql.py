@@ -89,6 +89,16 @@ async def test_templates(db: Database) -> None:
         )
         assert await rows(found) == [(1,), (2,)]
         assert await rows(sql("SELECT id FROM suite_library_tag WHERE name IN {ids}", ids=[])) == []
+        for nothing in ([], [None], [None, None]):
+            assert await rows(sql("SELECT id FROM suite_library_tag WHERE id IN {ids}", ids=nothing)) == []
+        every = await rows(sql("SELECT id FROM suite_library_tag"))
+        for column in ("id", "name"):
+            text = f"SELECT id FROM suite_library_tag WHERE {column} NOT IN {{ids}}"
+            assert sorted(await rows(sql(text, ids=[]))) == sorted(every)
+            assert await rows(sql(text, ids=[None])) == []
+        text = "SELECT id FROM suite_library_tag WHERE id not  in {ids} AND id IN {more}"
+        first, second = sorted(key for (key,) in every)[:2]
+        assert await rows(sql(text, ids=[first], more=(first, second))) == [(second,)]
         assert await rows(sql("SELECT '{{}}'")) == [("{}",)]
         part = sql("id = {x}", x=2)
         assert await rows(sql("SELECT name FROM suite_library_tag WHERE {p}", p=part)) == [("classic",)]
