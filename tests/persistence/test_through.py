@@ -66,9 +66,24 @@ class Contract(Model):
     wage: Field[int]
 
 
+class Hall(Model):
+    """A composite key on one side of the links."""
+
+    house: Field[str] = field(primary_key=True)
+    number: Field[int] = field(primary_key=True, init=True)
+    guests: ManyToMany[Person] = many_to_many(related_name="halls", through="Booking")
+
+
+class Booking(Model):
+    id: Field[int] = field(primary_key=True)
+    hall: ForeignKey[Hall] = foreign_key(related_name="bookings", on_delete="CASCADE")
+    guest: ForeignKey[Person] = foreign_key(related_name="bookings", on_delete="CASCADE")
+    seats: Field[int] = field(default=1)
+
+
 @pytest.fixture
 async def db(db: Database) -> Database:
-    create_all(db.engine, [Club, Person, Membership, Team, Contract])
+    create_all(db.engine, [Club, Person, Membership, Team, Contract, Hall, Booking])
     return db
 
 
@@ -202,3 +217,92 @@ async def test_unlinking_and_deleting_the_same_row_is_no_conflict(db: Database, 
         await s.commit()
         assert await s.all(Membership) == []
         assert await s.read(club, "members") == []
+
+
+@pytest.mark.requirement("R34", "R54")
+async def test_lists_follow_a_through_object_that_links_another_pair(db: Database) -> None:
+    await db.save(Club(name="a"), Club(name="b"), Person(name="p"), Membership(club_id=1, person_id=1))
+    async with db.session() as s:
+        a, b, person = await s.get(Club, 1), await s.get(Club, 2), await s.get(Person, 1)
+        lists = [(a, "members"), (b, "members"), (person, "clubs")]
+        membership = await s.get_one(Membership, (1, 1))
+
+        async def shown() -> list[Any]:
+            return [names(await s.read(owner, name)) for owner, name in lists]
+
+        assert await shown() == [["p"], [], ["a"]]
+        membership.club = b
+        await s.flush()
+        assert await shown() == [[], ["p"], ["b"]]
+        await s.rollback()
+        assert await shown() == [["p"], [], ["a"]]
+        membership.club_id = 2
+        await s.commit()
+        assert await shown() == [[], ["p"], ["b"]]
+        before = s.statements
+        assert names(b.members) == ["p"]
+        assert s.statements == before
+        await s.delete(membership)
+        await s.commit()
+        assert await shown() == [[], [], []]
+
+
+@pytest.mark.requirement("R34", "R54")
+async def test_a_member_that_is_not_in_memory_is_read(db: Database) -> None:
+    await db.save(Club(name="a"), Person(name="p"), Person(name="q"), Membership(club_id=1, person_id=1))
+    async with db.session() as s:
+        club, membership = await s.get(Club, 1), await s.get_one(Membership, (1, 1))
+        assert names(await s.read(club, "members")) == ["p"]
+        membership.person_id = 2
+        await s.flush()
+        assert names(await s.read(club, "members")) == ["q"]
+        await s.rollback()
+        assert names(await s.read(club, "members")) == ["p"]
+        await s.add(Membership(club_id=1, person_id=2))
+        await s.commit()
+        assert names(await s.read(club, "members")) == ["p", "q"]
+
+
+@pytest.mark.parametrize("side", ["guests", "halls"])
+async def test_links_of_composite_keys(db: Database, side: str) -> None:
+    rows = "SELECT hall_house, hall_number, guest_id, seats FROM booking ORDER BY 1, 2, 3"
+    await db.save(Hall(house="A", number=1), Hall(house="A", number=2), Person(name="p"), Person(name="q"))
+    async with db.session() as s:
+        one, two = await s.get(Hall, ("A", 1)), await s.get(Hall, ("A", 2))
+        p, q = await s.get(Person, 1), await s.get(Person, 2)
+        if side == "guests":
+            one.guests.add(p, q)
+            two.guests.add(p)
+        else:
+            p.halls.add(one, two)
+            q.halls.add(one)
+        await s.commit()
+        assert await db.rows(rows) == [("A", 1, 1, 1), ("A", 1, 2, 1), ("A", 2, 1, 1)]
+    async with db.session() as s:
+        halls = await settled(s.session.query(Hall).include(Hall.guests).order_by(Hall.number).all())
+        assert [names(hall.guests) for hall in halls] == [["p", "q"], ["p"]]
+        found = await settled(s.session.query(Person).where(Person.halls == halls[1]).all())
+        assert names(found) == ["p"]
+        assert await settled(s.session.query(Hall).filter(guests__name="q").count()) == 1
+        one, two = halls
+        p, q = await s.get(Person, 1), await s.get(Person, 2)
+        assert names(await s.read(p, "halls"), "number") == [1, 2]
+        (booking,) = await s.all(Booking, Booking.guest_id == 2)
+        booking.hall = two
+        await s.flush()
+        assert (names(one.guests), names(two.guests)) == (["p"], ["p", "q"])
+        if side == "guests":
+            two.guests.remove(p)
+        else:
+            p.halls.remove(two)
+        await s.commit()
+        assert await db.rows(rows) == [("A", 1, 1, 1), ("A", 2, 2, 1)]
+        assert (names(one.guests), names(two.guests)) == (["p"], ["q"])
+        one.number = 7  # the rows of the links follow
+        await s.commit()
+        assert await db.rows(rows) == [("A", 2, 2, 1), ("A", 7, 1, 1)]
+        one.guests.clear()
+        await s.delete(two)
+        await s.commit()
+        assert await db.rows(rows) == []
+        assert (names(await s.read(p, "halls")), names(await s.read(q, "halls"))) == ([], [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from blaze.core.context import LoadContext
 from blaze.core.instances import set_class
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
     from blaze.persistence.unit_of_work import UnitOfWork
+    from blaze.persistence.updates import UpdatedGroup
 
 
 # What the database does to the rows that refer to a deleted one, beside refusing.
@@ -225,6 +226,11 @@ def undo_deletes(
             work.mutables[id(instance)] = instance
 
 
+def known_now(relation: Relation, instance: Any) -> Any:
+    """Return the object in memory that a to-one relation means, else `UNSET`."""
+    return relation.known(instance)
+
+
 def show_inserted(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> None:
     """Show new rows on the loaded other sides of what they refer to: in lists that were loaded since they
     were added, and in the many-to-many lists that have their model as `through`.
@@ -249,20 +255,55 @@ def show_inserted(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> Non
     for instance in instances if mapper.bridges else ():
         for shown, member in bridged(mapper, instance):
             coming.setdefault(id(shown), (shown, []))[1].append(member)
+    show_members(work, coming)
+
+
+def show_members(work: UnitOfWork, coming: dict[int, tuple[RelatedList[Any], list[Any]]]) -> None:
+    """Show members in loaded lists; a rollback undoes it."""
     for shown, members in coming.values():
         work.undo.append(partial(shown.restore, shown.state()))
+        if any(member is UNSET for member in members):
+            shown.unload()  # an object that is not in memory: it is read when it is wanted
+            continue
         for member in members:
             shown.show(member)
 
 
-def bridged(mapper: Mapper, instance: Any) -> Iterator[tuple[RelatedList[Any], Any]]:
-    """Yield the loaded many-to-many lists that an object of their `through` model links to a member."""
+def bridged(
+    mapper: Mapper, instance: Any, known: Callable[[Relation, Any], Any] = known_now
+) -> Iterator[tuple[RelatedList[Any], Any]]:
+    """Yield the loaded many-to-many lists that an object of their `through` model links to a member.
+
+    A member that is not in memory is `UNSET`. `known` may tell what the object linked before.
+    """
     for relation, near, far in mapper.bridges:
-        owner, member = near.known(instance), far.known(instance)
-        extra = owner._extra_ if owner not in (None, UNSET) else None
+        owner, member = known(near, instance), known(far, instance)
+        extra = None if owner is None or owner is UNSET else owner._extra_
         shown = extra.get(relation.name) if extra else None
-        if shown is not None and shown.is_loaded and member not in (None, UNSET):
+        if shown is not None and shown.is_loaded and member is not None:
             yield shown, member
+
+
+def relink(deleter: Deleter, group: UpdatedGroup) -> None:
+    """After an update of `through` objects: let the loaded many-to-many lists follow their keys."""
+    work, mapper = deleter.work, group.mapper
+    olds = {id(instance): old for instance, old in zip(group.instances, group.olds)}
+
+    def known_before(relation: Relation, instance: Any) -> Any:
+        old = olds[id(instance)]
+        values = tuple([old[mapper.columns.index(attribute)] for attribute in relation.local])
+        if None in values:
+            return None
+        return work.identity[relation.target.model].get(values if len(values) > 1 else values[0], UNSET)
+
+    coming: dict[int, tuple[RelatedList[Any], list[Any]]] = {}
+    for instance in group.instances:
+        for shown, member in bridged(mapper, instance, known_before):
+            deleter.leaving.setdefault(id(shown), (shown, set()))[1].add(id(member))
+        for shown, member in bridged(mapper, instance):
+            coming.setdefault(id(shown), (shown, []))[1].append(member)
+    deleter.leave_lists()
+    show_members(work, coming)
 
 
 def leaves_first(own: dict[Mapper, list[Relation]], instances: list[Any]) -> list[list[Any]]:

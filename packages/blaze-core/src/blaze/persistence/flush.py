@@ -14,7 +14,7 @@ from blaze.core.specs import UNSET
 from blaze.core.validation import explain
 from blaze.errors import DataError, ForeignKeyError, SessionError
 from blaze.persistence.copies import stands_for_row
-from blaze.persistence.deletes import Deleter, show_inserted
+from blaze.persistence.deletes import Deleter, relink, show_inserted
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
@@ -288,6 +288,9 @@ class Flush:
         for group in self.inserter.groups:
             if group.mapper.key_relations:
                 show_inserted(work, group.mapper, group.instances)
+        for updated in self.updater.groups:
+            if updated.mapper.bridges and any(a.key_of is not None for a in updated.attributes):
+                relink(self.deleter, updated)
         if deleted:
             self.finish_delete([o for identity, o in deleted.items() if identity not in self.first], ())
             self.deleter.leave_lists()
