@@ -338,3 +338,50 @@ async def test_ordinary_updates_take_one_statement_for_each_set_of_columns(table
         before: Any = s.statements
         await s.commit()
         assert s.statements - before == 2
+
+
+class Place(Model):
+    """Unique numbers under checks: one that large numbers pass, one that no stand-in passes."""
+
+    id: Field[int] = field(primary_key=True)
+    number: Field[int] = field(unique=True, check="number > 0")
+    small: Field[int] = field(unique=True, check="small BETWEEN 0 AND 9")
+
+
+class Edition(Model):
+    """One row of each document is current."""
+
+    id: Field[int] = field(primary_key=True)
+    document: Field[int]
+    current: Field[bool] = field(default=True)
+
+    class Meta:
+        indexes = [Index("document", unique=True, where="current = 1")]
+
+
+async def test_a_swap_under_a_check(db: Database) -> None:
+    create_all(db.engine, [Place])
+    await db.save(Place(id=1, number=1, small=1), Place(id=2, number=2, small=2))
+    async with db.session() as s:
+        one, two = await s.get(Place, 1), await s.get(Place, 2)
+        one.number, two.number = 2, 1
+        await s.commit()
+        one.small, two.small = 2, 1
+        with pytest.raises(SessionError, match=r"Place.\(small\).* refuses stand-ins.*free value") as caught:
+            await s.commit()
+        assert caught.value.__cause__ is not None
+        one.small = 9
+        two.small = 3
+        await s.commit()
+    assert await db.rows("SELECT number, small FROM place ORDER BY id") == [(2, 9), (1, 3)]
+
+
+async def test_a_row_that_is_current_no_more_makes_way_for_a_new_one(db: Database) -> None:
+    create_all(db.engine, [Edition])
+    await db.save(Edition(id=1, document=1), Edition(id=2, document=2))
+    async with db.session() as s:
+        first = await s.get(Edition, 1)
+        first.current = False
+        await s.add(Edition(id=3, document=1))
+        await s.commit()
+    assert await db.rows("SELECT id FROM edition WHERE current = 1 ORDER BY id") == [(2,), (3,)]

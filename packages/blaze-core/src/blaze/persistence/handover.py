@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from blaze.core.specs import UNSET
 from blaze.dialects import types as t
-from blaze.errors import SessionError
+from blaze.errors import CheckError, SessionError
 from blaze.persistence.stored import coming, key_before, local_before, value_before
 
 if TYPE_CHECKING:
@@ -38,14 +38,20 @@ class Exchange:
         self.changed = changed
         self.gone = {id(instance) for instance in deleted}
         self.holders: dict[tuple[Place, tuple[Any, ...]], Any] = {}
+        # Changed rows that keep values which are unique on a condition, but may not meet that any more.
+        self.keepers: dict[tuple[Place, tuple[Any, ...]], list[Any]] = {}
         for mapper, instances in by_mapper(changed).items():
             get_old = mapper.get_old
-            for place, positions, _ in mapper.unique_places:
+            for place, positions, strict in mapper.unique_places:
                 for instance in instances:
                     old: Any = get_old(instance)
                     values = tuple([old[position] for position in positions])
-                    if is_known(values) and values != coming(instance, place):
+                    if not is_known(values):
+                        continue
+                    if values != coming(instance, place):
                         self.holders[place, values] = instance
+                    elif not strict:
+                        self.keepers.setdefault((place, values), []).append(instance)
         for mapper, instances in by_mapper(deleted).items():
             for place, _, _ in mapper.unique_places:
                 for instance in instances:
@@ -61,6 +67,12 @@ class Exchange:
                 holder = self.holders.get((place, values))
                 if holder is not None and holder is not instance:
                     yield place, holder
+
+    def kept(self, instance: Any) -> Iterator[tuple[Place, Any]]:
+        """Yield the rows with the values of a new object that may cease to be unique on their condition."""
+        for place, _, strict in type(instance).__mapper__.unique_places if self.keepers else ():
+            for keeper in () if strict else self.keepers.get((place, coming(instance, place)), ()):
+                yield place, keeper
 
     def order(
         self, columns: dict[int, Columns], apart: bool
@@ -197,6 +209,13 @@ def refusal(place: Place, instance: Any, why: str) -> SessionError:
     )
 
 
+def refused_by_check(attribute: Attribute, instance: Any, error: CheckError) -> SessionError:
+    """Return the error for a row whose stand-in a check of the table refuses."""
+    return refusal(
+        (attribute,), instance, f"the check {error.constraint or 'of the table'} refuses stand-ins"
+    )
+
+
 class Handover:
     """The order of one flush as far as unique values decide it.
 
@@ -226,7 +245,7 @@ class Handover:
             if not gone and not (altered and base in new):
                 continue
             exchange = Exchange(altered, gone)
-            if not exchange.holders:
+            if not exchange.holders and not exchange.keepers:
                 continue
             yielding: list[tuple[Place, Any]] = []
             for instance in (*new.get(base, ()), *altered):
@@ -235,6 +254,8 @@ class Handover:
                         wanted.append((exchange, place, holder))
                     elif base.is_new(instance):
                         yielding.append((place, holder))
+            for instance in new.get(base, ()):
+                yielding += exchange.kept(instance)
             if yielding:
                 self.before[base] = self.updated_before(exchange, yielding)
         if wanted:
@@ -351,7 +372,8 @@ def stand_in(attribute: Attribute) -> Any:
             letters.append(chr(0xE000 + rest))
         return "".join(letters)
     if isinstance(kind, t.Integer):
-        return -1 - (chance.int >> 66)
+        number = chance.int >> 66
+        return -1 - number if attribute.column.identity else number  # checks like `n > 0` are the usual ones
     if isinstance(kind, t.Uuid):
         return chance
     return chance.bytes if isinstance(kind, t.Binary) else None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.errors import ModelError, StaleDataError, ValidationError
+from blaze.errors import CheckError, ModelError, StaleDataError, ValidationError
 from blaze.persistence.batches import write_rows
-from blaze.persistence.handover import Exchange, by_mapper
+from blaze.persistence.handover import Exchange, by_mapper, refused_by_check
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.stored import key_before
 from blaze.plan import Execute, Plan
@@ -116,7 +116,11 @@ class Updater:
                 )
         for attribute, params in groups.items():
             codec = self.codecs[mappers[attribute]]
-            yield from write_rows(self.session, codec.update_keyed((attribute,), False), params)
+            try:
+                yield from write_rows(self.session, codec.update_keyed((attribute,), False), params)
+            except CheckError as error:
+                instance = next(o for o, other, _ in parked if other is attribute)
+                raise refused_by_check(attribute, instance, error) from error
 
     def by_columns(self, mapper: Mapper, instances: list[Any]) -> dict[tuple[int, ...], list[Any]]:
         """Group instances by the positions of their changed columns; unchanged ones are left out."""
