@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import subprocess
@@ -456,3 +457,12 @@ async def test_rows_of_raw_sql_counts_and_parallel_tasks_are_told(db: Database) 
         assert sorted(heard[4:]) == [("SELECT", 1), ("SELECT", 8)]
         stats = list(s.session.query_stats())
         assert sum(entry.count for entry in stats) == s.statements == 6
+
+
+@pytest.mark.requirement("R93")
+async def test_tasks_without_a_line_of_the_program_are_not_blamed_on_another(awaiting: Database) -> None:
+    await library(awaiting)
+    async with awaiting.session() as s:
+        query = s.session.query(Author)
+        found = await asyncio.gather(*[query.where(Author.id == number).one() for number in range(1, 9)])
+        assert len(found) == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tracemalloc
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blaze import AsyncSession, Engine, QueryError, Session, create_all, sql
+from blaze import AsyncSession, Engine, QueryError, Session, acreate_all, create_all, sql
 from blaze.errors import DatabaseError
 from tests.query.conftest import Both
 from tests.query.models import Author, Book, Review, Tag
@@ -212,3 +213,26 @@ async def test_a_batch_is_freed_without_the_garbage_collector(engine: Engine, ki
     finally:
         gc.enable()
         await closed(session, engine)
+
+
+@pytest.mark.parametrize("after", ["count", "commit", "nothing"])
+async def test_a_stream_that_is_left_ends_in_silence(tmp_path: Path, after: str) -> None:
+    problems: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+    async with Engine(f"sqlite:///{tmp_path / 'left.db'}") as engine:
+        await acreate_all(engine, [Tag])
+        async with AsyncSession(engine) as session:
+            await session.bulk_insert([Tag(id=number, name=str(number)) for number in range(3000)])
+            await session.commit()
+        async with AsyncSession(engine) as session:
+            async for _ in session.query(Tag).stream():
+                break
+            if after == "count":
+                assert await session.query(Tag).count() == 3000
+            elif after == "commit":
+                await session.commit()
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+        gc.collect()
+        assert engine.pool_stats().in_use == 0
+    assert problems == []

@@ -508,8 +508,10 @@ class AsyncSession(AsyncBulkCalls):
                     yield item
         finally:
             async with Turn(self, anyway=True):
-                self.streams = tuple([other for other in self.streams if other is not batches])
-                await batches.aclose()
+                others = tuple([other for other in self.streams if other is not batches])
+                if len(others) < len(self.streams):  # else the end of the session is closing it
+                    self.streams = others
+                    await batches.aclose()
                 ended = stream.ended()
                 if hooks.after_execute and not self.telling:
                     await self._tell(hooks.after_execute, **ended)

@@ -18,12 +18,9 @@ __all__ = ["QueryStats", "QueryTracker", "StatementStats"]
 
 _PENDING = 64  # executions kept as they came until they are added up
 _WARNED = -sys.maxsize  # a count that never becomes positive: this statement was warned about
-# The package itself, generated functions, and the event loop, which calls tasks.
-_OWN_FILES = (
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep,
-    "<blaze ",
-    os.path.join(os.path.dirname(os.__file__), "asyncio"),
-)
+# The package itself, and generated functions.
+_OWN_FILES = (os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep, "<blaze ")
+_EVENT_LOOP = os.path.join(os.path.dirname(os.__file__), "asyncio")
 
 
 class StatementStats(NamedTuple):
@@ -314,11 +311,13 @@ def _row(sql: str, entry: _Entry) -> StatementStats:
 
 
 def _calling_frame() -> Optional[FrameType]:
-    """Return the innermost frame outside of this package."""
+    """Return the innermost frame outside of this package; None where a task runs nothing but this package:
+    behind it are only the lines that wait for the event loop.
+    """
     frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FILES):
         frame = frame.f_back
-    return frame
+    return None if frame is None or frame.f_code.co_filename.startswith(_EVENT_LOOP) else frame
 
 
 def _advice(place: str, count: int, model: str, relation: Optional[str], paths: Sequence[str]) -> str:
