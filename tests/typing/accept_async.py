@@ -75,6 +75,20 @@ async def plans(session: AsyncSession) -> None:
     assert_type(count, int)
     users, orders = await session.parallel_exec([Select(Author).all(), Select(Book).all()])
     print(len(users), len(orders))
+    counts = await session.parallel_exec([Select(Author).count(), Select(Book).count()])
+    assert_type(counts, list[int])
+    books, number = await session.parallel_exec((Select(Book), count_books))
+    assert_type(books, list[Book])
+    assert_type(number, int)
+
+
+async def count_books(session: AsyncSession) -> int:
+    return await session.query(Book).count()
+
+
+async def left_joins(session: AsyncSession) -> None:
+    pairs = await session.query(Author.name, Book).left_join(Author.books).all()
+    assert_type(pairs, list[Row[str, Optional[Book]]])
 
 
 async def blocks() -> None:

@@ -1,11 +1,12 @@
 """Queries: every building method keeps the type of the result."""
 
 from decimal import Decimal
-from typing import Optional
+from typing import Any, Optional
 
 from typing_extensions import assert_type
 
-from blaze import Delete, Insert, Q, Row, Select, Session, Update, func
+from blaze import Delete, Insert, Q, Row, Select, Session, Update, case, func
+from blaze.query.terminal import Plan
 from tests.typing.accept_models import Author, Book, Everything
 
 
@@ -73,7 +74,51 @@ def plans(session: Session) -> None:
     assert_type(found, bool)
     assert_type(newest, Book)
     authors, books = session.parallel_exec([Select(Author).all(), Select(Book).all()])
-    print(authors, books)
+    print(authors[0].name, books[0].title)
+    pages = session.parallel_exec([Select(Book).where(Book.id == number).all() for number in range(3)])
+    assert_type(pages, list[list[Book]])
+    mixed = session.parallel_exec(
+        (
+            Select(Book),
+            Select(Author.name, Book.id),
+            lambda: 1.5,
+            count_books,
+            Insert(Author).values(name="x").returning(Author.id),
+        )
+    )
+    assert_type(mixed[0], list[Book])
+    assert_type(mixed[1], list[Row[str, int]])
+    assert_type(mixed[2], float)
+    assert_type(mixed[3], int)
+    assert_type(mixed[4], list[Row[int]])
+
+
+def count_books(session: Session) -> int:
+    return session.query(Book).count()
+
+
+def left_joins(session: Session) -> None:
+    assert_type(session.query(Author).left_join(Author.books).all(), list[Author])
+    assert_type(session.query(Author.name).left_join(Author.books).all(), list[Row[str]])
+    pairs = session.query(Author, Book).left_join(Author.books).order_by(Author.id).all()
+    assert_type(pairs, list[Row[Author, Optional[Book]]])
+    first = session.query(Author.name, Book.title, Book.price).left_join(Author.books).first()
+    assert_type(first, Optional[Row[str, Optional[str], Optional[Decimal]]])
+    counts = session.query(Author.name, func.count(Author.books.id)).all()
+    assert_type(counts, list[Row[str, int]])
+    plan = Select(Author.name, Book.title).left_join(Book, on=Book.author_id == Author.id).all()
+    assert_type(plan, Plan[list[Row[str, Optional[str]]]])
+    inner = session.query(Author.name, Book.title).join(Author.books).one()
+    assert_type(inner, Row[str, str])
+    eight = session.query(Author.id, Book.id, Book.id, Book.id, Book.id, Book.id, Book.title, Book).left_join(
+        Author.books
+    )
+    assert_type(eight.one()[6], Optional[str])
+    assert_type(eight.one()[7], Optional[Book])
+    more = session.query(
+        Author.id, Book.id, Book.id, Book.id, Book.id, Book.id, Book.title, Book.id, Book
+    ).left_join(Author.books)
+    assert_type(more.one()[8], Any)
 
 
 def writing(session: Session) -> None:
@@ -87,3 +132,12 @@ def writing(session: Session) -> None:
     assert_type(session.exec_scalar(Delete(Book).all_rows().returning(Book.title)), Optional[str])
     assert_type(session.query(Book).where(Book.id == 1).update(price=Decimal(1)), int)
     assert_type(session.query(Book).where(Book.id == 1).delete(), int)
+
+
+def cases(session: Session) -> None:
+    dear = Book.price > 20
+    assert_type(session.query(case((dear, "dear"))).one(), Row[Optional[str]])
+    assert_type(session.query(case((dear, "dear"), else_="cheap")).one(), Row[str])
+    assert_type(session.query(case((dear, Book.title), else_="cheap")).one(), Row[str])
+    assert_type(session.query(case((dear, Author.email), else_=Author.name)).one(), Row[Optional[str]])
+    assert_type(session.query(case((dear, 1), (Book.id == 1, 2), else_=None)).scalars(), list[Optional[int]])

@@ -2,7 +2,7 @@
 
 from typing import Optional
 
-from blaze import Select, Session, func
+from blaze import Select, Session, case, func
 from tests.typing.accept_models import Author, Book
 
 
@@ -58,7 +58,24 @@ def unbound(session: Session) -> None:
         print(book)
     authors: list[Author] = session.exec(Select(Book)).all()  # error
     count: Optional[str] = session.parallel_exec((Select(Book).count(),))[0]  # error
+    numbers = session.parallel_exec([Select(Book).count(), Select(Author).count()])
+    print(numbers[0].upper())  # error
+    both = session.parallel_exec((Select(Book), Select(Book).count()))
+    print(both[0].title)  # error
     print(books, authors, count)
+
+
+def left_joins(session: Session) -> None:
+    for author, book in session.query(Author, Book).left_join(Author.books):
+        print(author.name)
+        print(book.title)  # error
+    for name, title in session.query(Author.name, Book.title).left_join(Author.books):
+        print(name.upper())
+        print(title.upper())  # error
+    text: str = session.query(case((Book.id == 1, "x"))).one()[0]  # error
+    print(text)
+    title_of: str = Select(Author.name, Book.title).left_join(Author.books).one().__result__()[1]  # error
+    print(title_of)
 
 
 def options() -> None:

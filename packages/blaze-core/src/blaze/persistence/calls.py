@@ -16,11 +16,11 @@ from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, First, 
 from blaze.query.query import R
 from blaze.query.query_set import AsyncQuerySet, QuerySet
 from blaze.query.root import root_of
-from blaze.query.terminal import Plan
+from blaze.query.terminal import Plan, Task
 
 if TYPE_CHECKING:
     from blaze.query.dml import Returning
-    from blaze.query.entities import AnyRow
+    from blaze.query.entities import LongRow
     from blaze.query.query import Query
     from blaze.query.row import Row
     from blaze.sql.expressions import Expression
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 Parameters = Union[Sequence[Any], Mapping[str, Any]]
 
-# What parallel_exec takes beside statements: plans, and functions, which may take the task's own session.
-Task = Union[Plan[S], Callable[[], S], Callable[[Any], S]]
-AsyncTask = Union[Plan[S], Callable[[], Awaitable[S]], Callable[[Any], Awaitable[S]]]
+# What parallel_exec takes: statements, plans, and functions, which may take the task's own session.
+Work = Union[Task[S], Callable[[], S], Callable[[Any], S]]
+AsyncWork = Union[Task[S], Callable[[], Awaitable[S]], Callable[[Any], Awaitable[S]]]
 
 
 class SessionCalls(SessionBase):
@@ -105,7 +105,7 @@ class SessionCalls(SessionBase):
         e8: Entity[Any],
         /,
         *more: Entity[Any],
-    ) -> QuerySet[AnyRow]: ...
+    ) -> QuerySet[LongRow]: ...
     def query(self, *entities: Any) -> Any:
         """Start a query for objects of a model, or for rows of columns and models.
 
@@ -147,40 +147,43 @@ class SessionCalls(SessionBase):
         return self.exec(statement, params).scalar()
 
     @overload
-    def parallel_exec(self, tasks: tuple[Task[T0]]) -> tuple[T0]: ...
+    def parallel_exec(self, tasks: tuple[Work[T0]]) -> tuple[T0]: ...
     @overload
-    def parallel_exec(self, tasks: tuple[Task[T0], Task[T1]]) -> tuple[T0, T1]: ...
+    def parallel_exec(self, tasks: tuple[Work[T0], Work[T1]]) -> tuple[T0, T1]: ...
     @overload
-    def parallel_exec(self, tasks: tuple[Task[T0], Task[T1], Task[T2]]) -> tuple[T0, T1, T2]: ...
+    def parallel_exec(self, tasks: tuple[Work[T0], Work[T1], Work[T2]]) -> tuple[T0, T1, T2]: ...
     @overload
     def parallel_exec(
-        self, tasks: tuple[Task[T0], Task[T1], Task[T2], Task[T3]]
+        self, tasks: tuple[Work[T0], Work[T1], Work[T2], Work[T3]]
     ) -> tuple[T0, T1, T2, T3]: ...
     @overload
     def parallel_exec(
-        self, tasks: tuple[Task[T0], Task[T1], Task[T2], Task[T3], Task[T4]]
+        self, tasks: tuple[Work[T0], Work[T1], Work[T2], Work[T3], Work[T4]]
     ) -> tuple[T0, T1, T2, T3, T4]: ...
     @overload
     def parallel_exec(
-        self, tasks: tuple[Task[T0], Task[T1], Task[T2], Task[T3], Task[T4], Task[T5]]
+        self, tasks: tuple[Work[T0], Work[T1], Work[T2], Work[T3], Work[T4], Work[T5]]
     ) -> tuple[T0, T1, T2, T3, T4, T5]: ...
     @overload
     def parallel_exec(
-        self, tasks: tuple[Task[T0], Task[T1], Task[T2], Task[T3], Task[T4], Task[T5], Task[T6]]
+        self, tasks: tuple[Work[T0], Work[T1], Work[T2], Work[T3], Work[T4], Work[T5], Work[T6]]
     ) -> tuple[T0, T1, T2, T3, T4, T5, T6]: ...
     @overload
     def parallel_exec(
-        self, tasks: tuple[Task[T0], Task[T1], Task[T2], Task[T3], Task[T4], Task[T5], Task[T6], Task[T7]]
+        self, tasks: tuple[Work[T0], Work[T1], Work[T2], Work[T3], Work[T4], Work[T5], Work[T6], Work[T7]]
     ) -> tuple[T0, T1, T2, T3, T4, T5, T6, T7]: ...
     @overload
     def parallel_exec(self, tasks: tuple[Any, ...]) -> tuple[Any, ...]: ...
+    @overload
+    def parallel_exec(self, tasks: list[Plan[S]]) -> list[S]: ...
     @overload
     def parallel_exec(self, tasks: list[Any]) -> list[Any]: ...
     def parallel_exec(self, tasks: Any) -> Any:
         """Run plans, statements or functions at the same time, each on a connection of the pool.
 
-        They do not see this session's open transaction. Results come in the order of the tasks; a tuple of
-        plans gives a tuple whose types are known to the checkers, a list gives a list.
+        They do not see this session's open transaction. Results come in the order of the tasks: a tuple of up
+        to eight tasks gives a tuple of their types, a list of plans of one type gives a list of that, any
+        other list a list of `Any`.
         """
         return run_parallel(self, tasks)
 
@@ -257,7 +260,7 @@ class AsyncSessionCalls(SessionBase):
         e8: Entity[Any],
         /,
         *more: Entity[Any],
-    ) -> AsyncQuerySet[AnyRow]: ...
+    ) -> AsyncQuerySet[LongRow]: ...
     def query(self, *entities: Any) -> Any:
         """Start a query for objects of a model, or for rows of columns and models.
 
@@ -299,63 +302,66 @@ class AsyncSessionCalls(SessionBase):
         return await self.exec(statement, params).scalar()
 
     @overload
-    async def parallel_exec(self, tasks: tuple[AsyncTask[T0]]) -> tuple[T0]: ...
+    async def parallel_exec(self, tasks: tuple[AsyncWork[T0]]) -> tuple[T0]: ...
     @overload
-    async def parallel_exec(self, tasks: tuple[AsyncTask[T0], AsyncTask[T1]]) -> tuple[T0, T1]: ...
+    async def parallel_exec(self, tasks: tuple[AsyncWork[T0], AsyncWork[T1]]) -> tuple[T0, T1]: ...
     @overload
     async def parallel_exec(
-        self, tasks: tuple[AsyncTask[T0], AsyncTask[T1], AsyncTask[T2]]
+        self, tasks: tuple[AsyncWork[T0], AsyncWork[T1], AsyncWork[T2]]
     ) -> tuple[T0, T1, T2]: ...
     @overload
     async def parallel_exec(
-        self, tasks: tuple[AsyncTask[T0], AsyncTask[T1], AsyncTask[T2], AsyncTask[T3]]
+        self, tasks: tuple[AsyncWork[T0], AsyncWork[T1], AsyncWork[T2], AsyncWork[T3]]
     ) -> tuple[T0, T1, T2, T3]: ...
     @overload
     async def parallel_exec(
-        self, tasks: tuple[AsyncTask[T0], AsyncTask[T1], AsyncTask[T2], AsyncTask[T3], AsyncTask[T4]]
+        self, tasks: tuple[AsyncWork[T0], AsyncWork[T1], AsyncWork[T2], AsyncWork[T3], AsyncWork[T4]]
     ) -> tuple[T0, T1, T2, T3, T4]: ...
     @overload
     async def parallel_exec(
         self,
         tasks: tuple[
-            AsyncTask[T0], AsyncTask[T1], AsyncTask[T2], AsyncTask[T3], AsyncTask[T4], AsyncTask[T5]
+            AsyncWork[T0], AsyncWork[T1], AsyncWork[T2], AsyncWork[T3], AsyncWork[T4], AsyncWork[T5]
         ],
     ) -> tuple[T0, T1, T2, T3, T4, T5]: ...
     @overload
     async def parallel_exec(
         self,
         tasks: tuple[
-            AsyncTask[T0],
-            AsyncTask[T1],
-            AsyncTask[T2],
-            AsyncTask[T3],
-            AsyncTask[T4],
-            AsyncTask[T5],
-            AsyncTask[T6],
+            AsyncWork[T0],
+            AsyncWork[T1],
+            AsyncWork[T2],
+            AsyncWork[T3],
+            AsyncWork[T4],
+            AsyncWork[T5],
+            AsyncWork[T6],
         ],
     ) -> tuple[T0, T1, T2, T3, T4, T5, T6]: ...
     @overload
     async def parallel_exec(
         self,
         tasks: tuple[
-            AsyncTask[T0],
-            AsyncTask[T1],
-            AsyncTask[T2],
-            AsyncTask[T3],
-            AsyncTask[T4],
-            AsyncTask[T5],
-            AsyncTask[T6],
-            AsyncTask[T7],
+            AsyncWork[T0],
+            AsyncWork[T1],
+            AsyncWork[T2],
+            AsyncWork[T3],
+            AsyncWork[T4],
+            AsyncWork[T5],
+            AsyncWork[T6],
+            AsyncWork[T7],
         ],
     ) -> tuple[T0, T1, T2, T3, T4, T5, T6, T7]: ...
     @overload
     async def parallel_exec(self, tasks: tuple[Any, ...]) -> tuple[Any, ...]: ...
     @overload
+    async def parallel_exec(self, tasks: list[Plan[S]]) -> list[S]: ...
+    @overload
     async def parallel_exec(self, tasks: list[Any]) -> list[Any]: ...
     async def parallel_exec(self, tasks: Any) -> Any:
         """Run plans, statements or functions at the same time, each on a connection of the pool.
 
-        They do not see this session's open transaction. Results come in the order of the tasks; a tuple of
-        plans gives a tuple whose types are known to the checkers, a list gives a list.
+        They do not see this session's open transaction. Results come in the order of the tasks: a tuple of up
+        to eight tasks gives a tuple of their types, a list of plans of one type gives a list of that, any
+        other list a list of `Any`.
         """
         return await run_parallel_async(self, tasks)

@@ -23,7 +23,7 @@ from blaze.sql.source import Source
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from blaze.query.entities import AnyRow
+    from blaze.query.entities import LongRow
     from blaze.query.manager import Model
     from blaze.query.row import Row
 
@@ -35,7 +35,7 @@ class Returning(Generic[R]):
 
     if TYPE_CHECKING:
 
-        def __result__(self) -> R: ...
+        def __result__(self) -> list[R]: ...
 
 
 class _Writing(Returning[Any]):
@@ -121,7 +121,7 @@ class _Writing(Returning[Any]):
         e8: Entity[Any],
         /,
         *more: Entity[Any],
-    ) -> Returning[AnyRow]: ...
+    ) -> Returning[LongRow]: ...
     def returning(self, *entities: Any) -> Any:
         """Give back columns of the rows, or whole objects (`returning(Book)`), where the backend can."""
         made = self._copy()

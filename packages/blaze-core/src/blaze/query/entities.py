@@ -7,7 +7,7 @@ left open as a type argument.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Tuple, TypeVar, Union  # noqa: UP035 - tuple[Unpack] needs Python 3.11
+from typing import TYPE_CHECKING, Any, Optional, Tuple, TypeVar, Union  # noqa: UP035 - tuple[Unpack] needs Python 3.11
 
 from blaze.query.row import Row
 from blaze.sql.expressions import Expression
@@ -30,8 +30,37 @@ T7 = TypeVar("T7")
 # A column or a model (and a relation, which to a checker is the target's model).
 Entity = Union[Expression[S], type[S]]
 
-# The rows of raw SQL, and those too long for the overloads.
+# The rows of raw SQL.
 AnyRow = Row[Unpack[Tuple[Any, ...]]]  # noqa: UP006
+
+# Rows that are too long for the overloads.
+LongRow = Row[Any, Any, Any, Any, Any, Any, Any, Any, Any, Unpack[Tuple[Any, ...]]]  # noqa: UP006
 
 # A row taken apart by its tuple base, so that `S` is its first column: what scalar() and scalars() give.
 First = Tuple[S, Unpack[Tuple[Any, ...]]]  # noqa: UP006
+
+# The rows of a left join. The first entity is the root, whose rows are kept; anything else may be missing.
+Left2 = Row[T0, Optional[T1]]
+Left3 = Row[T0, Optional[T1], Optional[T2]]
+Left4 = Row[T0, Optional[T1], Optional[T2], Optional[T3]]
+Left5 = Row[T0, Optional[T1], Optional[T2], Optional[T3], Optional[T4]]
+Left6 = Row[T0, Optional[T1], Optional[T2], Optional[T3], Optional[T4], Optional[T5]]
+Left7 = Row[
+    T0,
+    Optional[T1],
+    Optional[T2],
+    Optional[T3],
+    Optional[T4],
+    Optional[T5],
+    Optional[T6],
+]
+Left8 = Row[
+    T0,
+    Optional[T1],
+    Optional[T2],
+    Optional[T3],
+    Optional[T4],
+    Optional[T5],
+    Optional[T6],
+    Optional[T7],
+]

@@ -51,6 +51,10 @@ class Query(Selectable, Generic[R]):
     session: Any
     made: Any  # the statement, once it was needed as a subquery
 
+    if TYPE_CHECKING:
+
+        def __result__(self) -> list[R]: ...
+
     @classmethod
     def start(cls, root: Root, session: Any = None) -> Self:
         """Return a query without clauses."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Optional, Union, overl
 
 from blaze.errors import NoResultError, QueryError
 from blaze.query.compilation import query_sql
-from blaze.query.entities import First, S
+from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, First, M, S
 from blaze.query.query import Query, R
 
 if TYPE_CHECKING:
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from blaze.core.parts import Part
     from blaze.dialects.dialect import Dialect
+    from blaze.query.entities import Left2, Left3, Left4, Left5, Left6, Left7, Left8
     from blaze.query.paging import Page
-    from blaze.query.query import Path
+    from blaze.query.query import Condition, Path
+    from blaze.query.row import Row
     from blaze.sql.expressions import Expression
 
 
@@ -33,6 +35,39 @@ class QuerySet(Query[R], Generic[R]):
         @overload
         def include(self, *paths: Path, **parts: Part[Any]) -> QuerySet[Any]: ...
         def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
+        @overload
+        def left_join(self: QuerySet[M], target: Path, on: Optional[Condition] = None) -> QuerySet[M]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left2[T0, T1]]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1, T2]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left3[T0, T1, T2]]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1, T2, T3]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left4[T0, T1, T2, T3]]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left5[T0, T1, T2, T3, T4]]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left6[T0, T1, T2, T3, T4, T5]]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left7[T0, T1, T2, T3, T4, T5, T6]]: ...
+        @overload
+        def left_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]], target: Path, on: Optional[Condition] = None
+        ) -> QuerySet[Left8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
+        @overload
+        def left_join(self, target: Path, on: Optional[Condition] = None) -> Self: ...
+        def left_join(self, target: Path, on: Optional[Condition] = None) -> Any: ...
 
     def all(self) -> list[R]:
         """Return all results."""
@@ -140,6 +175,43 @@ class AsyncQuerySet(Query[R], Generic[R]):
         @overload
         def include(self, *paths: Path, **parts: Part[Any]) -> AsyncQuerySet[Any]: ...
         def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[M], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[M]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1]], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Left2[T0, T1]]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1, T2]], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Left3[T0, T1, T2]]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3]], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Left4[T0, T1, T2, T3]]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4]], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Left5[T0, T1, T2, T3, T4]]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Left6[T0, T1, T2, T3, T4, T5]]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6]], target: Path, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Left7[T0, T1, T2, T3, T4, T5, T6]]: ...
+        @overload
+        def left_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+            target: Path,
+            on: Optional[Condition] = None,
+        ) -> AsyncQuerySet[Left8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
+        @overload
+        def left_join(self, target: Path, on: Optional[Condition] = None) -> Self: ...
+        def left_join(self, target: Path, on: Optional[Condition] = None) -> Any: ...
 
     async def all(self) -> list[R]:
         """Return all results."""

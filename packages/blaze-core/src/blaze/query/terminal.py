@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from blaze.query.query import Query
 
-R = TypeVar("R", covariant=True)
+# Not covariant: a list of plans with different results must not pass for one of plans for `object`.
+R = TypeVar("R")
+S = TypeVar("S", covariant=True)
 
 
 class Plan(Generic[R]):
@@ -26,3 +28,9 @@ class Plan(Generic[R]):
     if TYPE_CHECKING:
 
         def __result__(self) -> R: ...
+
+
+class Task(Protocol[S]):
+    """What `parallel_exec` runs beside functions, by its result: a plan, or a statement for a list."""
+
+    def __result__(self) -> S: ...

@@ -226,9 +226,17 @@ def _expression(value: Any) -> Expression[Any]:
     return Literal(value)
 
 
+@overload
 def case(
-    *whens: tuple[Expression[bool], Union[S, Expression[S]]], else_: Union[S, Expression[S], None] = None
-) -> Case[S]:
+    *whens: tuple[Expression[bool], Union[S, Expression[S]]], else_: None = None
+) -> Case[Optional[S]]: ...
+@overload
+def case(*whens: tuple[Expression[bool], Expression[S]], else_: Expression[S]) -> Case[S]: ...
+@overload
+def case(
+    *whens: tuple[Expression[bool], Union[S, Expression[S]]], else_: Union[S, Expression[S]]
+) -> Case[S]: ...
+def case(*whens: Any, else_: Any = None) -> Case[Any]:
     """Choose by conditions: `case((Book.price < 5, "cheap"), else_="dear")`; without `else_`, else NULL."""
     if not whens:
         raise QueryError("case() needs at least one (condition, value)")
