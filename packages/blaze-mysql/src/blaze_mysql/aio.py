@@ -18,20 +18,24 @@ from asyncmy.cursors import SSCursor
 
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
-from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError, TimeoutError
+from blaze.adapters.refusals import lost_before_commit, outcome_unknown
+from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
 from blaze_mysql.codecs import COLUMN_READERS
 from blaze_mysql.dialect import MySQLDialect
 from blaze_mysql.errors import (
     KEY_COLUMNS,
     LOST_CODES,
+    may_end_transaction,
     opening_error,
     table_and_key,
     translate,
     with_columns,
 )
-from blaze_mysql.opening import CONNECT_TIMEOUT, arguments, begin_texts, set_up_text
+from blaze_mysql.opening import CONNECT_TIMEOUT, arguments, begin_texts, client_limit, set_up_text
+from blaze_mysql.patience import Patience
 
 __all__ = ["AsyncmyConnection", "connect"]
 
@@ -58,7 +62,9 @@ async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyCon
     except DRIVER_ERRORS as error:
         code, text = code_and_text(error)
         raise opening_error(config.redacted(), code, text) from without_frames(error)
-    connection = AsyncmyConnection(raw, dialect)
+    except BaseException as error:  # cancelled or interrupted meanwhile
+        raise without_frames(error)  # noqa: B904 - it is the error itself
+    connection = AsyncmyConnection(raw, dialect, client_limit(config))
     try:
         await connection.control(set_up_text(config, dialect, raw.get_server_info()))
     except BaseException:
@@ -81,19 +87,36 @@ class AsyncmyConnection:
     knows one result at a time.
     """
 
-    __slots__ = ("__weakref__", "_dialect", "_raw", "_streaming", "_usable")
+    __slots__ = (
+        "__weakref__",
+        "_dialect",
+        "_incoming",
+        "_patience",
+        "_raw",
+        "_streaming",
+        "_transport",
+        "_usable",
+    )
 
     keep_on_fork = False
 
-    def __init__(self, raw: Any, dialect: MySQLDialect) -> None:
+    def __init__(self, raw: Any, dialect: MySQLDialect, limit: Optional[float]) -> None:
         self._raw = raw
         self._dialect = dialect
+        self._transport = raw._transport if hasattr(raw, "_transport") else raw._writer.transport
+        self._incoming = incoming(self._transport.get_extra_info("socket").fileno())
+        self._patience = Patience(self._transport, limit)
         self._usable = True
         self._streaming: Optional[_Unread] = None
 
     @property
     def usable(self) -> bool:
-        return self._usable and bool(self._raw.connected)
+        if not self._usable or not self._raw.connected or self._transport.is_closing():
+            return False
+        # Between statements nothing comes in but its end: no round trip is needed to see it.
+        if not self._patience.busy and self._streaming is None and self._incoming():
+            self._usable = False
+        return self._usable
 
     @usable.setter
     def usable(self, value: bool) -> None:
@@ -105,7 +128,7 @@ class AsyncmyConnection:
 
     @property
     def in_transaction(self) -> bool:
-        return self.usable and bool(self._raw.get_transaction_status())
+        return self._usable and bool(self._raw.connected and self._raw.get_transaction_status())
 
     @property
     def needs_reset(self) -> bool:
@@ -120,6 +143,7 @@ class AsyncmyConnection:
     ) -> Union[R, Outcome]:
         if self._streaming is not None:
             await self._streaming.buffer()
+        self._patience.begin()
         try:
             cursor = self._raw.cursor()
             await cursor.execute(sql, params or None)
@@ -135,15 +159,15 @@ class AsyncmyConnection:
         except asyncio.CancelledError:
             self.terminate()
             raise
-        except asyncio.TimeoutError as error:
-            self.terminate()
-            raise TimeoutError("the server did not answer within statement_timeout") from error
         except DRIVER_ERRORS as error:
             raise await self._placed(error, sql) from error
+        finally:
+            self._patience.end()
 
     async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
         if self._streaming is not None:
             await self._streaming.buffer()
+        self._patience.begin()
         try:
             cursor = self._raw.cursor()
             if (
@@ -151,6 +175,7 @@ class AsyncmyConnection:
             ):  # of a row: the driver would write it just once
                 total = 0
                 for row in rows:
+                    self._patience.begin()
                     await cursor.execute(sql, row)
                     total += cursor.rowcount
                 return total
@@ -161,6 +186,8 @@ class AsyncmyConnection:
             raise
         except DRIVER_ERRORS as error:
             raise await self._placed(error, sql) from error
+        finally:
+            self._patience.end()
 
     async def stream(
         self, sql: str, params: Parameters = (), size: int = 1000
@@ -170,10 +197,13 @@ class AsyncmyConnection:
         unread = None
         try:
             cursor = self._raw.cursor(SSCursor)
+            self._patience.begin()
             await cursor.execute(sql, params or None)
             unread = self._streaming = _Unread(self, cursor)
             while True:
+                self._patience.begin()
                 rows = await unread.take(size)
+                self._patience.end()  # the time of whoever consumes the rows does not count
                 if not rows:
                     return
                 yield rows
@@ -183,6 +213,7 @@ class AsyncmyConnection:
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
         finally:
+            self._patience.end()
             if unread is not None and self._usable:
                 await unread.drop()
 
@@ -193,19 +224,24 @@ class AsyncmyConnection:
             await self.control(text)
 
     async def commit(self) -> None:
+        if self._streaming is not None:
+            await self._streaming.buffer()
+        if not self.usable:
+            raise lost_before_commit()
         try:
             await self._finish("COMMIT")
-        except ConnectionLostError as error:
-            raise CommitOutcomeUnknownError(
-                "the connection broke during COMMIT: the transaction may or may not have been committed;"
-                " look into the database before running it again",
-                statement="COMMIT",
-                code=error.code,
-            ) from error.__cause__
+        except (ConnectionLostError, TimeoutError) as error:
+            if self._usable:  # refused, and answered
+                raise
+            raise outcome_unknown(error) from error.__cause__
 
     async def rollback(self) -> None:
         if self.in_transaction:
-            await self._finish("ROLLBACK")
+            try:
+                await self._finish("ROLLBACK")
+            except DatabaseError:
+                if self._usable:  # else the server rolls back by itself
+                    raise
 
     async def savepoint(self, name: str) -> None:
         await self.control(f"SAVEPOINT {self._dialect.quote(name)}")
@@ -223,6 +259,7 @@ class AsyncmyConnection:
 
     async def close(self) -> None:
         self._usable = False
+        self._patience.stop()
         try:
             await asyncio.wait_for(self._raw.ensure_closed(), _SETTLE_SECONDS)
         except (*DRIVER_ERRORS, asyncio.TimeoutError):
@@ -233,6 +270,7 @@ class AsyncmyConnection:
 
     def terminate(self) -> None:
         self._usable = False
+        self._patience.stop()
         try:
             self._raw.close()
         except RuntimeError:  # its event loop is closed, and the socket goes with the objects
@@ -246,13 +284,16 @@ class AsyncmyConnection:
         """Run a statement without parameters and rows."""
         if self._streaming is not None:
             await self._streaming.buffer()
+        self._patience.begin()
         try:
             await self._raw.query(sql)
         except asyncio.CancelledError:
             self.terminate()
             raise
         except DRIVER_ERRORS as error:
-            raise self._translate(error, sql) from error
+            raise await self._placed(error, sql) from error
+        finally:
+            self._patience.end()
 
     async def _finish(self, sql: str) -> None:
         """Run a statement to its end even when the task that waits for it is cancelled."""
@@ -279,11 +320,21 @@ class AsyncmyConnection:
         lost = code in LOST_CODES or broken
         if lost:
             self._usable = False
+        if self._patience.over:
+            return TimeoutError("the server did not answer within statement_timeout")
         return translate(code, text, sql, lost)
 
     async def _placed(self, error: BaseException, sql: str) -> DatabaseError:
-        """Translate an error, and ask for the columns of the key that it names, once per engine."""
+        """Translate an error, and ask for what it does not tell.
+
+        That is whether the transaction is still open, and, once per engine, the columns of a key.
+        """
         translated = self._translate(error, sql)
+        if self.in_transaction and may_end_transaction(translated):
+            try:
+                await self._raw.ping(reconnect=False)
+            except DRIVER_ERRORS:
+                self._usable = False
         key = table_and_key(translated)
         if key is None or not self.usable:
             return translated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import socket
 import struct
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -15,8 +15,10 @@ from pymysql.cursors import SSCursor
 
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
-from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
+from blaze.adapters.refusals import lost_before_commit, outcome_unknown
+from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
 from blaze.security.secret import Secret
 from blaze_mysql.codecs import COLUMN_READERS
@@ -24,12 +26,13 @@ from blaze_mysql.dialect import MySQLDialect
 from blaze_mysql.errors import (
     KEY_COLUMNS,
     LOST_CODES,
+    may_end_transaction,
     opening_error,
     table_and_key,
     translate,
     with_columns,
 )
-from blaze_mysql.opening import arguments, begin_texts, set_up_text
+from blaze_mysql.opening import CONNECT_TIMEOUT, arguments, begin_texts, client_limit, set_up_text
 
 __all__ = ["PyMySQLConnection", "connect", "server_version"]
 
@@ -41,18 +44,28 @@ _detached: list[Any] = []  # driver connections of a parent process: never close
 
 def open_raw(config: ConnectionConfig) -> Any:
     """Open a driver's connection, or raise what says why not."""
+    # While connecting, PyMySQL waits for each answer as long as for those of statements.
+    limit = config.get("connect_timeout", CONNECT_TIMEOUT) or None
+    given = {**arguments(config), "read_timeout": limit, "write_timeout": limit, "conv": _CONVERTERS}
     try:
-        return pymysql.connect(**arguments(config), conv=_CONVERTERS, **_password(config.password))
+        return pymysql.connect(**given, **_password(config.password))
     except DRIVER_ERRORS as error:
         code, text = code_and_text(error)
         raise opening_error(config.redacted(), code, text) from without_frames(error)
+    except BaseException as error:  # an interrupt meanwhile
+        raise without_frames(error)  # noqa: B904 - it is the error itself
 
 
 def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnection:
     """Open a connection and set its session up."""
     raw = open_raw(config)
     connection = PyMySQLConnection(raw, dialect)
-    connection.control(set_up_text(config, dialect, raw.get_server_info()))
+    try:
+        connection.control(set_up_text(config, dialect, raw.get_server_info()))
+    except BaseException:
+        connection.close()
+        raise
+    raw._read_timeout = raw._write_timeout = client_limit(config)
     return connection
 
 
@@ -83,13 +96,14 @@ class PyMySQLConnection:
     knows one result at a time.
     """
 
-    __slots__ = ("__weakref__", "_dialect", "_raw", "_streaming", "_usable", "place")
+    __slots__ = ("__weakref__", "_dialect", "_incoming", "_raw", "_streaming", "_usable", "place")
 
     keep_on_fork = False
 
     def __init__(self, raw: Any, dialect: MySQLDialect) -> None:
         self._raw: Any = raw
         self._dialect = dialect
+        self._incoming = incoming(raw._sock.fileno())
         self._usable = True
         self.place: Any = None  # the pool's
         self._streaming: Optional[_Unread] = None
@@ -102,8 +116,8 @@ class PyMySQLConnection:
     def usable(self) -> bool:
         if not self._usable or not self._raw.open:
             return False
-        # On an idle connection nothing comes in but its end: no round trip is needed to see it.
-        if self._streaming is None and select.select([self._raw._sock], [], [], 0)[0]:
+        # Between statements nothing comes in but its end: no round trip is needed to see it.
+        if self._streaming is None and self._incoming():
             self._usable = False
         return self._usable
 
@@ -186,19 +200,24 @@ class PyMySQLConnection:
             self.control(text)
 
     def commit(self) -> None:
+        if self._streaming is not None:
+            self._streaming.buffer()
+        if not self.usable:
+            raise lost_before_commit()
         try:
             self.control("COMMIT")
-        except ConnectionLostError as error:
-            raise CommitOutcomeUnknownError(
-                "the connection broke during COMMIT: the transaction may or may not have been committed;"
-                " look into the database before running it again",
-                statement="COMMIT",
-                code=error.code,
-            ) from error.__cause__
+        except (ConnectionLostError, TimeoutError) as error:
+            if self._usable:  # refused, and answered
+                raise
+            raise outcome_unknown(error) from error.__cause__
 
     def rollback(self) -> None:
         if self.in_transaction:
-            self.control("ROLLBACK")
+            try:
+                self.control("ROLLBACK")
+            except DatabaseError:
+                if self._usable:  # else the server rolls back by itself
+                    raise
 
     def savepoint(self, name: str) -> None:
         self.control(f"SAVEPOINT {self._dialect.quote(name)}")
@@ -242,9 +261,22 @@ class PyMySQLConnection:
         lost = lost or (isinstance(error, pymysql.InternalError) and not code)
         if lost:
             self._usable = False
+            if isinstance(error.__context__, socket.timeout):
+                return TimeoutError("the server did not answer within statement_timeout")
         translated = translate(code, text, sql, lost)
+        if lost:
+            return translated
+        if self.in_transaction and may_end_transaction(translated):
+            self._refresh_status()
         key = table_and_key(translated)
-        return translated if key is None or lost else with_columns(translated, self._columns_of(key))
+        return translated if key is None else with_columns(translated, self._columns_of(key))
+
+    def _refresh_status(self) -> None:
+        """After an error, which does not tell: ask whether the transaction is still open."""
+        try:
+            self._raw.ping(reconnect=False)
+        except DRIVER_ERRORS:
+            self._usable = False
 
     def _columns_of(self, key: tuple[str, str]) -> tuple[str, ...]:
         """Ask for the columns of a key, once per engine."""

@@ -12,7 +12,15 @@ from blaze import errors as e
 from blaze.adapters import refusals
 from blaze.security import redact_detail, redact_statement
 
-__all__ = ["KEY_COLUMNS", "LOST_CODES", "opening_error", "table_and_key", "translate", "with_columns"]
+__all__ = [
+    "KEY_COLUMNS",
+    "LOST_CODES",
+    "may_end_transaction",
+    "opening_error",
+    "table_and_key",
+    "translate",
+    "with_columns",
+]
 
 
 class _Meaning(NamedTuple):
@@ -187,6 +195,19 @@ def translate(
     )
 
 
+_KEEPS = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|SELECT|REPLACE|WITH)\b", re.IGNORECASE)
+
+
+def may_end_transaction(error: e.DatabaseError) -> bool:
+    """Whether the server may have ended the transaction with this error.
+
+    It does after a deadlock or a time-out, and commits before DDL even if that fails; a row or a text that is
+    refused costs its statement only.
+    """
+    refused = isinstance(error, (e.IntegrityError, e.DataError, e.SQLSyntaxError))
+    return not (refused and _KEEPS.match(error.statement or ""))
+
+
 _TABLE = re.compile(
     r"\s*(?:INSERT INTO|UPDATE|REPLACE INTO)\s+(?:[`\w]+\.)?`?(?P<table>\w+)`?", re.IGNORECASE
 )
@@ -234,6 +255,7 @@ def _place(code: int, message: str) -> tuple[Optional[str], tuple[str, ...]]:
     return None, (name.rpartition(".")[2],)
 
 
+_NAMES = re.compile(r"'[^']*'")
 _OPENING: dict[int, tuple[type[e.BlazeError], str]] = {
     1045: (e.ConfigurationError, "user or password is wrong"),
     1698: (e.ConfigurationError, "the user may not log in this way"),
@@ -250,7 +272,7 @@ _OPENING: dict[int, tuple[type[e.BlazeError], str]] = {
 
 def opening_error(where: str, code: int, text: str) -> e.BlazeError:
     """Give the exception for a failure to connect; `where` is the redacted DSN."""
-    lowered = text.lower()
+    lowered = _NAMES.sub("''", text).lower()  # a host may be called anything
     if code in _OPENING:
         kind, cure = _OPENING[code]
     elif "timed out" in lowered or "timeout" in lowered:

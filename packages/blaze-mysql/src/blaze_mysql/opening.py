@@ -12,7 +12,7 @@ from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError
 from blaze_mysql.dialect import MySQLDialect, Server
 
-__all__ = ["CONNECT_TIMEOUT", "arguments", "begin_texts", "prepare", "set_up_text"]
+__all__ = ["CONNECT_TIMEOUT", "arguments", "begin_texts", "client_limit", "prepare", "set_up_text"]
 
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 30.0
@@ -43,7 +43,6 @@ def prepare(
 
 def arguments(config: ConnectionConfig) -> dict[str, Any]:
     """Give the keyword arguments of ``connect`` that both drivers know, without the password."""
-    limit = config.get("statement_timeout", STATEMENT_TIMEOUT)
     connect = config.get("connect_timeout", CONNECT_TIMEOUT)
     found: dict[str, Any] = {
         "host": config.host or "127.0.0.1",
@@ -52,8 +51,7 @@ def arguments(config: ConnectionConfig) -> dict[str, Any]:
         "user": config.user,
         "database": config.database,
         "charset": "utf8mb4",
-        "connect_timeout": max(math.ceil(connect), 1) if connect else 31_536_000,
-        "read_timeout": math.ceil(limit + _MARGIN) if limit else None,
+        "connect_timeout": connect or 31_536_000,
         "program_name": config.get("application_name"),
         "autocommit": True,
         "client_flag": FOUND_ROWS,
@@ -67,13 +65,25 @@ def tls(config: ConnectionConfig) -> Optional[ssl.SSLContext]:
     mode = config.get("sslmode")
     if mode in (None, "disable", "allow", "prefer"):
         return None
-    context = ssl.create_default_context(cafile=config.get("sslrootcert"))
-    context.check_hostname = mode == "verify-full"
-    if mode == "require":
-        context.verify_mode = ssl.CERT_NONE
-    if config.get("sslcert"):
-        context.load_cert_chain(config.get("sslcert"), config.get("sslkey"))
+    try:
+        context = ssl.create_default_context(cafile=config.get("sslrootcert"))
+        context.check_hostname = mode == "verify-full"
+        if mode == "require":
+            context.verify_mode = ssl.CERT_NONE
+        if config.get("sslcert"):
+            context.load_cert_chain(config.get("sslcert"), config.get("sslkey"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{config.redacted()} cannot be opened: a certificate or key cannot be read ({error});"
+            " check sslrootcert, sslcert and sslkey"
+        ) from error
     return context
+
+
+def client_limit(config: ConnectionConfig) -> Optional[float]:
+    """Give the seconds after which the client stops waiting for an answer; None for never."""
+    limit = config.get("statement_timeout", STATEMENT_TIMEOUT)
+    return limit + _MARGIN if limit else None
 
 
 def set_up_text(config: ConnectionConfig, dialect: MySQLDialect, version: str) -> str:

@@ -15,15 +15,11 @@ import asyncpg
 
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
+from blaze.adapters.refusals import lost_before_commit, outcome_unknown
 from blaze.dialects.batches import CopyTarget
-from blaze.errors import (
-    CommitOutcomeUnknownError,
-    ConnectionLostError,
-    DatabaseError,
-    SQLSyntaxError,
-    TimeoutError,
-)
+from blaze.errors import ConnectionLostError, DatabaseError, SQLSyntaxError, TimeoutError
 from blaze.security import redact_statement
 from blaze.security.frames import without_frames
 from blaze_postgres.dialect import PostgresDialect
@@ -31,8 +27,8 @@ from blaze_postgres.errors import Report, opening_error, translate
 from blaze_postgres.opening import (
     CONNECT_TIMEOUT,
     GUARDED,
-    STATEMENT_TIMEOUT,
     begin_text,
+    client_limit,
     cursor_kind,
     cursor_names,
     settings,
@@ -41,10 +37,17 @@ from blaze_postgres.opening import (
 __all__ = ["AsyncpgConnection", "connect"]
 
 # What asyncpg raises while a statement runs; the last ones are about values that it cannot encode.
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError, OverflowError, TypeError)
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    ValueError,
+    OverflowError,
+    TypeError,
+)
 _STATEMENTS = 256  # prepared statements kept per connection
 _SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
-_MARGIN = 5.0  # the client stops waiting this much later than the server should have stopped a statement
 _detached: list[Any] = []  # connections of a parent process, kept from being finalised here
 
 
@@ -63,22 +66,32 @@ async def connect(config: ConnectionConfig, dialect: PostgresDialect) -> Asyncpg
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError) as error:
         code = getattr(error, "sqlstate", None)
         raise opening_error(config.redacted(), _words(error), code) from without_frames(error)
+    except BaseException as error:  # cancelled or interrupted meanwhile
+        raise without_frames(error)  # noqa: B904 - it is the error itself
     return AsyncpgConnection(raw, dialect, config)
 
 
 def _words(error: BaseException) -> str:
+    """Say what failed in the words that libpq has for it."""
     import socket
+    import ssl
 
-    if isinstance(error, socket.gaierror):
-        return f"could not translate host name ({error.strerror})"
-    return str(error) or type(error).__name__
+    text = str(error) or type(error).__name__
+    for kind, words in (
+        (socket.gaierror, "could not translate host name"),
+        (ssl.SSLError, "SSL error"),
+        (FileNotFoundError, "could not read a certificate file"),
+        (ConnectionRefusedError, "connection refused"),
+    ):
+        if isinstance(error, kind):
+            return f"{words}: {text}"
+    return text
 
 
 def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
     """Give the keyword arguments of ``asyncpg.connect`` but the password and the time-out."""
     tls = {name: config.get(name) for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")}
     given = {name: value for name, value in tls.items() if value is not None}
-    limit = config.get("statement_timeout", STATEMENT_TIMEOUT)
     arguments: dict[str, Any] = {
         "dsn": f"postgresql://?{urlencode(given)}" if given else None,
         "host": config.host.split(",") if config.host and "," in config.host else config.host,
@@ -86,7 +99,7 @@ def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
         "user": config.user,
         "database": config.database or config.user or "postgres",
         "statement_cache_size": 0,  # this module keeps them
-        "command_timeout": limit + _MARGIN if limit else None,
+        "command_timeout": client_limit(config),
     }
     server = {} if config.get("pgbouncer") else settings(config)
     if config.get("application_name"):
@@ -101,7 +114,18 @@ class AsyncpgConnection:
     False.
     """
 
-    __slots__ = ("__weakref__", "_begin", "_config", "_dialect", "_epoch", "_raw", "_statements", "_usable")
+    __slots__ = (
+        "__weakref__",
+        "_begin",
+        "_config",
+        "_dialect",
+        "_epoch",
+        "_incoming",
+        "_raw",
+        "_statements",
+        "_transport",
+        "_usable",
+    )
 
     keep_on_fork = False
 
@@ -112,12 +136,14 @@ class AsyncpgConnection:
         self._begin = begin_text(dialect, config, None, False)
         # None: behind a pooler, which may not know the statement any more.
         self._statements: Optional[dict[str, Any]] = None if config.get("pgbouncer") else {}
+        self._transport = raw._transport
+        self._incoming = incoming(self._transport.get_extra_info("socket").fileno())
         self._usable = True
         self._epoch = 0  # counts rollbacks, which end cursors
 
     @property
     def usable(self) -> bool:
-        return self._usable and not self._raw.is_closed()
+        return self._usable and not self._raw.is_closed() and not self._transport.is_closing()
 
     @usable.setter
     def usable(self, value: bool) -> None:
@@ -259,15 +285,15 @@ class AsyncpgConnection:
             await self._control(begin_text(self._dialect, self._config, isolation, read_only))
 
     async def commit(self) -> None:
+        if self._incoming():  # let asyncpg read it: it can only be the news of the end
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        if not self.usable:
+            raise lost_before_commit()
         try:
             status = await self._finish("COMMIT")
         except ConnectionLostError as error:
-            raise CommitOutcomeUnknownError(
-                "the connection broke during COMMIT: the transaction may or may not have been committed;"
-                " look into the database before running it again",
-                statement="COMMIT",
-                code=error.code,
-            ) from error.__cause__
+            raise outcome_unknown(error) from error.__cause__
         if status == "ROLLBACK":
             raise DatabaseError(
                 "the transaction was rolled back instead of committed: an earlier statement had failed",
@@ -278,7 +304,11 @@ class AsyncpgConnection:
     async def rollback(self) -> None:
         if self.in_transaction:
             self._epoch += 1
-            await self._finish("ROLLBACK")
+            try:
+                await self._finish("ROLLBACK")
+            except DatabaseError:
+                if self._usable:  # else the server rolls back by itself
+                    raise
 
     async def savepoint(self, name: str) -> None:
         await self._control(f"SAVEPOINT {self._dialect.quote(name)}")
@@ -321,6 +351,9 @@ class AsyncpgConnection:
         except asyncio.CancelledError:
             await self._settle()
             raise
+        except asyncio.TimeoutError as error:
+            self.terminate()
+            raise ConnectionLostError("the server did not answer within statement_timeout") from error
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
 
@@ -354,7 +387,7 @@ class AsyncpgConnection:
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         code = getattr(error, "sqlstate", None) or ""
-        lost = self._raw.is_closed() or isinstance(error, OSError)
+        lost = self._raw.is_closed() or self._transport.is_closing() or isinstance(error, OSError)
         if isinstance(error, asyncpg.InvalidCachedStatementError) and self._statements is not None:
             self._statements.clear()
         report = Report(

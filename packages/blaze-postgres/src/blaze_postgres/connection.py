@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-import select
 from collections.abc import Generator, Sequence
+from math import inf
+from time import monotonic
 from typing import Any, Optional, Union, overload
 
 import psycopg2
@@ -13,9 +14,11 @@ from psycopg2 import extensions as ext
 
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import Consume, Parameters, R, Row
+from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
+from blaze.adapters.refusals import lost_before_commit, outcome_unknown
 from blaze.dialects.batches import CopyTarget
-from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
+from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
 from blaze.security.secret import Secret
 from blaze_postgres.codecs import InfiniteDate, InfiniteMoment, NegativeZero
@@ -26,16 +29,19 @@ from blaze_postgres.opening import (
     CONNECT_TIMEOUT,
     GUARDED,
     begin_text,
+    client_limit,
     cursor_kind,
     cursor_names,
     settings,
 )
+from blaze_postgres.patience import Patience
 
 __all__ = ["PsycopgConnection", "connect"]
 
 # What psycopg2 raises from execute and from reading rows; ValueError and the others are about values.
 DRIVER_ERRORS = (psycopg2.Error, ValueError, OverflowError, UnicodeError)
 IDLE = ext.TRANSACTION_STATUS_IDLE
+BETWEEN_STATEMENTS = (IDLE, ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR)
 _detached: list[Any] = []  # driver connections of a parent process: never closed, never finalised here
 
 
@@ -89,6 +95,8 @@ def connect(config: ConnectionConfig, dialect: PostgresDialect) -> PsycopgConnec
         raise opening_error(
             config.redacted(), str(error), getattr(error, "pgcode", None)
         ) from without_frames(error)
+    except BaseException as error:  # an interrupt meanwhile
+        raise without_frames(error)  # noqa: B904 - it is the error itself
     raw.autocommit = True
     for each in _TYPES:
         ext.register_type(each, raw)
@@ -140,9 +148,10 @@ class PsycopgConnection:
         "_cursor",
         "_dialect",
         "_epoch",
+        "_incoming",
         "_opening",
+        "_patience",
         "_pending",
-        "_poll",
         "_raw",
         "_usable",
         "place",
@@ -156,8 +165,8 @@ class PsycopgConnection:
         self._dialect = dialect
         self._config = config
         self._begin = begin_text(dialect, config, None, False)
-        self._poll = select.poll()
-        self._poll.register(raw.fileno(), select.POLLIN)
+        self._incoming = incoming(raw.fileno())
+        self._patience = Patience(raw.fileno(), client_limit(config))
         self._usable = True
         self.place: Any = None  # the pool's
         self._epoch = 0  # counts rollbacks, which end cursors
@@ -174,13 +183,13 @@ class PsycopgConnection:
     def usable(self) -> bool:
         if not self._usable:
             return False
-        # On an idle connection nothing comes in but the news of its end, and notifications: no round trip.
-        if self._poll.poll(0) and self._raw.get_transaction_status() == IDLE:
+        # Between statements nothing comes in but the news of its end, and notifications: no round trip.
+        if self._incoming() and self._raw.get_transaction_status() in BETWEEN_STATEMENTS:
             try:
                 self._raw.poll()
             except psycopg2.Error:
                 self._usable = False
-            if self._raw.closed:
+            if self._raw.closed or self._incoming():  # the end of the stream stays, messages are read
                 self._usable = False
         return self._usable
 
@@ -205,9 +214,12 @@ class PsycopgConnection:
     def execute(
         self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
     ) -> Union[R, Outcome]:
+        patience = self._patience
+        patience.deadline = monotonic() + patience.limit
         try:
             cursor = self._cursor()
             cursor.execute(self._opened(sql) if self._pending else sql, params or None)
+            patience.deadline = inf  # all rows have come: what consumes them may take its time
             if consume is not None:
                 return consume(cursor)
             if cursor.description is None:
@@ -216,19 +228,27 @@ class PsycopgConnection:
             return Outcome(cursor.rowcount, None, columns, cursor.fetchall())
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+        finally:
+            patience.deadline = inf
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
         total = 0
+        patience = self._patience
         try:
             cursor = self._cursor()
             for row in rows:
+                patience.deadline = monotonic() + patience.limit
                 cursor.execute(self._opened(sql) if self._pending else sql, row)
                 total += cursor.rowcount
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+        finally:
+            patience.deadline = inf
         return total
 
     def copy(self, target: CopyTarget, rows: Sequence[Parameters]) -> int:
+        patience = self._patience
+        patience.deadline = monotonic() + patience.limit
         try:
             cursor = self._cursor()
             cursor.execute(self._opened(GUARDED.format("%s")), (target.name,))
@@ -238,6 +258,8 @@ class PsycopgConnection:
             return int(cursor.rowcount)
         except DRIVER_ERRORS as error:
             raise self._translate(error, target.sql) from error
+        finally:
+            patience.deadline = inf
 
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
         own = not self.in_transaction  # the cursor of a query lives in a transaction
@@ -278,19 +300,14 @@ class PsycopgConnection:
             self._pending = ""
             return
         self._opening = ""
+        if not self.usable:
+            raise lost_before_commit()
         try:
-            cursor = self._cursor()
-            cursor.execute("COMMIT")
-        except DRIVER_ERRORS as error:
-            translated = self._translate(error, "COMMIT")
-            if isinstance(translated, ConnectionLostError):
-                raise CommitOutcomeUnknownError(
-                    "the connection broke during COMMIT: the transaction may or may not have been committed;"
-                    " look into the database before running it again",
-                    statement="COMMIT",
-                    code=translated.code,
-                ) from error
-            raise translated from error
+            cursor = self._control("COMMIT")
+        except DatabaseError as error:
+            if self._usable:
+                raise
+            raise outcome_unknown(error) from error.__cause__
         if cursor.statusmessage == "ROLLBACK":
             raise DatabaseError(
                 "the transaction was rolled back instead of committed: an earlier statement had failed",
@@ -304,7 +321,11 @@ class PsycopgConnection:
         elif self.in_transaction:
             self._epoch += 1
             self._opening = ""
-            self._control("ROLLBACK")
+            try:
+                self._control("ROLLBACK")
+            except DatabaseError:
+                if self._usable:  # else the server rolls back by itself
+                    raise
 
     def savepoint(self, name: str) -> None:
         self._control(f"SAVEPOINT {self._dialect.quote(name)}")
@@ -329,11 +350,18 @@ class PsycopgConnection:
         self._raw = _Gone()
         self._cursor = self._raw.cursor
 
-    def _control(self, sql: str) -> None:
+    def _control(self, sql: str) -> Any:
+        """Run a command without parameters; give the cursor."""
+        patience = self._patience
+        patience.deadline = monotonic() + patience.limit
         try:
-            self._cursor().execute(self._opened(sql) if self._pending else sql)
+            cursor = self._cursor()
+            cursor.execute(self._opened(sql) if self._pending else sql)
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+        finally:
+            patience.deadline = inf
+        return cursor
 
     def _opened(self, sql: str) -> str:
         """Put the BEGIN that waits in front of a statement: one round trip for both."""
@@ -358,6 +386,9 @@ class PsycopgConnection:
                 diagnostics.constraint_name,
                 diagnostics.column_name,
             )
+        if self._patience.over:
+            self._usable = False
+            return TimeoutError("the server did not answer within statement_timeout")
         translated = translate(report, sql, lost)
         if lost or isinstance(translated, ConnectionLostError):
             self._usable = False

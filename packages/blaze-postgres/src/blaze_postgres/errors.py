@@ -209,8 +209,8 @@ _OPENING: tuple[tuple[str, type[e.BlazeError], str], ...] = (
     ("password authentication failed", e.ConfigurationError, "user or password is wrong"),
     ("no password supplied", e.ConfigurationError, "the server asks for a password and the DSN has none"),
     ("no pg_hba.conf entry", e.ConfigurationError, "pg_hba.conf of the server does not admit this client"),
-    ("role", e.ConfigurationError, "the user does not exist"),
-    ("does not exist", e.ConfigurationError, "the database does not exist; create it first"),
+    ('role ""', e.ConfigurationError, "the user does not exist"),
+    ('database "" does not exist', e.ConfigurationError, "the database does not exist; create it first"),
     ("ssl", e.ConfigurationError, "TLS as sslmode asks for it is refused; check sslmode and certificates"),
     ("certificate", e.ConfigurationError, "a certificate is missing or refused; check sslrootcert"),
     ("timeout expired", e.TimeoutError, "the server did not answer within connect_timeout"),
@@ -219,23 +219,34 @@ _OPENING: tuple[tuple[str, type[e.BlazeError], str], ...] = (
     ("too many", e.ConnectionLostError, "the server has no connection left"),
     ("remaining connection slots", e.ConnectionLostError, "the server has no connection left"),
     ("refused", e.ConnectionLostError, "no server listens there; check host and port, and start it"),
-    ("starting up", e.ConnectionLostError, "the server is starting up; try again"),
+    (
+        "connect call failed",
+        e.ConnectionLostError,
+        "no server listens there; check host and port, and start it",
+    ),
+    (
+        "the database system is",
+        e.ConnectionLostError,
+        "the server is starting up or shutting down; try again",
+    ),
 )
 _OPENING_CODES = {
     "28P01": _OPENING[0],
-    "28000": _OPENING[2],
     "3D000": _OPENING[4],
     "53300": _OPENING[10],
-    "57P03": _OPENING[13],
+    "57P03": _OPENING[-1],
 }
+_NAMES = re.compile(r'"[^"]*"')
 
 
 def opening_error(where: str, text: str, code: Optional[str] = None) -> e.BlazeError:
     """Give the exception for a failure to connect; `where` is the redacted DSN."""
     found = _OPENING_CODES.get(code or "")
     if found is None:
-        lowered = text.lower()
+        lowered = _NAMES.sub('""', text).lower()  # a host may be called anything
         found = next((each for each in _OPENING if each[0] in lowered), None)
+    if found is None and code == "28000":
+        found = _OPENING[2]
     if found is None:
         return e.ConnectionLostError(f"{where} cannot be opened: {text.strip()}", code=code)
     _, kind, cure = found

@@ -14,8 +14,8 @@ from blaze_postgres.dialect import PostgresDialect
 __all__ = [
     "CONNECT_TIMEOUT",
     "GUARDED",
-    "STATEMENT_TIMEOUT",
     "begin_text",
+    "client_limit",
     "cursor_kind",
     "cursor_names",
     "prepare",
@@ -24,6 +24,7 @@ __all__ = [
 
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 30.0
+_MARGIN = 5.0  # the client stops waiting this much later than the server should have stopped a statement
 _LOCKS = re.compile(r"\sFOR (?:UPDATE|SHARE)\b[^'\"]*\Z")
 _SNAPSHOTS = ("REPEATABLE READ", "SERIALIZABLE")
 
@@ -59,6 +60,12 @@ def settings(config: ConnectionConfig) -> dict[str, str]:
 def _milliseconds(config: ConnectionConfig, name: str) -> str:
     default = STATEMENT_TIMEOUT if name == "statement_timeout" else 0.0
     return str(round(config.get(name, default) * 1000))
+
+
+def client_limit(config: ConnectionConfig) -> Optional[float]:
+    """Give the seconds after which the client stops waiting for an answer; None for never."""
+    limit = config.get("statement_timeout", STATEMENT_TIMEOUT)
+    return limit + _MARGIN if limit else None
 
 
 def begin_text(

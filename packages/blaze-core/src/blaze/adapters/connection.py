@@ -86,7 +86,7 @@ class Connection(Protocol):
         ...
 
     def rollback(self) -> None:
-        """Roll back; does nothing when the database has ended the transaction already."""
+        """Roll back; does nothing when the transaction has ended already, be it with the connection."""
         ...
 
     def savepoint(self, name: str) -> None:
@@ -192,7 +192,7 @@ class AsyncConnection(Protocol):
         ...
 
     async def rollback(self) -> None:
-        """Roll back; does nothing when the database has ended the transaction already."""
+        """Roll back; does nothing when the transaction has ended already, be it with the connection."""
         ...
 
     async def savepoint(self, name: str) -> None:

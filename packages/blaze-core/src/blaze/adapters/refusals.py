@@ -1,10 +1,22 @@
-"""What the errors of constraints say, the same for every backend: what happened, and the cure."""
+"""What the errors of constraints and commits say, the same for every backend: what happened, and the cure."""
 
 from __future__ import annotations
 
 from typing import Optional
 
-__all__ = ["CHECK", "CHILD", "KEY", "NOT_NULL", "PARENT", "UNIQUE", "of_reference"]
+from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
+
+__all__ = [
+    "CHECK",
+    "CHILD",
+    "KEY",
+    "NOT_NULL",
+    "PARENT",
+    "UNIQUE",
+    "lost_before_commit",
+    "of_reference",
+    "outcome_unknown",
+]
 
 # `{place}` is the constraint or the columns.
 UNIQUE = "another row has the same value of {place}; change the value, or use upsert() or get_or_create()"
@@ -25,3 +37,22 @@ def of_reference(statement: Optional[str]) -> str:
     if verb == "DELETE":
         return PARENT
     return "a referenced row does not exist, or a row that goes is still referenced"
+
+
+def lost_before_commit() -> ConnectionLostError:
+    """Make the error of a COMMIT that was not sent, because the connection had gone before."""
+    return ConnectionLostError(
+        "the connection was lost before COMMIT was sent: nothing of the transaction is committed;"
+        " roll back and run it again",
+        statement="COMMIT",
+    )
+
+
+def outcome_unknown(error: DatabaseError) -> CommitOutcomeUnknownError:
+    """Make the error of a COMMIT that was sent and not answered."""
+    return CommitOutcomeUnknownError(
+        "the connection broke during COMMIT: the transaction may or may not have been committed;"
+        " look into the database before running it again",
+        statement="COMMIT",
+        code=error.code,
+    )

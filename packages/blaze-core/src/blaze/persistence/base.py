@@ -13,6 +13,7 @@ from blaze.core.specs import UNSET
 from blaze.engine import Engine, Target
 from blaze.errors import (
     ConfigurationError,
+    ConnectionLostError,
     NotLoadedError,
     QueryError,
     SessionError,
@@ -185,16 +186,18 @@ class SessionBase(Holder, Observed):
             ) from broken
 
     def check_streaming(self, connection: Any) -> None:
-        """Raise `SessionError` when the session was closed, or the connection lost, before a stream had
-        ended.
+        """Raise `SessionError` when the session was closed before a stream had ended, `ConnectionLostError`
+        when the connection was lost.
         """
         if self.closed:
             raise SessionError("the session was closed before the stream had ended: read it inside its block")
         if not connection.usable:
-            raise SessionError(
+            lost = ConnectionLostError(
                 "the connection of the stream is lost, or belongs to the parent of this forked process; "
-                "open a new session and begin the stream anew"
+                "call rollback() and begin the stream anew"
             )
+            self.transactions.note_failure(lost, connection)
+            raise lost
 
     def discard_connection(self) -> None:
         """Have the connection closed instead of reused."""

@@ -364,7 +364,8 @@ class TransactionManager:
             yield Release(level.savepoint)
         except BaseException as failure:  # nobody knows what the database holds now
             self.broken = self.broken or failure
-            raise
+            if error is None or not isinstance(failure, DatabaseError):
+                raise  # else the error that ended the block matters more
 
     def _undo_levels(self, depth: int) -> None:
         """Close the blocks from a depth on; tasks that are still in them learn who has rolled them back."""
