@@ -1,0 +1,115 @@
+"""Connections that cannot be opened: the right error, soon, with a cure, and no password anywhere."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import socket
+import time
+import traceback
+from typing import Any
+
+import pytest
+
+from blaze import (
+    BlazeError,
+    ConfigurationError,
+    ConnectionLostError,
+    PoolTimeoutError,
+    TimeoutError,
+)
+from tests.faults.own import PASSWORD, OwnServer
+from tests.faults.places import Place, with_options
+from tests.faults.proxy import Silence
+
+WRONG = "wr0ng-s3cret"
+
+
+def shown(error: BaseException) -> list[str]:
+    """Give everything that a report of an error could show but the frames of the tests themselves."""
+    texts = []
+    seen: Any = error
+    while seen is not None:
+        texts += [str(seen), repr(seen), repr(vars(seen)), repr(seen.args)]
+        for frame, line in traceback.walk_tb(seen.__traceback__):
+            if "/tests/" not in frame.f_code.co_filename:
+                texts += [f"{frame.f_code.co_qualname if hasattr(frame.f_code, 'co_qualname') else line}"]
+                for value in frame.f_locals.values():
+                    texts += [repr(value), repr(getattr(value, "__dict__", ""))]
+        seen = seen.__cause__ or seen.__context__
+    return texts
+
+
+def check_hidden(error: BaseException, caplog: Any, *passwords: str) -> None:
+    """See that no password shows in an error, a copy of it, the log, or a frame."""
+    texts = [*shown(error), caplog.text, str(pickle.loads(pickle.dumps(error))), repr(copy.copy(error))]
+    texts += ["".join(traceback.TracebackException.from_exception(error, capture_locals=False).format())]
+    for password in passwords:
+        assert not [text for text in texts if password in text]
+
+
+async def refused(place: Place, dsn: str) -> BlazeError:
+    """Use a session on a database that cannot be opened, and see that it and its pool stay whole."""
+    engine = place.make_engine(dsn=dsn)
+    async with place.through(engine).session() as session:
+        with pytest.raises(BlazeError) as raised:
+            await session.scalar("SELECT 1")
+        await session.rollback()
+        with pytest.raises(type(raised.value)):
+            await session.scalar("SELECT 1")
+    stats = engine.pool_stats()
+    assert (stats.in_use, stats.idle, stats.waiting) == (0, 0, 0)
+    assert PASSWORD not in repr(engine) + repr(engine.config)
+    return raised.value
+
+
+CASES: dict[str, tuple[type[BlazeError], str]] = {
+    "password": (ConfigurationError, "user or password is wrong"),
+    "user": (ConfigurationError, "user or password is wrong"),
+    "database": (ConfigurationError, "the database does not exist"),
+    "tls": (ConfigurationError, "TLS as sslmode asks for it is refused"),
+    "certificate": (ConfigurationError, "certificate"),
+    "host": (ConnectionLostError, "the host is unknown"),
+    "port": (ConnectionLostError, "no server listens there"),
+}
+
+
+@pytest.mark.requirement("R89")
+@pytest.mark.parametrize("case", CASES)
+async def test_what_is_refused_says_why(
+    own_place: tuple[Place, OwnServer], case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, server = own_place
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        dsn = {
+            "password": server.dsn(password=WRONG),
+            "user": server.dsn(user="nobody_here"),
+            "database": server.dsn(database="no_such_database"),
+            "tls": with_options(server.dsn(), sslmode="require"),
+            "certificate": with_options(server.dsn(), sslmode="verify-full", sslrootcert="/no/such/file.pem"),
+            "host": server.dsn().replace("127.0.0.1", "no-such-host.invalid"),
+            "port": with_options(server.dsn(), unused.getsockname()[1]),
+        }[case]
+        error = await refused(place, dsn)
+    kind, words = CASES[case]
+    assert type(error) is kind
+    assert words in str(error)
+    assert "cannot be opened" in str(error)
+    assert not error.retryable or kind is ConnectionLostError
+    check_hidden(error, caplog, PASSWORD, WRONG)
+
+
+async def test_a_silent_server_costs_connect_timeout(
+    own_place: tuple[Place, OwnServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    place, server = own_place
+    with Silence() as silence:
+        begun = time.monotonic()
+        engine = place.make_engine(dsn=with_options(server.dsn(), silence.port, connect_timeout=1))
+        with pytest.raises(TimeoutError, match="did not answer within connect_timeout") as raised:
+            await place.acquire(engine)
+        assert 0.5 < time.monotonic() - begun < 4.0
+    assert not isinstance(raised.value, PoolTimeoutError)
+    assert engine.pool_stats().in_use == 0
+    check_hidden(raised.value, caplog, PASSWORD)
