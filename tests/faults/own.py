@@ -45,10 +45,8 @@ class OwnServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command, stdout=output, stderr=subprocess.STDOUT, **self._options
-            )
+        self._launch()
+        assert self._process is not None
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
@@ -56,22 +54,24 @@ class OwnServer:
                     connection.execute("SELECT 1")
                 return
             except BlazeError as error:
-                if self._process.poll() is not None or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     text = self._log.read_text(errors="replace")[-2000:]
                     raise RuntimeError(f"{self._command[0]} does not start: {error}\n{text}") from None
+                if self._process.poll() is not None:  # what is left of the last one is in its way
+                    self._launch()
                 time.sleep(0.05)
 
-    def signal(self, number: int) -> None:
-        """Send a signal to the server and its children."""
-        assert self._process is not None
-        os.killpg(self._process.pid, number)
+    def _launch(self) -> None:
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, stdout=output, stderr=subprocess.STDOUT, **self._options
+            )
 
     def kill(self) -> None:
         """Kill it as a crash does."""
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
-            self.signal(signal.SIGCONT)
-            self.signal(signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(_SECONDS)
 
 
