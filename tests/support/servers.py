@@ -26,7 +26,7 @@ import pytest
 
 from blaze import BlazeError, Engine, plugins
 
-__all__ = ["mysql_database", "postgres_database"]
+__all__ = ["mysql_database", "pgbouncer", "postgres_database"]
 
 _START_SECONDS = 30.0
 
@@ -40,6 +40,33 @@ def postgres_database(scheme: str = "postgresql") -> Iterator[str]:
     server = _server("PostgreSQL", "BLAZE_TEST_POSTGRES", local, _own_postgres)
     with server as dsn, _database(dsn, scheme, *statements) as found:
         yield found
+
+
+@contextlib.contextmanager
+def pgbouncer(dsn: str, sessions: int = 1) -> Iterator[str]:
+    """Start PgBouncer in transaction mode before a PostgreSQL database; give the DSN of the way through it.
+
+    All clients share so many sessions of the server.
+    """
+    program = _program("pgbouncer", "/usr/sbin", "/usr/local/bin", "/opt/homebrew/bin")
+    if program is None:
+        pytest.skip("NO PGBOUNCER: install it to test what goes through a pooler")
+    parts = urlsplit(dsn)
+    user = parts.username or getpass.getuser()
+    with tempfile.TemporaryDirectory(prefix="blaze-pooler-") as name:
+        folder, port = Path(name), _free_port()
+        options = _as_user("postgres", folder)
+        (folder / "pgbouncer.ini").write_text(
+            f"[databases]\n* = host={parts.hostname} port={parts.port or 5432}\n[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
+            f"auth_file = {folder}/users\npool_mode = transaction\ndefault_pool_size = {sessions}\n"
+        )
+        (folder / "users").write_text(f'"{user}" "{parts.password or ""}"\n')
+        os.chmod(folder, 0o755)
+        through = urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}", query="pgbouncer=true"))
+        command = [program, "-q", str(folder / "pgbouncer.ini")]
+        with _running(command, through, folder / "log", {**options, "cwd": folder}) as found:
+            yield found
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ pooler in transaction mode nothing may be kept: there each one is prepared witho
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any, Optional, Union, overload
 from urllib.parse import urlencode
@@ -46,6 +47,7 @@ DRIVER_ERRORS = (
     OverflowError,
     TypeError,
 )
+_ALONE = re.compile(r"\s*(?:CREATE|ALTER|DROP|REINDEX|REFRESH|VACUUM|ANALYZE|CLUSTER)\b", re.IGNORECASE)
 _STATEMENTS = 256  # prepared statements kept per connection
 _SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
 _detached: list[Any] = []  # connections of a parent process, kept from being finalised here
@@ -68,6 +70,10 @@ async def connect(config: ConnectionConfig, dialect: PostgresDialect) -> Asyncpg
         raise opening_error(config.redacted(), _words(error), code) from without_frames(error)
     except BaseException as error:  # cancelled or interrupted meanwhile
         raise without_frames(error)  # noqa: B904 - it is the error itself
+    known = getattr(raw, "_server_caps", None)
+    if dialect.pooled and known is not None:
+        # Before it asks about types it would switch jit off for the session, which is not ours.
+        raw._server_caps = known._replace(jit=False)
     return AsyncpgConnection(raw, dialect, config)
 
 
@@ -168,6 +174,8 @@ class AsyncpgConnection:
     async def execute(
         self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
     ) -> Union[R, Outcome]:
+        if self._dialect.pooled and not self._raw.is_in_transaction():
+            return await self._execute_alone(sql, params, consume)  # type: ignore[no-any-return]
         try:
             statements = self._statements
             statement = None if statements is None else statements.get(sql)
@@ -187,6 +195,21 @@ class AsyncpgConnection:
             raise TimeoutError("the server did not answer within statement_timeout") from error
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+
+    async def _execute_alone(self, sql: str, params: Parameters, consume: Any) -> Any:
+        """Run one statement where the pooler may hand every message to another session of the server."""
+        if not params and _ALONE.match(sql):  # what may not run in a transaction goes as one message
+            status = await self._control(sql)
+            return Outcome(_count(status), None, (), []) if consume is None else consume([])
+        await self.begin()
+        try:
+            result = await self.execute(sql, params, consume)
+        except BaseException:
+            if self.usable:
+                await self.rollback()
+            raise
+        await self.commit()
+        return result
 
     async def _prepare(self, sql: str) -> Any:
         if "\x00" in sql:  # the driver would send it, and the rest of the text be another message
@@ -252,7 +275,7 @@ class AsyncpgConnection:
             await self.begin()
         epoch = self._epoch
         try:
-            await self._declare(f"DECLARE {name} {cursor_kind(sql)} FOR {sql}", params)
+            await self._declare(f"DECLARE {name} {cursor_kind(sql, self._dialect)} FOR {sql}", params)
             while True:
                 rows = await self.execute(fetch, (), list)
                 if not rows:

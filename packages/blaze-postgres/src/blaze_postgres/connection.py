@@ -269,7 +269,7 @@ class PsycopgConnection:
             self.begin()
         epoch = self._epoch
         try:
-            self.execute(f"DECLARE {name} {cursor_kind(sql)} FOR {sql}", params, _ignore)
+            self.execute(f"DECLARE {name} {cursor_kind(sql, self._dialect)} FOR {sql}", params, _ignore)
             while True:
                 rows = self.execute(fetch, (), _all)
                 if not rows:

@@ -66,6 +66,7 @@ class PostgresDialect(Dialect):
         self.driver = driver
         self.paramstyle = "format" if driver == "psycopg2" else "numeric"
         self.features = FEATURES
+        self.pooled = False  # a pooler hands each transaction another session of the server
 
     @property
     def compiler(self) -> type[Any]:
@@ -136,6 +137,8 @@ class PostgresDialect(Dialect):
             return MigrationLock(
                 f"SELECT pg_try_advisory_xact_lock({_MIGRATIONS})", isolation="READ COMMITTED"
             )
+        if self.pooled:
+            return None
         return MigrationLock(
             f"SELECT pg_try_advisory_lock({_MIGRATIONS})", f"SELECT pg_advisory_unlock({_MIGRATIONS})"
         )

@@ -42,8 +42,10 @@ def prepare(config: ConnectionConfig, dialect: PostgresDialect) -> Prepared:
         isolation = dialect.isolation(isolation)
     if isolation in _SNAPSHOTS or config.get("pgbouncer"):
         dialect.features = dialect.features._replace(begin_on_read=True)
-    if config.get("pgbouncer") and dialect.driver == "asyncpg":
-        dialect.features = dialect.features._replace(copy=False)  # its COPY prepares a statement by name
+    if config.get("pgbouncer"):
+        dialect.pooled = True
+        if dialect.driver == "asyncpg":
+            dialect.features = dialect.features._replace(copy=False)  # its COPY prepares a statement by name
     return Prepared(config)
 
 
@@ -96,6 +98,9 @@ def cursor_names(size: int) -> tuple[str, str]:
     return name, f"FETCH {size} FROM {name}"
 
 
-def cursor_kind(sql: str) -> str:
-    """Give the kind of cursor for a query: it outlives a COMMIT unless the query locks its rows."""
-    return "NO SCROLL CURSOR" if _LOCKS.search(sql) else "NO SCROLL CURSOR WITH HOLD"
+def cursor_kind(sql: str, dialect: PostgresDialect) -> str:
+    """Give the kind of cursor for a query: it outlives a COMMIT unless the query locks its rows, or a pooler
+    takes the session away.
+    """
+    held = not dialect.pooled and not _LOCKS.search(sql)
+    return "NO SCROLL CURSOR WITH HOLD" if held else "NO SCROLL CURSOR"
