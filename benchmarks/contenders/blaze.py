@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Optional
 
-from benchmarks.contenders.contender import Change, Contender, Run
+from benchmarks.contenders.contender import Change, Contender, Run, handed_over
 from benchmarks.data import Library, Row
 from benchmarks.databases import Database
 from blaze import (
@@ -139,7 +139,7 @@ class Blaze(Contender):
         def run() -> list[Item]:
             stored = []
             with Session(self.engine) as session:
-                for row in rows:
+                for row in handed_over(rows):
                     item = Item(**row)
                     session.add(item)
                     session.commit()

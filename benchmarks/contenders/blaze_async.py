@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from benchmarks.contenders.blaze import Author, Blaze, Book, Item
-from benchmarks.contenders.contender import Change, Run
+from benchmarks.contenders.contender import Change, Run, handed_over
 from benchmarks.data import Row
 from benchmarks.databases import Database
 from blaze import AsyncSession, Insert
@@ -37,7 +37,7 @@ class BlazeAsync(Blaze):
     def async_insert_one(self, rows: list[Row]) -> Run:
         async def work(session: AsyncSession) -> list[Item]:
             stored = []
-            for row in rows:
+            for row in handed_over(rows):
                 item = Item(**row)
                 session.add(item)
                 await session.commit()

@@ -11,7 +11,7 @@ import pymysql
 from django.apps import AppConfig
 from django.conf import settings
 
-from benchmarks.contenders.contender import Change, Contender, Run
+from benchmarks.contenders.contender import Change, Contender, Run, handed_over
 from benchmarks.data import Library, Row
 from benchmarks.databases import Database
 from benchmarks.databases.sqlite import PRAGMAS
@@ -160,7 +160,7 @@ class Django(Contender):
     # writes
 
     def insert_one(self, rows: list[Row]) -> Run:
-        return lambda: [Item.objects.create(**row) for row in rows]
+        return lambda: [Item.objects.create(**row) for row in handed_over(rows)]
 
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:

@@ -12,7 +12,7 @@ from peewee import (
     DatabaseProxy,
     DateTimeField,
     DecimalField,
-    FloatField,
+    DoubleField,
     ForeignKeyField,
     IntegerField,
     Model,
@@ -23,7 +23,7 @@ from peewee import (
     prefetch,
 )
 
-from benchmarks.contenders.contender import Change, Contender, Run
+from benchmarks.contenders.contender import Change, Contender, Run, handed_over
 from benchmarks.data import Library, Row
 from benchmarks.databases import Database
 from benchmarks.databases.sqlite import PRAGMAS
@@ -61,7 +61,7 @@ class Item(Base):
     rank = IntegerField(index=True)
     name = CharField(max_length=80)
     quantity = IntegerField()
-    ratio = FloatField()
+    ratio = DoubleField()
     active = BooleanField()
     created = DateTimeField()
     price = DecimalField(max_digits=10, decimal_places=2)
@@ -149,7 +149,7 @@ class Peewee(Contender):
     # writes
 
     def insert_one(self, rows: list[Row]) -> Run:
-        return lambda: [Item.create(**row) for row in rows]
+        return lambda: [Item.create(**row) for row in handed_over(rows)]
 
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:

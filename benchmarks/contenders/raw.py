@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.contenders.contender import Change, Contender, Run
+from benchmarks.contenders.contender import Change, Contender, Run, handed_over
 from benchmarks.contenders.raw_objects import (
     AUTHOR,
     BOOK,
@@ -150,7 +150,7 @@ class Raw(Contender):
     def insert_one(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:
             stored = []
-            for row in rows:
+            for row in handed_over(rows):
                 item = Item(**row)
                 item.id = self.insert_key(item_values(item))
                 stored.append(item)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from benchmarks.contenders.contender import Change, Run
+from benchmarks.contenders.contender import Change, Run, handed_over
 from benchmarks.contenders.raw import JOINED, LINKED, Raw, joined, tagged, with_books
 from benchmarks.contenders.raw_objects import AUTHOR, BOOK, Item, item_values, row_values
 from benchmarks.data import Row
@@ -84,7 +84,7 @@ class RawAsync:
     def async_insert_one(self, rows: list[Row]) -> Run:
         async def work() -> list[Item]:
             stored = []
-            for row in rows:
+            for row in handed_over(rows):
                 item = Item(**row)
                 item.id = await self.async_insert_key(item_values(item))
                 stored.append(item)

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from benchmarks.contenders.contender import Run
+from benchmarks.contenders.contender import Run, handed_over
 from benchmarks.contenders.raw import Raw as Base
 from benchmarks.contenders.raw_objects import VALUES, Item, item_values
 from benchmarks.data import Row
@@ -92,7 +92,7 @@ class Raw(Base):
 
         def run() -> list[Item]:
             stored = []
-            for row in rows:
+            for row in handed_over(rows):
                 item = Item(**row)
                 # one transaction in autocommit mode
                 item.id = execute(INSERT, as_text(item_values(item))).lastrowid

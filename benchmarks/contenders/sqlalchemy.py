@@ -35,7 +35,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.types import UserDefinedType
 from sqlalchemy.util import has_compiled_ext
 
-from benchmarks.contenders.contender import Change, Contender, Run
+from benchmarks.contenders.contender import Change, Contender, Run, handed_over
 from benchmarks.data import Library, Row
 from benchmarks.databases import Database
 from benchmarks.databases.sqlite import PRAGMAS
@@ -188,7 +188,7 @@ class SQLAlchemy(Contender):
         def run() -> list[Item]:
             stored = []
             with self.session() as session:
-                for row in rows:
+                for row in handed_over(rows):
                     item = Item(**row)
                     session.add(item)
                     session.commit()

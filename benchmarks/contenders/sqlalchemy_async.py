@@ -10,7 +10,7 @@ from sqlalchemy import event, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import joinedload, selectinload
 
-from benchmarks.contenders.contender import Change, Run
+from benchmarks.contenders.contender import Change, Run, handed_over
 from benchmarks.contenders.sqlalchemy import Author, Book, Item, SQLAlchemy, set_pragmas
 from benchmarks.data import Row
 from benchmarks.databases import Database
@@ -47,7 +47,7 @@ class SQLAlchemyAsync(SQLAlchemy):
     def async_insert_one(self, rows: list[Row]) -> Run:
         async def work(session: AsyncSession) -> list[Item]:
             stored = []
-            for row in rows:
+            for row in handed_over(rows):
                 item = Item(**row)
                 session.add(item)
                 await session.commit()

@@ -11,7 +11,7 @@ from tortoise.context import TortoiseContext
 from tortoise.models import Model
 from tortoise.transactions import in_transaction
 
-from benchmarks.contenders.contender import Change, Contender, Run
+from benchmarks.contenders.contender import Change, Contender, Run, handed_over
 from benchmarks.data import Library, Row
 from benchmarks.databases import Database
 from benchmarks.databases.sqlite import PRAGMAS
@@ -158,7 +158,7 @@ class Tortoise(Contender):
 
     def async_insert_one(self, rows: list[Row]) -> Run:
         async def work() -> list[Item]:
-            return [await Item.create(**row) for row in rows]
+            return [await Item.create(**row) for row in handed_over(rows)]
 
         return self.runs(work)
 

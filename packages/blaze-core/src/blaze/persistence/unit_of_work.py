@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable
+from marshal import dumps
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.detached import ROLLED_BACK
 from blaze.core.slots import clear_slot
@@ -53,8 +54,10 @@ class UnitOfWork:
         "moved",
         "mutables",
         "new",
+        "prints",
         "renewed",
         "singles",
+        "sweeps",
         "undo",
     )
 
@@ -66,6 +69,8 @@ class UnitOfWork:
         self.collections: dict[int, RelatedList[Any]] = {}
         # Objects whose JSON or array values have been read: those may change in place.
         self.mutables: dict[int, Any] = {}
+        self.prints: dict[int, bytes] = {}  # their fingerprints, of those that were found unchanged
+        self.sweeps = 0
         # What the reverse sides of one-to-one relations showed before the first change since the last flush.
         self.singles: dict[tuple[int, str], tuple[Any, Relation, Any]] = {}
         self.undo: list[Undo] = []
@@ -89,20 +94,32 @@ class UnitOfWork:
         return bool(self.new or self.changed or self.deleted or self.collections)
 
     def sweep(self, codecs: Any) -> None:
-        """Find values that changed in place; stop watching those that nobody else can reach."""
+        """Find values that changed in place; stop watching those that nobody else can reach.
+
+        An object whose values and texts are what they were when they were compared last is not compared
+        again; who else holds them is asked so rarely that it costs no more than the rest.
+        """
+        self.sweeps += 1
+        asking = self.sweeps % (len(self.mutables) // 8 + 1) == 0
+        before, prints = self.prints, {}
         for identity, instance in list(self.mutables.items()):
             mapper = type(instance).__mapper__
             if identity in self.new or identity in self.changed or identity in self.deleted:
                 continue
+            print_ = fingerprint(mapper, instance)
+            known = print_ is not None and before.get(identity) == print_
             codec = codecs[mapper]
-            if any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes):
+            if not known and any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes):
                 mapper.make_changed(instance)
                 self.changed[identity] = instance
-            elif not any(
+            elif (asking or not known) and not any(
                 [is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]  # noqa: C419
             ):
                 refreeze(instance)
                 del self.mutables[identity]
+            elif print_ is not None:
+                prints[identity] = print_
+        self.prints = prints
 
     # --- taking back ------------------------------------------------------------------------------
 
@@ -369,6 +386,15 @@ def restore_loaded(instance: Any) -> None:
             if key != relation.key_of(instance) or (key is None and loaded is not None):
                 forget_related(mapper, instance, relation)
     mapper.make_clean(instance, instance._ctx_)
+
+
+def fingerprint(mapper: Mapper, instance: Any) -> Optional[bytes]:
+    """Return what changes with a mutable value, or with the text it was read from; None if nothing does."""
+    columns = [mapper.columns[index] for index in mapper.mutable_indexes]
+    try:
+        return dumps([(a.peek(instance), a.peek_raw(instance)) for a in columns], 2)
+    except ValueError:  # there are values of other types than those of documents
+        return None
 
 
 def refreeze(instance: Any) -> None:
