@@ -579,3 +579,14 @@ def test_whatever_is_done_can_be_taken_back_and_done_again(data: st.DataObject) 
             assert normal(twin.schema) == normal(states[number])
         migrating.apply(confirm_destructive=True)
         assert normal(twin.schema) == normal(states[-1])
+
+
+@pytest.mark.requirement("R85")
+def test_an_index_over_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with Engine(f"sqlite:///{tmp_path / 'index.db'}") as engine:
+        first = Migration("1", ["CREATE TABLE t (id int, name text)"])
+        wrong = Migration("2", [CreateIndex("t", Index("id", "nmae", unique=True))])
+        with pytest.raises(MigrationError, match=r"'2' failed at step 1 of 1, nothing of it was kept.*nmae"):
+            MigrationEngine(engine).apply([first, wrong])
+        right = Migration("2", [CreateIndex("t", Index("id", "name", unique=True))])
+        assert MigrationEngine(engine).apply([first, right]) == ["2"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.dialects.types import Date, DateTime, Time
 from blaze.errors import CapabilityError, ModelError, QueryError
@@ -157,6 +157,14 @@ class SchemaBuilder:
             f"CREATE {unique}INDEX {exists}{self._quote(index.name, where)}"
             f" ON {self.table(definition)} ({parts}){partial}"
         )
+
+    def select_nothing(self, definition: TableDefinition, columns: Sequence[Optional[TableColumn]]) -> str:
+        """Return a query without rows that fails where the table has not all of these columns; None names
+        none.
+        """
+        where = definition.where
+        names = [f"t.{self._quote(c.name, f'{where}.{c.attribute}')}" for c in columns if c is not None]
+        return f"SELECT {', '.join(names) or '1'} FROM {self.table(definition)} t WHERE 1 = 0"
 
     def _part(self, part: IndexPart, index: IndexDefinition, where: str) -> str:
         if part.column is not None:

@@ -257,7 +257,9 @@ class AlterColumn(_TableOperation):
     """Change type, nullability or default of a column to those of `column`.
 
     `old` is the column as it was: with it the operation can be taken back, changes only what differs, and
-    loses nothing where the new type holds all values of the old. `using` is SQL text of each row's new value.
+    loses nothing where the new type holds all values of the old. It is believed, not looked up: where the
+    database has something else, the difference stays, and taking the operation back makes it what `old` says.
+    `using` is SQL text of each row's new value.
     """
 
     def __init__(
@@ -357,7 +359,9 @@ class CreateIndex(_TableOperation):
         self.made = index_definition(self.definition.table, index)
 
     def steps(self, builder: SchemaBuilder) -> list[Step]:
-        return [StatementStep(builder.create_index(self.definition, self.made))]
+        # SQLite takes the name of a column that is not there for a text.
+        guard = builder.select_nothing(self.definition, [part.column for part in self.made.parts])
+        return [StatementStep(builder.create_index(self.definition, self.made), guard)]
 
     def inverse(self) -> Operation:
         return DropIndex(self.table, self.index, schema=self.schema)

@@ -255,6 +255,8 @@ class Run(NamedTuple):
         elif isinstance(step, PythonStep):
             yield from self._call(step)
         else:
+            if step.guard:
+                yield Execute(step.guard)
             yield Execute(step.sql, (), None, True)
 
     def _call(self, step: PythonStep) -> Generator[Command, Any, None]:

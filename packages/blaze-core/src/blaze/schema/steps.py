@@ -16,9 +16,10 @@ Function = Callable[[Runner], Optional[Generator[Any, Any, None]]]
 
 
 class StatementStep(NamedTuple):
-    """One SQL statement."""
+    """One SQL statement; `guard` is a query that fails where the database would accept too much."""
 
     sql: str
+    guard: str = ""
 
     @property
     def text(self) -> str:
