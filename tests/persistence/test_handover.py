@@ -21,8 +21,8 @@ from blaze import (
     one_to_one,
 )
 from blaze.errors import SessionError, UniqueError
-from tests.persistence.models import Author, Book, Chapter, City, Country, Room, Setting
-from tests.persistence.twins import Database
+from tests.persistence.models import Account, Author, Book, Chapter, City, Country, Room, Setting
+from tests.persistence.twins import Database, settled
 
 
 class Slot(Model):
@@ -385,3 +385,51 @@ async def test_a_row_that_is_current_no_more_makes_way_for_a_new_one(db: Databas
         await s.add(Edition(id=3, document=1))
         await s.commit()
     assert await db.rows("SELECT id FROM edition WHERE current = 1 ORDER BY id") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize("left_out", ["only", "defer"])
+async def test_unique_values_that_were_not_loaded_change_hands(db: Database, left_out: str) -> None:
+    create_all(db.engine, [Place])
+
+    async def places(s: Any) -> list[Any]:
+        query = s.session.query(Place)
+        query = query.only(Place.id) if left_out == "only" else query.defer(Place.number, Place.small)
+        return list(await settled(query.order_by(Place.id).all()))
+
+    await db.save(*[Place(id=n, number=n, small=n) for n in (1, 2, 3)])
+    async with db.session() as s:
+        one, two, _ = await places(s)
+        one.number, two.number = 2, 1
+        await s.commit()
+    async with db.session() as s:
+        one, two, _ = await places(s)
+        one.number = 1
+        two.number = 9
+        await s.commit()
+    async with db.session() as s:
+        one, two, three = await places(s)
+        three.number = 7
+        await s.add(Place(id=4, number=3, small=4))
+        await s.delete(one)
+        await s.add(Place(id=5, number=1, small=1))
+        before = s.statements
+        await s.commit()
+        assert s.statements - before == 4, "one to read, one of each kind to write"
+    rows = await db.rows("SELECT id, number, small FROM place ORDER BY id")
+    assert rows == [(2, 9, 2), (3, 7, 3), (4, 3, 4), (5, 1, 1)]
+
+
+async def test_versions_are_always_loaded(db: Database) -> None:
+    await db.save(Account(id=1, owner="a"), Account(id=2, owner="b"))
+    async with db.session() as s:
+        query = s.session.query(Account).order_by(Account.id)
+        one, two = await settled(query.only(Account.owner).all())
+        one.owner = "c"
+        await s.delete(two)
+        await s.commit()
+        assert one.version == 2
+    async with db.session() as s:
+        (one,) = await settled(s.session.query(Account).defer(Account.version).all())
+        assert (await s.merge(Account(id=1, owner="d", version=2))) is one
+        await s.commit()
+    assert await db.rows("SELECT owner, version FROM account") == [("d", 3)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -19,6 +19,7 @@ from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
 from blaze.persistence.key_changes import CURE, follow, moving
+from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
 from blaze.persistence.pending import Pending
 from blaze.persistence.sharing import is_shared
@@ -28,6 +29,7 @@ from blaze.persistence.updates import UpdatedGroup, Updater
 from blaze.plan import Plan, fire
 
 if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
     from blaze.hooks.table import ModelHooks
@@ -51,6 +53,7 @@ class Flush:
         self.lists: list[RelatedList[Any]] = []
         self.linker: Optional[Linker] = None
         self.moving: dict[int, Any] = {}  # objects whose primary key changes
+        self.keys_before: list[tuple[Attribute, Any, Any]] = []  # foreign keys that follow them
         self.early = 0  # so many groups of updates went before the inserts of their table
         self.finishing = self.finished = self.interrupted = False
 
@@ -75,6 +78,8 @@ class Flush:
             kinds = {m: group for found in new.values() for m, group in by_mapper(found).items()}
             order = sort_bases([*kinds, *(type(o).__mapper__ for o in deleted.values())])
             before: dict[Mapper, list[Any]] = {}
+            if self.changed or (new and deleted):
+                yield from read_unique(self.session, self.changed, deleted.values() if new else ())
             if (new and deleted) or (self.changed and (new or deleted)):
                 handover = Handover(order, new, self.changed, deleted)
                 self.first, before = handover.first, handover.before
@@ -83,6 +88,8 @@ class Flush:
                 if handover.parked:
                     yield from self.updater.park(handover.parked)
             self.moving = moving(self.changed)
+            if self.moving:
+                self.keys_before = list(self.following_keys())
             self.inserter.moving = dict(self.moving)
             self.inserter.waiting.update(new)
             for mapper in order:
@@ -104,7 +111,8 @@ class Flush:
                 cache.note_flush(self, deleted.values())
             saved = self.saved()
             gone = self.told(deleted, "after_delete") if deleted else []
-            pending = Pending(self.session) if saved or gone else None
+            former = [*self.keys_before, *self.updater.former()]
+            pending = Pending(self.session, former) if saved or gone else None
             self.finish(deleted)
         except BaseException as error:
             if self.finishing:  # interrupted when all is written: memory has to follow
@@ -138,8 +146,21 @@ class Flush:
                 related = relation.peek(instance)
                 if related is None or related is UNSET:
                     continue
-                if relation.target.is_new(related) or id(related) in self.moving:
+                if relation.target.is_new(related):
                     relation.take_key(instance, related)
+        for attribute, instance, value in self.keys_before:
+            if value is UNSET:
+                clear_slot(type(instance).__mapper__, instance, attribute.slot)
+            else:
+                attribute.set(instance, value)
+
+    def following_keys(self) -> Iterator[tuple[Attribute, Any, Any]]:
+        """Yield the keys, as they are, by which objects of the flush refer to others whose key changes."""
+        for instance in (*self.work.new.values(), *self.changed):
+            for relation in type(instance).__mapper__.key_relations:
+                if id(relation.peek(instance)) in self.moving:
+                    for attribute in relation.local:
+                        yield attribute, instance, attribute.peek(instance)
 
     # --- what takes part --------------------------------------------------------------------------
 

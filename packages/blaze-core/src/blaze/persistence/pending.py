@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.context import LoadContext
@@ -9,29 +10,34 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 
 if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
     from blaze.persistence.base import SessionBase
 
 
 class Pending:
     """A copy of the registers of a unit of work, with the values of changed objects and lists."""
 
-    def __init__(self, session: SessionBase) -> None:
+    def __init__(self, session: SessionBase, former: Iterable[tuple[Attribute, Any, Any]]) -> None:
+        """`former` are the values that the flush has replaced by itself."""
         work = session.work
         self.session = session
         self.mark = len(work.undo)
         self.new = dict(work.new)
         self.deleted = dict(work.deleted)
-        self.changed = [(instance, self.values(instance)) for instance in work.changed.values()]
+        before: dict[int, dict[Any, Any]] = {}
+        for attribute, instance, value in former:
+            before.setdefault(id(instance), {})[attribute] = value
+        self.changed = [(o, self.values(o, before.get(identity, {}))) for identity, o in work.changed.items()]
         self.lists = [(found, found.state(), found.saved) for found in work.collections.values()]
         self.singles = dict(work.singles)
         self.shown = [(owner, r, r.peek(owner)) for owner, r, _ in work.singles.values()]
 
     @staticmethod
-    def values(instance: Any) -> list[tuple[Any, Any]]:
-        """Return the columns and to-one relations of an object with their values."""
+    def values(instance: Any, before: dict[Any, Any]) -> list[tuple[Any, Any]]:
+        """Return the columns and to-one relations of an object with their values before the flush."""
         mapper = type(instance).__mapper__
         places = [*mapper.columns, *mapper.key_relations]
-        return [(place, place.peek(instance)) for place in places]
+        return [(place, before[place] if place in before else place.peek(instance)) for place in places]
 
     def revive(self) -> None:
         """Take the flush back in memory and make everything pending again."""

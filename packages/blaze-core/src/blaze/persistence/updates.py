@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
@@ -52,7 +52,8 @@ class Updater:
         self.inserter = inserter
         self.codecs = session.compilation.codecs
         self.groups: list[UpdatedGroup] = []
-        self.automatic: list[tuple[Attribute, Any, Any]] = []
+        # What the flush has put on objects by itself: `on_update` values, and what the database computes.
+        self.replaced: list[tuple[Attribute, Any, Any]] = []
         self.done: set[int] = set()  # what was written before the new rows of its table
         self.moved: dict[int, tuple[Any, ...]] = {}  # where rows are whose key was parked
 
@@ -136,7 +137,7 @@ class Updater:
             for index in automatic:
                 if index not in indexes:
                     attribute = mapper.columns[index]
-                    self.automatic.append((attribute, instance, attribute.peek(instance)))
+                    self.replaced.append((attribute, instance, attribute.peek(instance)))
                     make = attribute.spec.on_update
                     assert make is not None
                     attribute.set(instance, make())
@@ -216,6 +217,7 @@ class Updater:
             pairs = [(by_key[self.inserter.key_of(mapper, row)], row) for row in rows]
             for instance, _ in pairs:
                 for attribute in mapper.computed:
+                    self.replaced.append((attribute, instance, attribute.peek(instance)))
                     clear_slot(mapper, instance, attribute.slot)
             self.inserter.fill(mapper, (*mapper.pk, *mapper.computed), pairs)
 
@@ -242,18 +244,22 @@ class Updater:
                 params[number] = (*row[:width], *place, *row[width + len(place) :])
 
     def take_back(self) -> None:
-        """Give objects their former version numbers, and what `on_update` functions replaced."""
-        for attribute, instance, value in reversed(self.automatic):
+        """Give objects their former versions, and what the flush has replaced by itself."""
+        for attribute, instance, value in self.former():
             if value is UNSET:
                 clear_slot(type(instance).__mapper__, instance, attribute.slot)
             else:
                 attribute.set(instance, value)
+
+    def former(self) -> Iterator[tuple[Attribute, Any, Any]]:
+        """Yield what the flush has replaced by itself, the last replacement first."""
+        yield from reversed(self.replaced)
         for group in self.groups:
             version = group.mapper.version
             if version is not None:
                 position = group.mapper.columns.index(version)
                 for instance, old in zip(group.instances, group.olds):
-                    version.set(instance, old[position])
+                    yield version, instance, old[position]
 
     def complete(self) -> Plan[None]:
         """Write the keys of relations to objects that were inserted later."""

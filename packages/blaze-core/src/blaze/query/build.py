@@ -214,7 +214,8 @@ def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, 
         elif kind == "annotate":
             built.extras += [(label.name, label.type) for label in clause]
     attributes = default_attributes(mapper)
-    needed = mapper.pk if mapper.discriminator is None else (*mapper.pk, mapper.discriminator)
+    # Keys and versions tell which row a change belongs to.
+    needed = (*mapper.pk, *[a for a in (mapper.discriminator, mapper.version) if a is not None])
     if only is not None:
         attributes = tuple(a for a in family_attributes(mapper) if a.name in only or a in needed)
     attributes = tuple(a for a in attributes if a.name not in defer or a in needed)
