@@ -124,3 +124,12 @@ def test_the_environment() -> None:
         ConnectionConfig.from_env(environ={})
     with pytest.raises(ConfigurationError, match="BLAZE_PORT is not a number"):
         ConnectionConfig.from_env(environ={"BLAZE_SCHEME": "x", "BLAZE_PORT": "p"})
+
+
+@pytest.mark.requirement("R89")
+@pytest.mark.parametrize("scheme", ["postgresql://bob:hunter2@h/db", "", "sqlite:", "a b"])
+def test_a_scheme_is_a_name_and_no_dsn(scheme: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"ConnectionConfig\.from_dsn") as caught:
+        ConnectionConfig(scheme)
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(caught.traceback[-1].frame.f_locals)

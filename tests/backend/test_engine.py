@@ -66,6 +66,37 @@ def test_what_an_engine_is_made_of(database_url: str) -> None:
             assert engine.config.database == config.database
 
 
+def test_an_adapter_takes_every_name_of_its_databases() -> None:
+    from blaze_mysql import MySQLAdapter
+
+    for scheme in ("mysql", "mariadb"):
+        with Engine(MySQLAdapter(), config=f"{scheme}://u@127.0.0.1/x") as engine:
+            assert engine.config.scheme == scheme
+
+
+@pytest.mark.parametrize("dsn", ["sqlite:///rel.db", "sqlite:///file:rel.db", "sqlite:///rel.db?mode=rwc"])
+def test_a_relative_path_is_that_of_the_folder_where_the_engine_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str
+) -> None:
+    here, there = tmp_path / "he re%", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    with Engine(dsn) as engine:
+        monkeypatch.chdir(there)
+        with engine.connection() as connection:
+            connection.execute("CREATE TABLE t (x)")
+
+        async def write() -> None:
+            async with engine.aconnection() as other:
+                await other.execute("INSERT INTO t VALUES (1)")
+            await engine.adispose()
+
+        run(write())
+    assert (here / "rel.db").exists()
+    assert not list(there.iterdir())
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -77,6 +108,12 @@ def test_what_an_engine_is_made_of(database_url: str) -> None:
         (lambda: Engine("sqlite:///x?isolation_level=SNAPSHOOT"), "no isolation level"),
         (lambda: Engine("sqlite://", pool_size=-1), "pool_size -1"),
         (lambda: Engine("sqlite://", config="sqlite://"), "given twice"),
+        (
+            lambda: Engine(SQLiteAdapter(), config="postgresql:///prod"),
+            "of sqlite, not of postgresql",
+        ),
+        (lambda: Engine(SQLiteAdapter(), config="mysql://u:hunter2@h/shop"), "not of mysql"),
+        (lambda: Engine(AiosqliteAdapter(), config=ConnectionConfig("nosuch")), "not of nosuch"),
         (lambda: Engine(SQLiteAdapter), "not of SQLiteAdapter"),  # type: ignore[arg-type]
         (lambda: Engine(3), "not of int"),  # type: ignore[arg-type]
     ],

@@ -34,7 +34,8 @@ class CorruptKey(Model):
 
 CASES = [
     ("price", "abc"), ("data", "{bad"), ("items", "["), ("mark", "zz"), ("shade", "grey"),
-    ("at", "2020-13-45"), ("secret", "hunter2"),
+    ("data", "[1]"), ("data", '"x"'), ("items", "{}"), ("at", "2020-13-45"), ("secret", "hunter2"),
+    ("data", "[1]"), ("data", '"x"'), ("items", "{}"),
 ]  # fmt: skip
 
 
@@ -85,3 +86,16 @@ def test_a_key_that_cannot_be_read(engine: Engine) -> None:
             s.query(CorruptKey).all()
         with pytest.raises(DataError, match=r"CorruptKey\.code cannot be read as Uuid"):
             s.query(CorruptDoc).include(CorruptDoc.keys).all()
+
+
+def test_what_cannot_be_read_does_not_stop_the_session(engine: Engine) -> None:
+    with Session(engine) as s:
+        s.execute("UPDATE corrupt_doc SET data = '[1]' WHERE id = 2")
+        s.commit()
+        doc = s.get_one(CorruptDoc, 2)
+        with pytest.raises(DataError, match="JSON list, not a dict"):
+            print(doc.data)
+        assert s.query(CorruptDoc.id).count() == 3
+        doc.price = Decimal(5)
+        s.commit()
+        assert s.exec_scalar("SELECT data FROM corrupt_doc WHERE id = 2 AND price = '5'") == "[1]"

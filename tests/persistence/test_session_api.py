@@ -9,8 +9,21 @@ from typing import Any
 import pytest
 
 import blaze
-from blaze import AsyncSession, ConnectionConfig, Delete, Engine, Insert, Select, Session, Update, sql
-from blaze.errors import ConfigurationError, QueryError
+from blaze import (
+    AsyncSession,
+    ConnectionConfig,
+    Delete,
+    Engine,
+    Field,
+    Insert,
+    Model,
+    Select,
+    Session,
+    Update,
+    field,
+    sql,
+)
+from blaze.errors import ConfigurationError, QueryError, SQLSyntaxError
 from blaze_sqlite import SQLiteAdapter
 from tests.persistence.models import Author, Book, Tag
 from tests.persistence.twins import Database, names
@@ -177,3 +190,22 @@ async def test_many_to_many_query_sets_and_n_plus_one_work_together(db: Database
             book.tags.clear()
         await s.commit()
         assert await s.do(query) == []
+
+
+async def test_tables_can_be_made_for_what_is_pending(db: Database) -> None:
+    class Late(Model):
+        id: Field[int] = field(primary_key=True)
+        name: Field[str]
+
+    async with db.session() as s:
+        late = Late(name="x")
+        await s.add(late)
+        with pytest.raises(SQLSyntaxError, match="create_all"):
+            await s.commit()
+        await s.create_all(Late)
+        assert list(s.session.new) == [late]
+        await s.commit()
+        assert late.id == 1
+        late.name = "y"
+        await s.drop_all(Late)
+        await s.rollback()

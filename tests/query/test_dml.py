@@ -301,3 +301,14 @@ def test_statements_are_values(writer: Session) -> None:
     assert writer.query(Book).where(Book.pages == 1).count() == 2
     with pytest.raises(QueryError, match="all_rows"):
         writer.exec(base)
+
+
+async def test_excluded_names_a_field_of_the_new_row(both: Both) -> None:
+    insert = Insert(Author).values(name="a", email="q")
+    wrong = insert.on_conflict("email", update={"name": excluded("nam")})
+    with pytest.raises(QueryError, match=r"excluded\('nam'\).*did you mean 'name'"):
+        await both(both.session.exec(wrong))
+    with pytest.raises(QueryError, match="nothing elsewhere"):
+        await both(both.session.exec(Update(Author).set(name=excluded("name")).all_rows()))
+    await both(both.session.exec(insert.on_conflict("email", update={"name": excluded("name")})))
+    await both(both.session.rollback())

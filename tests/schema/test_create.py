@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from blaze.core.model import ModelBase as Model
 from blaze.core.relation_types import ForeignKey, ManyToMany
 from blaze.engine import Engine
 from blaze.errors import CheckError, DatabaseError, ForeignKeyError, SQLSyntaxError, UniqueError
+from blaze.persistence.session import Session
 from blaze.schema import acreate_all, adrop_all, create_all, drop_all
 from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter
 from tests.schema import models as m
@@ -373,3 +375,26 @@ def test_a_name_is_only_a_name(engine: Engine, evil: str) -> None:
     ]
     drop_all(engine, [Target, Source])
     assert names(engine, "table") == ["keep"]
+
+
+@pytest.mark.requirement("R86")
+def test_the_default_of_a_decimal_is_exact(engine: Engine) -> None:
+    class Fee(Model):
+        id: Field[int] = field(primary_key=True)
+        large: Field[Decimal] = field(precision=20, scale=2, server_default="12345678901234567.89")
+        small: Field[Decimal] = field(precision=5, scale=2, server_default=" -1.10")
+        free: Field[Decimal] = field(server_default="1e3")
+        sum: Field[Decimal] = field(precision=5, scale=2, server_default="1 + 1")
+
+    create_all(engine, [Fee])
+    with Session(engine) as session:
+        session.add(Fee())
+        session.flush()
+        fee = session.query(Fee).one()
+        assert [str(fee.large), str(fee.small), str(fee.free), str(fee.sum)] == [
+            "12345678901234567.89",
+            "-1.10",
+            "1000",
+            "2",
+        ]
+        session.rollback()

@@ -389,7 +389,19 @@ def _split(
         )
     if config is None:
         return target, ConnectionConfig(scheme=target.name)
-    return target, ConnectionConfig.from_dsn(config) if isinstance(config, Secret) else config
+    settings = ConnectionConfig.from_dsn(config) if isinstance(config, Secret) else config
+    if settings.scheme != target.name and not _opens(target.name, settings.scheme):
+        raise ConfigurationError(
+            f"{type(target).__name__} opens databases of {target.name}, not of {settings.scheme}: give it a "
+            f"DSN that begins with {target.name}://, or give the DSN alone and leave the adapter out"
+        )
+    return target, settings
+
+
+def _opens(name: str, scheme: str) -> bool:
+    """Whether a scheme is another name of those databases, as mariadb is of mysql."""
+    backend = plugins.backend(scheme, missing_ok=True)
+    return backend is not None and backend.make_adapter().name == name
 
 
 def _limits(

@@ -62,7 +62,7 @@ class MySQLCompiler(Compiler):
         return f" ON DUPLICATE KEY UPDATE {first} = {first}"
 
     def render_excluded(self, node: Excluded[Any]) -> str:
-        return f"VALUES({self.quote(node.name)})"
+        return f"VALUES({self.quote(self.excluded_column(node))})"
 
     def own_where(self, root: Source, groups: Sequence[Sequence[Placed]], base: int) -> str:
         text = super().own_where(root, groups, base)

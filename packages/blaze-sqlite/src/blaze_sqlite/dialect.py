@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.dialects import types as t
@@ -64,6 +66,9 @@ def _features(version: Version) -> Features:
         partial_indexes=True,
         expression_indexes=True,
     )
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class SQLiteDialect(Dialect):
@@ -163,6 +168,13 @@ class SQLiteDialect(Dialect):
             return "strftime('%H:%M:%f000', 'now')"
         offset = "" if isinstance(type_, t.DateTime) and not type_.timezone else "+00:00"
         return f"strftime('%Y-%m-%d %H:%M:%f000{offset}', 'now')"
+
+    def default_text(self, text: str, type_: t.SQLType) -> str:
+        while isinstance(type_, t.Custom):
+            type_ = type_.storage
+        if isinstance(type_, t.Numeric) and _NUMBER.fullmatch(text.strip()):
+            return f"'{Decimal(text.strip()):f}'"  # the number itself would pass through a float
+        return text
 
     def float_literal(self, value: float) -> str:
         if value in (float("inf"), float("-inf")):

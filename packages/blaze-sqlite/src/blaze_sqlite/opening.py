@@ -95,11 +95,21 @@ def prepare(config: ConnectionConfig, dialect: SQLiteDialect) -> Prepared:
     if Target.of(config).memory and config.database in (None, ":memory:"):
         config = config.replace(database=f"file:blaze-{uuid.uuid4().hex}?mode=memory&cache=shared")
     target = Target.of(config)
+    if not target.memory:
+        config = config.replace(database=_absolute(config.database or ""))
     if not target.shared:
         return Prepared(config, None, _identity(config, target))
     # The database lives as long as one connection is open.
     keeper = sqlite3.connect(target.database, uri=True, check_same_thread=False)
     return Prepared(config, keeper, _identity(config, target))
+
+
+def _absolute(database: str) -> str:
+    """Give the path of a file as seen from here: the process may go to another folder later."""
+    if not database.startswith("file:"):
+        return os.path.abspath(database)
+    path = database[len("file:") :]
+    return database if path.startswith("/") else f"file:{quote(os.getcwd())}/{path}"
 
 
 def _identity(config: ConnectionConfig, target: Target) -> str:

@@ -16,6 +16,7 @@ from blaze.utils.value import Value
 
 __all__ = ["ConnectionConfig"]
 
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9_]*)(?:\+(?P<driver>[A-Za-z0-9_]+))?://")
 _FIELDS_IN_QUERY = ("host", "port", "user", "password")
 _ENCODE = (
@@ -64,6 +65,8 @@ class ConnectionConfig(Value):
     ) -> None:
         # Wrapped before anything can fail, so that no traceback shows it.
         password = Secret(password) if isinstance(password, str) else password
+        named = _NAME.fullmatch(scheme) is not None
+        scheme = scheme if named else "***"  # it may hold a password
         self._set(
             scheme=scheme,
             driver=driver,
@@ -74,6 +77,11 @@ class ConnectionConfig(Value):
             database=database,
             options=options,
         )
+        if not named:
+            raise ConfigurationError(
+                "the scheme is the name of a backend, such as postgresql: a DSN is read by "
+                "ConnectionConfig.from_dsn(dsn)"
+            )
         if port is not None and not 0 < port < 65536:
             raise ConfigurationError(f"the port {port} is not between 1 and 65535")
         known = _known_options(scheme, options)

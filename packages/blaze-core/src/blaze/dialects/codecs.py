@@ -29,6 +29,7 @@ __all__ = [
     "read_interval",
     "read_json",
     "refuse",
+    "rooted",
     "write_json",
 ]
 
@@ -138,6 +139,18 @@ def _write_items(write: Optional[Codec], values: Any) -> list[Any]:
     return list(values) if write is None else [None if each is None else write(each) for each in values]
 
 
+def rooted(read: Optional[Codec], kind: type) -> Codec:
+    """Give the decoder of a document that must be a dict, or a list: others may have written another."""
+
+    def decode(stored: Any) -> Any:
+        value = stored if read is None else read(stored)
+        if value.__class__ is not kind and value is not None:
+            raise DataError(f"the database holds a JSON {type(value).__name__}, not a {kind.__name__}")
+        return value
+
+    return decode
+
+
 def _read_items(read: Optional[Codec], items: list[Any]) -> list[Any]:
     return items if read is None else [None if each is None else read(each) for each in items]
 
@@ -151,4 +164,5 @@ def json_array_encoder(item: t.SQLType) -> Codec:
 def json_array_decoder(item: t.SQLType) -> Codec:
     """Give the decoder of a list that is kept as JSON."""
     read = _item(item)[1]
-    return read_json if read is None else lambda text: _read_items(read, read_json(text))
+    whole = rooted(read_json, list)
+    return whole if read is None else lambda text: _read_items(read, whole(text))

@@ -240,6 +240,10 @@ class Dialect:
             return "CURRENT_DATE"
         return "CURRENT_TIME" if isinstance(type_, t.Time) else "CURRENT_TIMESTAMP"
 
+    def default_text(self, text: str, type_: t.SQLType) -> str:
+        """Give the SQL text of a default as it must stand in the definition of a column of this type."""
+        return text
+
     def default_literal(self, value: Any, type_: t.SQLType) -> str:
         """Render a Python value as the literal of a DEFAULT clause; refuses what the type cannot hold."""
         if value is None:
@@ -312,7 +316,14 @@ class Dialect:
 
     def _compose(self, type_: t.SQLType, encode: bool) -> Optional[Codec]:
         if not isinstance(type_, t.Custom) or self.is_native(type_):
-            return self.make_encoder(type_) if encode else self.make_decoder(type_)
+            if encode:
+                return self.make_encoder(type_)
+            made = self.make_decoder(type_)
+            if not isinstance(type_, t.Json) or type_.root is None:
+                return made
+            from blaze.dialects.codecs import rooted
+
+            return rooted(made, type_.python_type)
         if encode:
             return _chain(type_.to_storage(), self.encoder(type_.storage))
         return _chain(self.decoder(type_.storage), type_.from_storage())

@@ -430,10 +430,11 @@ class SessionBase(Holder, Observed):
         return instance._many(name)
 
     def _schema(self, plan: Plan[None]) -> Plan[None]:
-        """Send the statements of a schema plan through the session's transaction."""
+        """Send the statements of a schema plan through the session's transaction.
+
+        Nothing is flushed: pending objects may need the very tables that are made.
+        """
         self.check_usable()
-        if self.work.pending:
-            yield from self.flush_plan()
         for command in plan:
             yield from self.send(command)
 

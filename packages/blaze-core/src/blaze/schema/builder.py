@@ -237,14 +237,14 @@ class SchemaBuilder:
     def default(self, column: TableColumn) -> str:
         """Return the SQL of a column's default, `""` for one without.
 
-        The present moment is given in the form in which the column stores moments.
+        The present moment, and a number, is given in the form in which the column stores it.
         """
         text = column.server_default
         if text is None:
             return ""
         if text.strip().upper() in _NOW and isinstance(column.type, (Date, DateTime, Time)):
             text = self.dialect.current_timestamp(column.type)
-        return f"({text})"
+        return f"({self.dialect.default_text(text, column.type)})"
 
     def constraint(self, constraint: ConstraintDefinition, where: str) -> str:
         """Return the definition of a constraint, beginning with CONSTRAINT and its name."""

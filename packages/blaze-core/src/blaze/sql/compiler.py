@@ -461,7 +461,10 @@ class Compiler(ConditionRenderer):
             encoders = tuple([self.encoder(column.type) for column in statement.into])
             self.slots.append(Rows(base, statement.rows, encoders))
             body = f"({names}) VALUES \0p{len(self.slots) - 1}\0"
-        tail = self.conflict(statement, base) + self.returning(statement, base)
+        self.new_row = table.columns
+        tail = self.conflict(statement, base)
+        self.new_row = ()
+        tail += self.returning(statement, base)
         return f"{with_text}INSERT INTO {self.table_name(table)} {body}{tail}"
 
     def insert_query(self, statement: InsertStatement, query: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Sequence
 
+    from blaze.sql.table import TableColumn
+
 S = TypeVar("S")
 Text = Expression[Optional[str]]
 
@@ -207,15 +209,16 @@ class RowComparison(Expression[bool]):
 class Excluded(Expression[T]):
     """The value that an INSERT could not store, inside its ON CONFLICT update."""
 
-    __slots__ = ("name",)
+    __slots__ = ("column", "name")
 
     visit = "excluded"
 
-    def __init__(self, name: str, type: Optional[SQLType]) -> None:
-        self.name = name
-        self.type = type
+    def __init__(self, name: str, column: Optional[TableColumn] = None) -> None:
+        self.name = name  # of a field, where no column is given
+        self.column = column
+        self.type = None if column is None else column.type
         self.binds = ()
-        self.key = ("excluded", name)
+        self.key = ("excluded", name, None if column is None else column.name)
 
 
 def _expression(value: Any) -> Expression[Any]:
@@ -273,8 +276,8 @@ def literal(value: S, type: Optional[SQLType] = None) -> Expression[S]:
 def excluded(column: Union[str, Column[S]]) -> Expression[S]:
     """Refer to the value that the insert could not store, in `on_conflict(update=...)`."""
     if isinstance(column, Column):
-        return Excluded(column.column.name, column.type)
-    return Excluded(column, None)
+        return Excluded(column.column.name, column.column)
+    return Excluded(column)
 
 
 def _row_values(other: Any) -> Sequence[Any]:

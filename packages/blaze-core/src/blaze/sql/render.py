@@ -14,6 +14,7 @@ from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.expressions import Bind, Label, Ordering
 from blaze.sql.values import FLOAT
+from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from blaze.sql.scope import Scope
     from blaze.sql.selectable import Selectable
     from blaze.sql.source import Source
-    from blaze.sql.table import Table
+    from blaze.sql.table import Table, TableColumn
     from blaze.sql.windows import Windowed
 
 
@@ -62,6 +63,7 @@ class ExpressionRenderer:
     cursor: int
     scope: Scope
     quote: Callable[[str], str]
+    new_row: tuple[TableColumn, ...] = ()  # while an INSERT is rendered
 
     if TYPE_CHECKING:
 
@@ -114,7 +116,17 @@ class ExpressionRenderer:
         return f"{self.alias(self.scope.locate(node.source))}.{self.quote(node.column.name)}"
 
     def render_excluded(self, node: Excluded[Any]) -> str:
-        return f"excluded.{self.quote(node.name)}"
+        return f"excluded.{self.quote(self.excluded_column(node))}"
+
+    def excluded_column(self, node: Excluded[Any]) -> str:
+        """Return the name of a column of the new row; raise `QueryError` where there is none of that name."""
+        if not self.new_row:
+            raise QueryError("excluded() means the new row in on_conflict(update=...), and nothing elsewhere")
+        for column in self.new_row:
+            if column is node.column or (node.column is None and column.attribute == node.name):
+                return column.name
+        names = [column.attribute for column in self.new_row]
+        raise QueryError(f"excluded({node.name!r}): the new row has no such field{suggest(node.name, names)}")
 
     def render_scalar_subquery(self, node: ScalarSubquery[Any]) -> str:
         return f"({self.subquery(node.query, self.cursor, self.scope)})"
