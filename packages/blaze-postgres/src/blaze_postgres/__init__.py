@@ -2,5 +2,6 @@
 
 from blaze_postgres.adapter import AsyncpgAdapter, PostgresAdapter
 from blaze_postgres.dialect import PostgresDialect
+from blaze_postgres.ranges import Range
 
-__all__ = ["AsyncpgAdapter", "PostgresAdapter", "PostgresDialect"]
+__all__ = ["AsyncpgAdapter", "PostgresAdapter", "PostgresDialect", "Range"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blaze.dialects import types as t
 from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
 from blaze_postgres.codecs import array_text, stored
+from blaze_postgres.native import is_native, native_array_text
 
 if TYPE_CHECKING:
     from blaze_postgres.dialect import PostgresDialect
@@ -59,7 +60,7 @@ def _writer(dialect: PostgresDialect, type_: t.SQLType) -> Writer:
         return array_text(kind) if texts else list
     if texts:
         return array_text(t.String())
-    text = array_text(kind.item)
+    text = native_array_text(dialect, kind.item) if is_native(kind.item) else array_text(kind.item)
     return lambda values: [None if value is None else text(value) for value in values]
 
 

@@ -254,6 +254,17 @@ def _item_text(item: t.SQLType) -> Callable[[Any], str]:
     return lambda value: '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+_ITEM = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', re.DOTALL)
+
+
+def read_array(text: str) -> list[Optional[str]]:
+    """Read the text of an array without arrays in it."""
+    return [
+        (None if plain == "NULL" else plain) if plain else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+        for quoted, plain in _ITEM.findall(text)
+    ]
+
+
 def array_decoder(decode: Optional[Codec]) -> Codec:
     """Give the decoder of a list."""
     read = decode
@@ -261,6 +272,8 @@ def array_decoder(decode: Optional[Codec]) -> Codec:
     def decode_array(values: Any) -> list[Any]:
         if values.__class__ is _ArrayText:
             values = values.items
+        elif isinstance(values, str):  # of a type that the driver does not know
+            values = read_array(values)
         if read is None:
             return list(values)
         return [None if value is None else read(value) for value in values]

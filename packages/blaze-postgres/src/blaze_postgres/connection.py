@@ -57,6 +57,10 @@ def _all(cursor: Any) -> list[Row]:
 _JSON = ext.new_type((114, 3802), "JSON_TEXT", ext.UNICODE)
 
 
+# Ranges stay texts, whatever else in the program has told the driver about them.
+_RANGE = ext.new_type((3904, 3906, 3908, 3910, 3912, 3926), "RANGE_TEXT", ext.UNICODE)
+
+
 def _item(oid: int, read: Any, latest: Any, earliest: Any) -> Any:
     """Give the reader of an array's items: in arrays the driver's own ones do not know infinity."""
     ends = {"infinity": latest, "-infinity": earliest}
@@ -79,6 +83,8 @@ _TYPES = (
     _JSON,
     ext.new_array_type((199, 3807), "JSON_TEXT[]", _JSON),
     ext.new_array_type((2951,), "UUID_TEXT[]", ext.UNICODE),
+    _RANGE,
+    ext.new_array_type((3905, 3907, 3909, 3911, 3913, 3927), "RANGE_TEXT[]", _RANGE),
 )
 
 ext.register_adapter(NegativeZero, lambda value: ext.AsIs("'-0'::float8"))

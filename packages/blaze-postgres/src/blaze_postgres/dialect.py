@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from blaze.dialects import types as t
@@ -10,7 +10,7 @@ from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
 from blaze.dialects.dialect import Codec, Dialect
 from blaze.dialects.features import Features, Lexis
 from blaze.dialects.migrating import MigrationLock
-from blaze_postgres import batches, codecs
+from blaze_postgres import batches, codecs, native
 
 __all__ = ["PostgresDialect"]
 
@@ -89,6 +89,9 @@ class PostgresDialect(Dialect):
 
     def type_name(self, type_: t.SQLType) -> str:
         """Give the name of a type as casts spell it: without a collation."""
+        own = native.name_of(self, type_)
+        if own is not None:
+            return own
         if isinstance(type_, t.Custom):
             return self.type_name(type_.storage)
         if isinstance(type_, t.Array):
@@ -99,12 +102,21 @@ class PostgresDialect(Dialect):
 
     def open_type(self, type_: t.SQLType) -> str:
         """Give the name of a type without its limits: a cast to those cuts texts and rounds decimals."""
+        own = native.name_of(self, type_)
+        if own is not None:
+            return own
         type_ = codecs.stored(type_)
         if isinstance(type_, t.Array):
             return f"{self.open_type(type_.item)}[]"
         if isinstance(type_, t.String):
             return "TEXT"
         return "NUMERIC" if isinstance(type_, t.Numeric) else self.type_name(type_)
+
+    def create_types(self, types: Iterable[t.SQLType]) -> list[str]:
+        return native.create_types(self, types)
+
+    def drop_types(self, types: Iterable[t.SQLType]) -> list[str]:
+        return native.drop_types(self, types)
 
     def insert_batch(self, table: str, columns: Sequence[BatchColumn], ending: str) -> Optional[Batch]:
         return batches.insert_batch(self, table, columns, ending)
@@ -153,13 +165,14 @@ class PostgresDialect(Dialect):
         return f"'\\x{value.hex()}'::bytea"
 
     def make_encoder(self, type_: t.SQLType) -> Optional[Codec]:
-        native = self.driver != "psycopg2"
+        direct = self.driver != "psycopg2"
         if isinstance(type_, t.Array):
-            return codecs.array_encoder(type_.item, self.encoder(type_.item), native)
-        return codecs.encoder(type_, native)
+            return codecs.array_encoder(type_.item, self.encoder(type_.item), direct)
+        return native.encoder(self, type_) if native.is_native(type_) else codecs.encoder(type_, direct)
 
     def make_decoder(self, type_: t.SQLType) -> Optional[Codec]:
-        native = self.driver != "psycopg2"
         if isinstance(type_, t.Array):
             return codecs.array_decoder(self.decoder(type_.item))
-        return codecs.decoder(type_, native)
+        if native.is_native(type_):
+            return native.decoder(self, type_)
+        return codecs.decoder(type_, self.driver != "psycopg2")

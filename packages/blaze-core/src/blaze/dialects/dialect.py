@@ -14,7 +14,7 @@ from blaze.errors import CapabilityError, ConfigurationError, DatabaseError, Que
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
     from blaze.dialects.changes import TableChange
@@ -124,6 +124,16 @@ class Dialect:
             near = suggest(canonical, self.features.isolation_levels)
             raise ConfigurationError(f"{self.name} has no isolation level {name!r}{near}")
         return canonical
+
+    # Types that stand in the schema themselves
+
+    def create_types(self, types: Iterable[t.SQLType]) -> list[str]:
+        """Give the statements that create what columns of these types need, unless it is there."""
+        return []
+
+    def drop_types(self, types: Iterable[t.SQLType]) -> list[str]:
+        """Give the statements that drop what columns of these types needed and no other column does."""
+        return []
 
     # Many rows in one statement; None leaves them to ``execute_many`` of the connection
 

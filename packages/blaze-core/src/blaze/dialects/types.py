@@ -418,7 +418,7 @@ class Enum(Custom):
     enum_class: type[enum.Enum]
     by_name: bool
 
-    _fields = ("enum_class",)
+    _fields: tuple[str, ...] = ("enum_class",)
 
     def __init__(self, enum_class: type[enum.Enum]) -> None:
         values = [member.value for member in enum_class.__members__.values()]

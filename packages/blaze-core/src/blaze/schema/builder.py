@@ -24,6 +24,7 @@ from blaze.sql.keyed import table_name
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
+    from blaze.dialects.types import SQLType
     from blaze.sql.table import Table, TableColumn
 
 __all__ = ["SchemaBuilder"]
@@ -94,6 +95,7 @@ class SchemaBuilder:
         numbering = self.dialect.before_identity()
         if numbering is not None and any(key.identity for each in ordered for key in each.table.columns):
             found.append(numbering)
+        found += self.dialect.create_types(_types(ordered))
         found += [self.create_table(each, skip=skip, if_not_exists=if_not_exists) for each in ordered]
         for each in ordered:
             found += [self.create_index(each, index, if_not_exists) for index in each.indexes]
@@ -112,7 +114,8 @@ class SchemaBuilder:
         elif self.features.defer_foreign_keys and (late or any(map(refers_to_itself, ordered))):
             found.append(self.features.defer_foreign_keys)
         exists = "IF EXISTS " if if_exists else ""
-        return found + [f"DROP TABLE {exists}{self.table(each)}" for each in reversed(ordered)]
+        found += [f"DROP TABLE {exists}{self.table(each)}" for each in reversed(ordered)]
+        return found + self.dialect.drop_types(_types(ordered))
 
     def create_table(
         self,
@@ -299,3 +302,7 @@ class SchemaBuilder:
             self.dialect.require(feature, what)
         except CapabilityError as error:
             raise CapabilityError(f"{place}: {error}") from error
+
+
+def _types(definitions: Sequence[TableDefinition]) -> list[SQLType]:
+    return [column.type for each in definitions for column in each.table.columns]

@@ -209,7 +209,8 @@ class AddColumn(_TableOperation):
             builder.default(column) or None,
             column.generated is not None,
         )
-        found = self.change(builder, change)
+        found: list[Step] = [StatementStep(sql) for sql in builder.dialect.create_types([column.type])]
+        found += self.change(builder, change)
         for constraint in own_constraints(with_column):
             text = builder.constraint(constraint, where)
             found += self.change(builder, AddedConstraint(constraint.name, text))
