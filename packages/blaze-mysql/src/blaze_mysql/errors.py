@@ -35,11 +35,14 @@ _UNIQUE = _Meaning(e.UniqueError, refusals.UNIQUE)
 _CHILD = _Meaning(e.ForeignKeyError, refusals.CHILD + " ({place})")
 _PARENT = _Meaning(e.ForeignKeyError, refusals.PARENT + " ({place})")
 _NULL = _Meaning(e.NotNullError, refusals.NOT_NULL)
+_CASCADED = _Meaning(e.UniqueError, "a change that a foreign key passes on would make two rows with one key")
 _CHECK = _Meaning(e.CheckError, refusals.CHECK)
 _LONG = _Meaning(e.DataError, "a value is longer than the column {place}")
 _RANGE = _Meaning(e.DataError, "a number is out of the range of the column {place}")
 _VALUE = _Meaning(e.DataError, "a value does not fit the column {place}")
+_GENERATED = _Meaning(e.DataError, "the database computes the column {place} itself; give no value for it")
 _SYNTAX = _Meaning(e.SQLSyntaxError, "the server does not accept the statement: {message}")
+_NEEDED = _Meaning(e.DatabaseError, "a foreign key needs it: {message}")
 _RIGHTS = _Meaning(e.DatabaseError, "the user has not the right to do that")
 _LOST = _Meaning(e.ConnectionLostError, "the connection to the server is lost ({message})")
 _READ_ONLY = _Meaning(e.DatabaseError, "the transaction or the server is read-only")
@@ -51,6 +54,9 @@ _MEANINGS: dict[int, _Meaning] = {
     1062: _UNIQUE,
     1169: _UNIQUE,
     1586: _UNIQUE,
+    1557: _CASCADED,
+    1761: _CASCADED,
+    1762: _CASCADED,
     1048: _NULL,
     1364: _Meaning(e.NotNullError, "{place} must have a value: it has no default"),
     1263: _NULL,
@@ -58,8 +64,6 @@ _MEANINGS: dict[int, _Meaning] = {
     1452: _CHILD,
     1217: _PARENT,
     1451: _PARENT,
-    1761: _PARENT,
-    1762: _PARENT,
     3819: _CHECK,
     4025: _CHECK,
     # Values
@@ -78,6 +82,10 @@ _MEANINGS: dict[int, _Meaning] = {
     1300: _Meaning(e.DataError, "a text holds bytes that are not valid in its character set"),
     1153: _Meaning(e.DataError, "a value is larger than the server's max_allowed_packet"),
     1301: _Meaning(e.DataError, "a result is larger than the server's max_allowed_packet"),
+    1441: _Meaning(e.DataError, "a date or time became larger than its type"),
+    1526: _Meaning(e.DataError, "the table has no partition for the values"),
+    1906: _GENERATED,
+    3105: _GENERATED,
     1242: _Meaning(e.DataError, "a subquery gave several rows where one is wanted"),
     # Statements
     1064: _SYNTAX,
@@ -96,9 +104,26 @@ _MEANINGS: dict[int, _Meaning] = {
     1140: _SYNTAX,
     1170: _Meaning(e.SQLSyntaxError, "{message}; a text that is a key needs max_length"),
     1071: _Meaning(e.SQLSyntaxError, "{message}; make max_length of the texts in the key smaller"),
+    1046: _Meaning(e.SQLSyntaxError, "no database is selected: name one in the DSN"),
+    1066: _SYNTAX,
+    1067: _SYNTAX,
+    1068: _SYNTAX,
+    1072: _SYNTAX,
+    1074: _SYNTAX,
+    1109: _SYNTAX,
+    1118: _SYNTAX,
+    1128: _SYNTAX,
+    1222: _SYNTAX,
+    1241: _SYNTAX,
+    1630: _SYNTAX,
     1235: _SYNTAX,
     1248: _SYNTAX,
     1305: _SYNTAX,
+    1215: _Meaning(e.DatabaseError, "the foreign key cannot be created: {message}"),
+    1553: _NEEDED,
+    1829: _NEEDED,
+    1833: _NEEDED,
+    1834: _NEEDED,
     1005: _Meaning(e.DatabaseError, "the table or its foreign key cannot be created: {message}"),
     1102: _SYNTAX,
     1103: _SYNTAX,
@@ -110,6 +135,12 @@ _MEANINGS: dict[int, _Meaning] = {
     1020: _Meaning(
         e.SerializationError, "a row has changed since it was read; run the transaction again", True
     ),
+    1412: _Meaning(
+        e.SerializationError, "a table was altered since the transaction began; run it again from its start"
+    ),
+    3058: _Meaning(e.DeadlockError, "two sessions waited for each other's named locks; run this one again"),
+    3101: _Meaning(e.SerializationError, "the cluster refused the transaction; run it again from its start"),
+    1689: _Meaning(e.TimeoutError, "a lock was not given because the table is to be altered", True),
     1205: _Meaning(
         e.TimeoutError, "a lock was not available within lock_timeout; keep transactions short", True
     ),
@@ -234,10 +265,18 @@ def with_columns(error: e.DatabaseError, columns: tuple[str, ...]) -> e.Database
     return error
 
 
+def _last(pattern: re.Pattern[str], message: str) -> Optional[re.Match[str]]:
+    """Find the last match: values, which may hold anything, stand before the names."""
+    match = None
+    for match in pattern.finditer(message):  # noqa: B007
+        pass
+    return match
+
+
 def _place(code: int, message: str) -> tuple[Optional[str], tuple[str, ...]]:
     """Read constraint and columns, which the servers tell in their messages only."""
     if code in (1062, 1586, 1022, 1169):
-        match = _KEY_NAME.search(message)
+        match = _last(_KEY_NAME, message)
         return (match[1].rpartition(".")[2] if match else None), ()
     if code in (1451, 1452, 1216, 1217):
         match = _CONSTRAINT.search(message)
@@ -248,7 +287,7 @@ def _place(code: int, message: str) -> tuple[Optional[str], tuple[str, ...]]:
     if code in (3819, 4025):
         match = _CHECK_NAME.search(message)
         return ((match[1] or match[2]) if match else None), ()
-    match = _COLUMN.search(message)
+    match = _last(_COLUMN, message)
     if match is None:
         return None, ()
     name = match[1] or match[2] or match[3]

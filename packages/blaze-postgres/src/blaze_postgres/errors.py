@@ -51,6 +51,7 @@ _MEANINGS: dict[str, _Meaning] = {
     "23001": _Meaning(e.ForeignKeyError, refusals.PARENT + " ({place})"),
     "23502": _Meaning(e.NotNullError, refusals.NOT_NULL),
     "23514": _Meaning(e.CheckError, refusals.CHECK),
+    "44000": _Meaning(e.CheckError, "the row would not be seen through its view (WITH CHECK OPTION)"),
     "23": _Meaning(e.IntegrityError, "a constraint refused the change ({message})"),
     # Values
     "22001": _Meaning(e.DataError, "a text is longer than its column"),
@@ -101,6 +102,9 @@ _MEANINGS: dict[str, _Meaning] = {
     "40001": _Meaning(
         e.SerializationError, "the transaction conflicts with a concurrent one; run it again from its start"
     ),
+    "72000": _Meaning(
+        e.SerializationError, "the snapshot of the transaction is too old; run it again from its start"
+    ),
     "40P01": _Meaning(e.DeadlockError, "two transactions waited for each other; run this one again"),
     "40002": _Meaning(e.IntegrityError, "the transaction was rolled back by a constraint ({message})"),
     "40003": _Meaning(e.CommitOutcomeUnknownError, "the outcome of a statement is unknown ({message})"),
@@ -120,6 +124,7 @@ _MEANINGS: dict[str, _Meaning] = {
         e.DatabaseError, "an earlier statement of the transaction has failed: roll back to go on"
     ),
     "25P03": _Meaning(e.ConnectionLostError, "the server ended a transaction that was idle too long"),
+    "25P04": _Meaning(e.ConnectionLostError, "the server ended a transaction that took too long"),
     "25": _Meaning(e.DatabaseError, "not possible in this state of the transaction: {message}"),
     "3B001": _Meaning(e.DatabaseError, "the savepoint is gone: {message}"),
     # Connections and the server

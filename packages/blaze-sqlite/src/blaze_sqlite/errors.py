@@ -55,6 +55,11 @@ _MEANINGS: dict[str, _Meaning] = {
         " end that transaction first",
         True,
     ),
+    "SQLITE_PROTOCOL": _Meaning(
+        e.TimeoutError, "other connections kept the write-ahead log busy; run it again", True
+    ),
+    "SQLITE_ABORT": _Meaning(e.DatabaseError, "the statement was ended by a rollback beside it"),
+    "SQLITE_PERM": _Meaning(e.DatabaseError, "the permissions of the database file do not allow that"),
     "SQLITE_INTERRUPT": _Meaning(e.DatabaseError, "the statement was interrupted"),
     "SQLITE_READONLY": _Meaning(
         e.DatabaseError,
