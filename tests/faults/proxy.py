@@ -33,6 +33,11 @@ class Proxy:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
+    @property
+    def open(self) -> int:
+        """How many connections are open."""
+        return len(self._pairs)
+
     def cut(self) -> None:
         """Cut all connections."""
         for pair in list(self._pairs):

@@ -322,3 +322,32 @@ async def test_retries_end(place: Place) -> None:
             await session.run_in_transaction(awork if place.asynchronous else work, retries=2)
         assert calls == [1, 1, 1]
         assert await session.all(Item) == []
+
+
+@pytest.mark.parametrize("server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True)
+async def test_a_table_altered_since_its_statement_was_prepared(server_place: Place) -> None:
+    """Outside of a transaction nobody sees it; inside, the transaction can be run again."""
+    place = server_place
+    table, text = "fault_altered", "SELECT * FROM fault_altered"
+    async with place.session() as session, place.session() as other:
+        await other.execute(f"CREATE TABLE {table} (a INT)")
+        await other.commit()
+        try:
+            for _ in range(2):
+                assert list(await session.execute(text)) == []
+            await other.execute(f"ALTER TABLE {table} ADD b INT")
+            await other.commit()
+            assert list(await session.execute(text)) == []
+            await session.begin()
+            await session.scalar("SELECT 1")
+            await other.execute(f"ALTER TABLE {table} ADD c INT")
+            await other.commit()
+            if place.asynchronous:
+                with pytest.raises(SerializationError, match="altered since"):
+                    await session.execute(text)
+                await session.rollback()
+            assert list(await session.execute(text)) == []
+            await session.rollback()
+        finally:
+            await other.execute(f"DROP TABLE {table}")
+            await other.commit()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
+import signal
 import socket
+import threading
 import time
 import traceback
 from typing import Any
@@ -98,6 +101,64 @@ async def test_what_is_refused_says_why(
     assert "cannot be opened" in str(error)
     assert not error.retryable or kind is ConnectionLostError
     check_hidden(error, caplog, PASSWORD, WRONG)
+
+
+async def test_errors_of_open_connections_hide_the_password_too(
+    own_place: tuple[Place, OwnServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    place, _ = own_place
+    engine = place.make_engine(pool_size=1, max_overflow=0, pool_timeout=0.1)
+    async with place.through(engine).session() as session:
+        for text in ("SELEC 1", "SELECT * FROM no_such_table", "INSERT INTO no_such_table VALUES (1)"):
+            with pytest.raises(BlazeError) as raised:
+                await session.execute(text)
+            check_hidden(raised.value, caplog, PASSWORD)
+            await session.rollback()
+        await session.begin()
+        number = await place.identity(session)
+        with pytest.raises(PoolTimeoutError) as exhausted:
+            await place.acquire(engine)
+        check_hidden(exhausted.value, caplog, PASSWORD)
+        await place.kill(number)
+        with pytest.raises(ConnectionLostError) as lost:
+            await session.scalar("SELECT 1")
+        check_hidden(lost.value, caplog, PASSWORD)
+    assert PASSWORD not in repr(session.session) + repr(vars(engine)) + repr(vars(session.session))
+    with pytest.raises(TypeError):
+        pickle.dumps(engine)
+    assert PASSWORD not in str(pickle.loads(pickle.dumps(engine.config)).__dict__)
+    assert PASSWORD.encode() not in pickle.dumps(engine.config)
+
+
+@pytest.mark.parametrize(
+    "own_place", [("mysql", "sync"), ("mysql", "async"), ("postgresql", "async")], indirect=True
+)
+async def test_an_interrupt_while_connecting_hides_the_password(
+    own_place: tuple[Place, OwnServer],
+) -> None:
+    """Only libpq cannot be interrupted here: it comes back first, with an error of its own."""
+    place, server = own_place
+    with Silence() as silence:
+        engine = place.make_engine(dsn=with_options(server.dsn(), silence.port, connect_timeout=20))
+        if place.asynchronous:
+            task = asyncio.ensure_future(engine.aacquire())
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await task
+            texts = shown(cancelled.value)
+        else:
+            before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+            main = threading.get_ident()
+            timer = threading.Timer(0.3, lambda: signal.pthread_kill(main, signal.SIGUSR1))
+            timer.start()
+            with pytest.raises(KeyboardInterrupt) as interrupted:
+                engine.acquire()
+            timer.join()
+            signal.signal(signal.SIGUSR1, before)
+            texts = shown(interrupted.value)
+    assert not [text for text in texts if PASSWORD in text]
+    assert engine.pool_stats().in_use == 0
 
 
 async def test_a_silent_server_costs_connect_timeout(

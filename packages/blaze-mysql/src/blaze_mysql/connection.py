@@ -66,6 +66,7 @@ def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnectio
         connection.close()
         raise
     raw._read_timeout = raw._write_timeout = client_limit(config)
+    raw.password = b""  # nobody connects it again, and frames of the driver would show it
     return connection
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from itertools import count
 from typing import Any, Optional, Union, overload
 from urllib.parse import urlencode
 
@@ -20,7 +21,13 @@ from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
 from blaze.adapters.refusals import lost_before_commit, outcome_unknown
 from blaze.dialects.batches import CopyTarget
-from blaze.errors import ConnectionLostError, DatabaseError, SQLSyntaxError, TimeoutError
+from blaze.errors import (
+    ConnectionLostError,
+    DatabaseError,
+    SerializationError,
+    SQLSyntaxError,
+    TimeoutError,
+)
 from blaze.security import redact_statement
 from blaze.security.frames import without_frames
 from blaze_postgres.dialect import PostgresDialect
@@ -48,6 +55,7 @@ DRIVER_ERRORS = (
     TypeError,
 )
 _ALONE = re.compile(r"\s*(?:CREATE|ALTER|DROP|REINDEX|REFRESH|VACUUM|ANALYZE|CLUSTER)\b", re.IGNORECASE)
+_serials = count(1)
 _STATEMENTS = 256  # prepared statements kept per connection
 _SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
 _detached: list[Any] = []  # connections of a parent process, kept from being finalised here
@@ -181,7 +189,14 @@ class AsyncpgConnection:
             statement = None if statements is None else statements.get(sql)
             if statement is None:
                 statement = await self._prepare(sql)
-            rows = await statement.fetch(*params)
+            try:
+                rows = await statement.fetch(*params)
+            except asyncpg.InvalidCachedStatementError:
+                if self.in_transaction or self._statements is None:
+                    raise
+                self._statements.clear()  # a table was altered since
+                statement = await self._prepare(sql)
+                rows = await statement.fetch(*params)
             if consume is not None:
                 return consume(rows)
             status = statement.get_statusmsg()
@@ -219,7 +234,8 @@ class AsyncpgConnection:
         sql.encode()  # raises here what would break the connection
         if self._statements is None:
             return await self._raw.prepare(sql, name="")
-        statement = await self._raw.prepare(sql)
+        # Without a name, asyncpg would send the text each time, for the server to plan it anew.
+        statement = await self._raw.prepare(sql, name=f"blaze_{next(_serials)}")
         if len(self._statements) >= _STATEMENTS:
             del self._statements[next(iter(self._statements))]
         self._statements[sql] = statement
@@ -413,6 +429,11 @@ class AsyncpgConnection:
         lost = self._raw.is_closed() or self._transport.is_closing() or isinstance(error, OSError)
         if isinstance(error, asyncpg.InvalidCachedStatementError) and self._statements is not None:
             self._statements.clear()
+            return SerializationError(
+                "a table was altered since the statement was prepared; run the transaction again",
+                statement=redact_statement(sql),
+                code=code,
+            )
         report = Report(
             code,
             getattr(error, "message", None) or str(error) or type(error).__name__,
