@@ -199,6 +199,7 @@ def test_subqueries_groups_and_distinct_keep_types(play: Play) -> None:
             )
             assert [(r.value, r.n) for r in groups] == [(1, 2), (9, 1), (10, 1)]
             assert len(await m(session.query(row.value).distinct().all())) == 3
+            assert len(await m(session.query((row.value * 0).label("zero")).distinct().all())) == 1
             largest = Select(func.max(row.value))
             assert await m(session.query(row.id).where(row.value == largest).count()) == 1
             assert await m(session.query(row).where(row.value.in_(Select(row.other))).count()) == 4

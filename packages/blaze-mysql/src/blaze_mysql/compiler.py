@@ -20,13 +20,14 @@ from blaze.dialects.types import (
 )
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql.compiler import Compiler
-from blaze.sql.json_items import JsonItem, ScalarBind
+from blaze.sql.expressions import Bind
+from blaze.sql.json_items import JsonItem, ScalarBind, is_document
 from blaze.sql.values import DATE, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blaze.sql.expressions import Comparison, IsNull
+    from blaze.sql.expressions import Comparison, Expression, InList, IsNull
     from blaze.sql.functions import Excluded, Function
     from blaze.sql.scope import Scope
     from blaze.sql.source import Source
@@ -165,6 +166,23 @@ class MySQLCompiler(Compiler):
     def _json_null(self) -> str:
         return "'null'" if self.mariadb else "CAST('null' AS JSON)"
 
+    def operand(self, node: Expression[Any]) -> str:
+        text = super().operand(node)
+        if not is_document(node):
+            return text
+        if self.mariadb:  # where JSON is a text
+            return f"JSON_NORMALIZE({text})"
+        return f"CAST({text} AS JSON)" if isinstance(node, Bind) else text
+
+    def render_in_list(self, node: InList) -> str:
+        if not is_document(node.expression):
+            return super().render_in_list(node)
+        left = self.operand(node.expression)
+        documents = self.param(self.take(), _document_list(self.encoder(node.item)))
+        value = "JSON_NORMALIZE(value)" if self.mariadb else "value"
+        rows = f"JSON_TABLE({documents}, '$[*]' COLUMNS (value JSON PATH '$')) AS documents"
+        return f"{left} {'NOT ' if node.negated else ''}IN (SELECT {value} FROM {rows})"
+
     def render_json_scalar(self, node: ScalarBind) -> str:
         mark = self.param(self.take(), json.dumps)
         return mark if self.mariadb else f"CAST({mark} AS JSON)"
@@ -184,6 +202,10 @@ class MySQLCompiler(Compiler):
         if isinstance(node.expression, JsonItem) and isinstance(node.expression.type, Json):
             text = f"NULLIF({text}, {self._json_null()})"
         return f"{text} IS {'NOT ' if node.negated else ''}NULL"
+
+
+def _document_list(encoder: Any) -> Any:
+    return lambda documents: f"[{','.join(map(encoder, documents))}]"
 
 
 def _json_path(steps: tuple[Union[str, int], ...]) -> str:

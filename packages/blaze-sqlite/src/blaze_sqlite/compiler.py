@@ -14,7 +14,7 @@ from blaze.sql.compiler import Compiler
 from blaze.sql.conditions import flattened
 from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Bind, InList, InQuery, Literal
-from blaze.sql.json_items import JsonItem
+from blaze.sql.json_items import JsonItem, is_document
 from blaze.sql.values import DATE, TIMESTAMP
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class SQLiteCompiler(Compiler):
 
     def operand(self, node: Expression[Any]) -> str:
         text = self.enclosed(node)
+        if is_document(node):
+            return f"blaze_json({text})"
         return f"{text} COLLATE decimal" if _is_decimal(node) and not _has_collation(node) else text
 
     sortable = operand
@@ -178,6 +180,8 @@ class SQLiteCompiler(Compiler):
 
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
         value = _with_nul("type", "value") if isinstance(_storage(item), String) else "value"
+        if isinstance(_storage(item), Json):
+            value = f"blaze_json({value})"
         return f"SELECT {value} FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
 
     # Texts.
@@ -250,7 +254,7 @@ class SQLiteCompiler(Compiler):
         if self.depth == 1 and isinstance(_storage(node.type), Float):
             return f"CAST({super().selected(node)} AS REAL)"  # integers are floats to whoever reads them
         if not isinstance(node, JsonItem) or not isinstance(node.type, Json):
-            return super().selected(node)
+            return self.operand(node) if _is_decimal(node) else super().selected(node)  # for DISTINCT
         # json_extract gives plain SQL values; -> gives JSON, from which every value can be read back.
         self.require("json_paths", "JSON values of JSON paths (SQLite 3.38)")
         text = self.render(node.expression)

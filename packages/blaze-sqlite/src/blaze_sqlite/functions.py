@@ -8,6 +8,7 @@ other programs that load it. NULL in gives NULL out.
 from __future__ import annotations
 
 import decimal
+import json
 import re
 import sqlite3
 from collections.abc import Callable
@@ -143,6 +144,11 @@ def _regexp(pattern: Optional[str], value: Any) -> Optional[bool]:
     return None if pattern is None or value is None else _pattern(pattern).search(str(value)) is not None
 
 
+def _document(text: Any) -> Any:
+    """Give equal JSON documents equal texts: the order of an object's members means nothing (RFC 8259)."""
+    return text if text is None else json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True)
+
+
 _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("decimal", 1, _nullable(_write)),
     ("decimal_add", 2, _nullable(lambda left, right: _write(_EXACT.add(left, right)))),
@@ -159,6 +165,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     # programs.
     ("blaze_lower", 1, _lower),
     ("blaze_upper", 1, _upper),
+    ("blaze_json", 1, _document),
     ("blaze_text", 1, _text),
     ("regexp", 2, _regexp),
 )

@@ -14,7 +14,7 @@ from blaze.dialects.types import SQLType
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.compiled import Compiled, Encoder, Expanding, Piece, Rows, Slot, assemble
-from blaze.sql.conditions import ConditionRenderer, joined
+from blaze.sql.conditions import ConditionRenderer, joined, refuse_loose_columns
 from blaze.sql.derived import QueryTable, output_name
 from blaze.sql.expressions import Label, Ordering
 from blaze.sql.raw import Raw
@@ -222,6 +222,8 @@ class Compiler(ConditionRenderer):
         columns = self.outputs(statement.columns, base)
         where = self.where(scope, statement.where, base)
         tail = self.group_by(statement, base)
+        if not tail and (scope.folds or statement.having):
+            refuse_loose_columns(statement.columns, scope)
         if statement.having:
             tail += f" HAVING {' AND '.join([self.truth_at(each, base) for each in statement.having])}"
         tail += self.order_by(statement.order_by, base)

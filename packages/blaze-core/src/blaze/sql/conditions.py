@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from blaze.sql.expressions import Expression
     from blaze.sql.source import Source
+    from blaze.sql.statements import Placed
+    from blaze.sql.windows import Windowed
 
 # Conditions joined without parentheses; SQLite takes trees of 1,000 levels.
 _MANY = 200
@@ -87,7 +89,7 @@ class ConditionRenderer(ExpressionRenderer):
 
     def many_step(self, scope: Scope, expression: Expression[Any]) -> Optional[Source]:
         """Return the first to-many step that the expression needs and FROM lacks."""
-        for column in _columns(expression):
+        for column in loose_columns(expression):
             step = scope.first_many(column.source)
             if step is not None:
                 return step
@@ -98,10 +100,11 @@ class ConditionRenderer(ExpressionRenderer):
         if not node.aggregate:
             return super().render_function(node)
         outer = self.scope
-        columns = [column for child in node.children() for column in _columns(child)]
+        columns = [column for child in node.children() for column in loose_columns(child)]
         steps = [outer.first_many(column.source) for column in columns]
         found = {step.key: step for step in steps if step is not None}
         if not found:
+            outer.folds = True
             return super().render_function(node)
         if len(found) > 1:
             paths = " and ".join(sorted(step.path for step in found.values()))
@@ -116,6 +119,23 @@ class ConditionRenderer(ExpressionRenderer):
         text = super().render_function(node)
         self.scope = outer
         return f"(SELECT {text} FROM {' '.join([origin, *inner.joins])} WHERE {pairs})"
+
+    def render_windowed(self, node: Windowed[Any]) -> str:
+        folds = self.scope.folds
+        text = super().render_windowed(node)
+        self.scope.folds = folds  # over a window an aggregate leaves the rows as they are
+        return text
+
+
+def refuse_loose_columns(columns: Iterable[Placed], scope: Scope) -> None:
+    """Raise `QueryError` for a column of this scope beside aggregates that make one row of all."""
+    for placed in columns:
+        for column in loose_columns(placed.expression):
+            if column.source.key in scope.aliases:
+                raise QueryError(
+                    f"{column.describe()} stands beside an aggregate that makes one row of all: add "
+                    "group_by(), aggregate it, or, for objects, leave out the join that the aggregate counts over"
+                )
 
 
 def joined(op: str, texts: list[str]) -> str:
@@ -140,13 +160,13 @@ def flattened(group: Iterable[Started], op: str = "AND") -> Iterator[Started]:
             yield expression, start
 
 
-def _columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
+def loose_columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
     """Yield the columns of an expression without those inside aggregates and subqueries."""
     if isinstance(expression, Column):
         yield expression
     elif not (isinstance(expression, Function) and expression.aggregate):
         for child in expression.children():
-            yield from _columns(child)
+            yield from loose_columns(child)
 
 
 def _means_none(expression: Expression[Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Union
 
-from blaze.dialects.types import Json, SQLType
+from blaze.dialects.types import Custom, Json, SQLType
 from blaze.errors import QueryError
 from blaze.sql.expressions import Bind, Expression, T, bind_for
 from blaze.sql.values import BOOLEAN, FLOAT, INTEGER, JSON, STRING
@@ -74,3 +74,11 @@ class JsonItem(Expression[T]):
     def as_boolean(self) -> JsonItem[bool]:
         """Read the item as a truth value."""
         return JsonItem(self.expression, self.path, BOOLEAN)
+
+
+def is_document(node: Expression[Any]) -> bool:
+    """Whether this is a whole JSON document: where it is kept as a text, equal ones may differ in it."""
+    kind = node.type
+    while isinstance(kind, Custom):
+        kind = kind.storage
+    return isinstance(kind, Json) and not isinstance(node, (JsonItem, ScalarBind))

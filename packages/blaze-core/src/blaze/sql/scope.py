@@ -31,6 +31,7 @@ class Scope:
     __slots__ = (
         "add_join",
         "aliases",
+        "folds",
         "hops",
         "joinable",
         "joined",
@@ -59,6 +60,7 @@ class Scope:
         self.joined: list[tuple[Source, Alias]] = []
         self.outer: set[Alias] = set()
         self.wider: set[str] = set()
+        self.folds = False  # whether an aggregate of the select list makes one row of many
 
     def find(self, source: Source) -> Optional[tuple[Alias, Scope]]:
         """Return the alias of a source and the scope that has it, None when it is not in any FROM yet."""

@@ -29,6 +29,7 @@ __all__ = [
     "test_aggregates_of_nothing",
     "test_aliases_join_a_table_to_itself",
     "test_annotations",
+    "test_columns_beside_aggregates_need_groups",
     "test_count_and_exists_of_every_shape",
     "test_ctes",
     "test_delete_by_query",
@@ -338,6 +339,23 @@ async def test_group_by_and_having(db: Database) -> None:
             .all()
         )
         assert years == [("italo", 165)]
+
+
+@scenario
+async def test_columns_beside_aggregates_need_groups(db: Database) -> None:
+    async with db.session() as s:
+        for query in (
+            s.query(Author.name, func.count(Book.id)).join(Author.books),
+            s.query(Author).join(Author.books).annotate(n=func.count(Book.id)),
+            s.query(Book.price + func.sum(Book.price)),
+            s.query(Book.price).having(func.count() > 1),
+        ):
+            with pytest.raises(QueryError, match="group_by"):
+                await done(query.all())
+        alone = s.query(func.min(Book.price) + func.max(Book.price), func.count())
+        assert await done(alone.count()) == 1
+        beside = s.query(Book.price, func.sum(Book.price).over(), Select(func.count(Author.id)))
+        assert await done(beside.count()) == 7
 
 
 @scenario

@@ -21,6 +21,7 @@ __all__ = [
     "test_groups_keep_values",
     "test_in_finds_values",
     "test_insert_statement_keeps_values",
+    "test_json_documents_are_equal_in_any_order",
     "test_keys_are_found",
     "test_keys_are_linked",
     "test_keys_are_taken_once",
@@ -394,3 +395,18 @@ async def test_keys_are_taken_once(db: Database, kind: Kind) -> None:
             await s.rollback()
         assert await s.bulk_delete(model, kind.values) == len(kind.values)
         await s.rollback()
+
+
+@scenario
+async def test_json_documents_are_equal_in_any_order(db: Database) -> None:
+    model = next(kind.model for kind in KINDS if kind.name == "dict")
+    written = {"a": 1, "b": {"c": [1, {"x": "", "y": None}], "d": True}}
+    turned = {"b": {"d": True, "c": [1, {"y": None, "x": ""}]}, "a": 1}
+    other = {"a": 1, "b": {"c": [{"x": "", "y": None}, 1], "d": True}}
+    async with db.session() as s:
+        await s.add_all([model(value=written), model(value=other)])
+        await s.commit()
+        assert await done(s.query(model).where(model.value == turned).count()) == 1
+        assert await done(s.query(model).where(model.value != turned).count()) == 1
+        assert await done(s.query(model).where(model.value.in_([turned, {}])).count()) == 1
+        assert await done(s.query(model).where(model.value.not_in([turned, other])).count()) == 0
