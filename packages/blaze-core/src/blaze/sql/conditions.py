@@ -134,7 +134,7 @@ def refuse_loose_columns(columns: Iterable[Placed], scope: Scope) -> None:
             if column.source.key in scope.aliases:
                 raise QueryError(
                     f"{column.describe()} stands beside an aggregate that makes one row of all: add "
-                    "group_by(), aggregate it, or, for objects, leave out the join that the aggregate counts over"
+                    "group_by(), aggregate it, or, for objects, leave out the join that it counts over"
                 )
 
 
