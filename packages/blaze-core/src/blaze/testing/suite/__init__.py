@@ -8,6 +8,7 @@ import pytest
 # Failing cases show their values.
 pytest.register_assert_rewrite(*[f"{__name__}.{module.name}" for module in iter_modules(__path__)])
 
+from blaze.testing.suite.aggregates import *
 from blaze.testing.suite.batches import *
 from blaze.testing.suite.bulk import *
 from blaze.testing.suite.capabilities import *
