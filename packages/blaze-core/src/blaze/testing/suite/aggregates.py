@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from blaze import QueryError, Select, func
 from blaze.testing.suite.harness import Database, done, scenario
-from blaze.testing.suite.library import Author, Book
+from blaze.testing.suite.library import Author, Book, at
 
 __all__ = [
     "test_aggregates",
