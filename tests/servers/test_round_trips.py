@@ -106,3 +106,38 @@ def test_mysql(mysql: str, driver: str) -> None:
     few, many = asyncio.run(costs(mysql, driver == "asyncmy", questions))
     assert few == many
     assert max(many) <= 7, many
+
+
+async def prepared(session: AsyncSession) -> int:
+    """Count the statements that the connection has prepared under a name."""
+    return int((await session.execute("SELECT count(*) FROM pg_prepared_statements")).scalar())
+
+
+@pytest.mark.asyncio
+async def test_asyncpg_parses_a_repeated_statement_once(postgres: str) -> None:
+    engine = Engine(postgres, pool_size=1)
+    async with AsyncSession(engine) as session:
+        await session.execute("SELECT 1")
+        before = await prepared(session)
+        for number in range(5):
+            assert (await session.execute("SELECT CAST(? AS integer) + 1", [number])).scalar() == number + 1
+        assert await prepared(session) == before + 1
+        calls = await session.execute(
+            "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%+ 1'"
+        )
+        assert calls.scalar() == 5
+    await engine.adispose()
+
+
+@pytest.mark.asyncio
+async def test_a_statement_prepared_before_a_change_of_its_columns_goes_on(postgres: str) -> None:
+    engine = Engine(postgres, pool_size=2)
+    async with AsyncSession(engine) as one, AsyncSession(engine) as other:
+        await other.execute("CREATE TABLE changing (n integer)")
+        await other.execute("INSERT INTO changing VALUES (1)")
+        await other.commit()
+        assert (await one.execute("SELECT n FROM changing")).scalar() == 1
+        await other.execute("ALTER TABLE changing ALTER n TYPE text")
+        await other.commit()
+        assert (await one.execute("SELECT n FROM changing")).scalar() == "1"
+    await engine.adispose()

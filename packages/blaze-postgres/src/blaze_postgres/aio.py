@@ -112,7 +112,8 @@ def connect_arguments(config: ConnectionConfig) -> dict[str, Any]:
         "port": config.port,
         "user": config.user,
         "database": config.database or config.user or "postgres",
-        "statement_cache_size": 0,  # this module keeps them
+        # This module keeps them. Without a cache the driver would parse a kept one anew each time it runs.
+        "statement_cache_size": 0 if config.get("pgbouncer") else _STATEMENTS,
         "command_timeout": client_limit(config),
     }
     server = {} if config.get("pgbouncer") else settings(config)
@@ -184,9 +185,9 @@ class AsyncpgConnection:
     ) -> Union[R, Outcome]:
         if self._dialect.pooled and not self._raw.is_in_transaction():
             return await self._execute_alone(sql, params, consume)  # type: ignore[no-any-return]
+        statements = self._statements
+        kept = statement = None if statements is None else statements.get(sql)
         try:
-            statements = self._statements
-            statement = None if statements is None else statements.get(sql)
             if statement is None:
                 statement = await self._prepare(sql)
             try:
@@ -208,8 +209,14 @@ class AsyncpgConnection:
         except asyncio.TimeoutError as error:
             await self._settle()
             raise TimeoutError("the server did not answer within statement_timeout") from error
+        except asyncpg.InvalidCachedStatementError as error:
+            translated = self._translate(error, sql)
+            if kept is None or self._raw.is_in_transaction():
+                raise translated from error
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+        # A column has another type than when the statement was prepared, and nothing has been done.
+        return await self.execute(sql, params, consume)
 
     async def _execute_alone(self, sql: str, params: Parameters, consume: Any) -> Any:
         """Run one statement where the pooler may hand every message to another session of the server."""
