@@ -168,7 +168,7 @@ async def test_unlinking_lets_go_of_the_through_object(db: Database, how: str) -
             club.members = [bob]
         else:
             await settled(s.session.remove_m2m(club, "members", ann))
-        membership.level = 9  # it is written before its row goes
+        membership.level = 9  # its row goes, and the change with it
         await s.flush()
         rest = [] if how == "clear" else [other]
         assert await s.get(Membership, (1, 1)) is None
@@ -306,3 +306,48 @@ async def test_links_of_composite_keys(db: Database, side: str) -> None:
         await s.commit()
         assert await db.rows(rows) == []
         assert (names(await s.read(p, "halls")), names(await s.read(q, "halls"))) == ([], [])
+
+
+@pytest.mark.parametrize("how", ["clear", "remove", "other clear", "other remove"])
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("key", ["own", "pair"])
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_links_are_made_anew_with_their_columns(
+    db: Database, how: str, linked: bool, key: str, loaded: bool
+) -> None:
+    """Unlinking goes first, so that it takes only the rows that were there."""
+    through, owner, names_of = (
+        (Booking, Hall, ("guests", "halls")) if key == "own" else (Membership, Club, ("members", "clubs"))
+    )
+    await db.save(Hall(house="A", number=1), Person(), Club())
+    async with db.session() as s:
+        left = await s.get(owner, ("A", 1) if key == "own" else 1)
+        right = await s.get(Person, 1)
+        given = {"hall": left, "guest": right} if key == "own" else {"club": left, "person": right}
+        if linked:
+            old = through(**given, **({"seats": 2} if key == "own" else {"level": 2}))
+            await s.add(old)
+            await s.commit()
+        if loaded:
+            await s.read(left, names_of[0])
+            await s.read(right, names_of[1])
+        near, far, name = (
+            (right, left, names_of[1]) if how.startswith("other") else (left, right, names_of[0])
+        )
+        if how.endswith("clear"):
+            if db.asynchronous:
+                await s.load(near, name)
+            getattr(near, name).clear()
+        else:
+            getattr(near, name).remove(far)
+        new = through(**given, **({"seats": 9} if key == "own" else {"level": 9}))
+        await s.add(new)
+        await s.commit()
+        assert await s.read(left, names_of[0]) == [right]
+        assert await s.read(right, names_of[1]) == [left]
+        assert new in s.session
+        assert [new] == await s.all(through)
+        if linked:
+            assert old not in s.session
+    column = "seats" if key == "own" else "level"
+    assert await db.rows(f"SELECT {column} FROM {through.__mapper__.table.name}") == [(9,)]

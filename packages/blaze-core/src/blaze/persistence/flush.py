@@ -78,10 +78,18 @@ class Flush:
             kinds = {m: group for found in new.values() for m, group in by_mapper(found).items()}
             order = sort_bases([*kinds, *(type(o).__mapper__ for o in deleted.values())])
             before: dict[Mapper, list[Any]] = {}
+            if any(found.relation.link is not None and found.relation.link.model for found in self.lists):
+                self.linker = Linker(self.session, self.meanwhile)
+                yield from self.linker.unlink_objects(self.lists, deleted)
+                unlinked = self.linker.unlinked
+                self.changed = [o for o in self.changed if id(o) not in unlinked]
             if self.changed or (new and deleted):
                 yield from read_unique(self.session, self.changed, deleted.values() if new else ())
             if (new and deleted) or (self.changed and (new or deleted)):
-                handover = Handover(order, new, self.changed, deleted)
+                rows = deleted
+                if self.linker is not None:
+                    rows = {i: o for i, o in deleted.items() if i not in self.linker.unlinked}
+                handover = Handover(order, new, self.changed, rows)
                 self.first, before = handover.first, handover.before
                 if self.first:
                     yield from self.deleter.delete_all(order, self.first)
@@ -101,7 +109,7 @@ class Flush:
             if self.changed or self.inserter.postponed:
                 yield from self.updater.update_all(self.changed)
             if self.lists:
-                self.linker = Linker(self.session, self.meanwhile)
+                self.linker = self.linker or Linker(self.session, self.meanwhile)
                 yield from self.linker.write(self.lists, deleted)
             if len(self.first) < len(deleted):
                 gone_before = {*self.first, *self.linker.unlinked} if self.linker else self.first

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError
 from blaze.persistence.batches import write_rows
+from blaze.persistence.stored import key_before
 from blaze.persistence.unit_of_work import restore_loaded
 from blaze.plan import Plan
 from blaze.sql.keyed import insert_ignoring
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 Pairs = dict[tuple[Any, ...], tuple[Any, Any]]  # both keys as statement parameters, and the two objects
 
 
+def now_key(mapper: Mapper, instance: Any) -> Any:
+    """Return the key that an object has."""
+    return mapper.key(instance)
+
+
 class Linker:
     """The linking part of a flush.
 
@@ -38,27 +44,48 @@ class Linker:
         self.meanwhile = meanwhile
         self.unlinked: dict[int, Any] = {}
         self.bridged: list[tuple[Mapper, Pairs]] = []
+        self.unlinking: set[int] = set()  # lists whose removals are done
 
-    def write(self, lists: list[RelatedList[Any]], deleted: dict[int, Any]) -> Plan[None]:
-        """Write the pending links of many-to-many relations: removals first, then additions."""
+    def unlink_objects(self, lists: list[RelatedList[Any]], deleted: dict[int, Any]) -> Plan[None]:
+        """Delete the rows of `through` models that lists unlink, before new rows of theirs are inserted."""
+        through = [found for found in lists if found.relation.link is not None and found.relation.link.model]
+        yield from self.write(through, deleted, early=True)
+
+    def write(
+        self, lists: list[RelatedList[Any]], deleted: dict[int, Any], early: bool = False
+    ) -> Plan[None]:
+        """Write the pending links of many-to-many relations: removals first, then additions.
+
+        `early` are removals alone, by the keys that rows have before the flush.
+        """
         session = self.session
         removed: dict[Link, Pairs] = {}
         added: dict[Link, Pairs] = {}
         cleared: dict[Link, list[Any]] = {}
+        key_of = key_before if early else now_key
         for changed_list in lists:
             relation, owner = changed_list.relation, changed_list.owner
             link = relation.link
             if link is None or id(owner) in deleted:
                 continue
-            own = self.codecs[relation.owner].key_params(relation.owner.key(owner))
-            if self.meanwhile.active:
+            key = key_of(type(owner).__mapper__, owner)
+            if key is None:
+                continue  # a new object: nothing can be linked to it
+            own = self.codecs[relation.owner].key_params(key)
+            unlinked = id(changed_list) in self.unlinking
+            if self.meanwhile.active and not unlinked:
                 self.meanwhile.note_links(changed_list)
-            if changed_list.cleared:
+            if early:
+                self.unlinking.add(id(changed_list))
+            if changed_list.cleared and not unlinked:
                 cleared.setdefault(link, []).append(own)
             target = self.codecs[relation.target]
-            for register, found in ((changed_list.removed, removed), (changed_list.added, added)):
+            registers = [] if unlinked else [(changed_list.removed, removed)]
+            if not early:
+                registers.append((changed_list.added, added))
+            for register, found in registers:
                 for member in register.values():
-                    key = relation.target.key(member)
+                    key = key_of(type(member).__mapper__, member)
                     if key is not None and id(member) not in deleted:
                         pair = (*own, *target.key_params(key))
                         found.setdefault(link, {})[pair] = owner, member
@@ -126,14 +153,16 @@ class Linker:
 
     def finish(self, deleter: Deleter) -> None:
         """Forget the objects whose rows went, and what lists of `through` objects showed before new rows."""
+        work = self.session.work
         gone = [o for o in self.unlinked.values() if not type(o).__mapper__.is_new(o)]
         for instance in gone:
             if not type(instance)._tracked_:
+                mapper = type(instance).__mapper__
+                work.undo.append(work.undo_update(mapper, instance, mapper.get_old(instance), {}))
                 restore_loaded(instance)
         if gone:
             deleter.cascade(deleter.forget(gone, linked=False))
             deleter.leave_lists()
-        work = self.session.work
         for mapper, pairs in self.bridged:
             for relation in mapper.key_relations:
                 if relation.inverse is None or not relation.inverse.many:
