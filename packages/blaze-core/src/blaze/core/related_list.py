@@ -276,11 +276,12 @@ class RelatedList(Sequence[M], Generic[M]):
                 continue
             self.changing()
             other = None if inverse is None else inverse.collection(item)
-            unlinking = self._pends(item, other, "removed")
+            cleared = self.cleared or (other is not None and other.cleared)  # which deletes all links anyhow
+            settled = self._is_linked(item, other) or (not cleared and self._pends(item, other, "removed"))
             if other is not None:
                 other.note_added(self._owner)
             self.removed.pop(id(item), None)
-            if not unlinking and (self._items is None or not self._holds(item)):
+            if not settled:
                 self.added[id(item)] = item
             self.show(item)
 
@@ -302,11 +303,11 @@ class RelatedList(Sequence[M], Generic[M]):
                 continue
             self.changing()
             other = None if inverse is None else inverse.collection(item)
-            linking = self._pends(item, other, "added")
+            settled = self._pends(item, other, "added") or self._is_apart(item, other)
             if other is not None:
                 other.note_removed(self._owner)
             self.note_removed(item)
-            if not linking and not self.cleared:
+            if not settled and not self.cleared:
                 self.removed[id(item)] = item
 
     def _pends(self, item: Any, other: Optional[RelatedList[Any]], register: str) -> bool:
@@ -316,6 +317,18 @@ class RelatedList(Sequence[M], Generic[M]):
         return id(item) in getattr(self, register) or (
             other is not None and id(self._owner) in getattr(other, register)
         )
+
+    def _is_linked(self, item: Any, other: Optional[RelatedList[Any]]) -> bool:
+        """Whether it is known, from either side, that an object is linked."""
+        return (self._items is not None and self._holds(item)) or (
+            other is not None and other._items is not None and other._holds(self._owner)
+        )
+
+    def _is_apart(self, item: Any, other: Optional[RelatedList[Any]]) -> bool:
+        """Whether it is known, from either side, that an object is not linked."""
+        if self._items is not None:
+            return not self._holds(item)
+        return other is not None and other._items is not None and not other._holds(self._owner)
 
     def clear(self) -> None:
         """Take out every object."""

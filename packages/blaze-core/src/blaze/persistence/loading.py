@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
+from blaze.persistence.unflushed import add_links, add_members
 from blaze.plan import Execute, Plan
 from blaze.query.query import Query
 from blaze.query.root import root_of
@@ -262,6 +263,8 @@ def _load_reverse(
         return load(rows, identity, session, lazy, owners, buckets)
 
     yield from fetch_by(session, relation, relation.remote, list(owners), lazy, identity, collect)
+    if session.work.pending:
+        add_members(session.work, relation, owners, buckets)
     put = relation.put
     note_loaded(session, relation, owners)
     if relation.many:
@@ -287,6 +290,8 @@ def _load_linked(
         buckets.update(
             (yield from session.send(Execute(sql, params, lambda rows: load(rows, identity, session, lazy))))
         )
+    if session.work.collections:
+        add_links(session.work, relation, owners, buckets)
     put = relation.put
     note_loaded(session, relation, owners)
     for key, owner in owners.items():
