@@ -15,6 +15,7 @@ from blaze.persistence.unit_of_work import restore_loaded
 from blaze.persistence.writing import changing
 from blaze.plan import Execute, Plan
 from blaze.query.build import among_keys, changed_table
+from blaze.query.dml import Delete
 from blaze.sql.builders import SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
 from blaze.sql.source import Source
@@ -143,6 +144,16 @@ def delete(session: SessionBase, mapper: Mapper, builder: Any) -> Plan[int]:
         keys = set(_keys(session, mapper, (row for _, row in met.rows))) if near else set()
     yield from _forget(session, mapper, deleter, gone, keys, far)
     return count
+
+
+def after(session: SessionBase, statement: Any) -> Plan[None]:
+    """Let the loaded objects show what a writing statement in WITH has done."""
+    mapper: Mapper = statement.mapper
+    changes: Iterable[Any] = getattr(statement, "changes", ())
+    yield from follow(session, mapper, all_written(mapper, changes))
+    if isinstance(statement, Delete):
+        near, far = _dependents(session, mapper)
+        yield from _forget(session, mapper, Deleter(session), [], set(), list({*near, *far}))
 
 
 def delete_keys(

@@ -33,6 +33,8 @@ def fetch(session: SessionBase, query: Query[Any], variant: str = "rows", watche
     lazy = compiled.lazy
     command = Execute(sql, params, lambda rows: load(rows, identity, session, lazy), compiled.writes)
     result = yield from session.send(command)
+    for statement in compiled.written:
+        yield from following.after(session, statement)
     if watched and compiled.looked_up is not None:
         model, relation = compiled.looked_up
         session.tracker.lookup(sql, model, relation, params)

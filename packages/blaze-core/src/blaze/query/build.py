@@ -17,7 +17,7 @@ from blaze.sql.expressions import Expression, InQuery, Label, Literal
 from blaze.sql.functions import RowValue, func
 from blaze.sql.selectable import Selectable
 from blaze.sql.source import Source
-from blaze.sql.statements import Placed, SelectStatement
+from blaze.sql.statements import CompoundStatement, Placed, SelectStatement
 from blaze.sql.values import INTEGER
 from blaze.sql.walk import has_aggregate
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 # What makes update() and delete() meet less than the whole table, or is refused there anyhow.
-_NARROWING = ("where", "limit", "offset", "join", "group_by", "having", "compound")
+_NARROWING = ("where", "limit", "offset", "join", "group_by", "grouping", "having", "compound")
 
 
 class Built:
@@ -43,7 +43,10 @@ class Built:
     `includes` are the paths to load afterwards, `lazy` what lazy access on the objects does.
     """
 
-    __slots__ = ("extras", "includes", "labels", "lazy", "locks", "parts", "portions", "shape", "statement")
+    __slots__ = (
+        "changing", "extras", "includes", "labels", "lazy", "locks", "parts", "portions", "shape",
+        "statement",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.statement: AnyStatement
@@ -55,6 +58,7 @@ class Built:
         self.lazy: Optional[str] = None
         self.portions = False  # whether the query includes parts of relations, whose values it holds itself
         self.locks = False
+        self.changing: list[Any] = []  # the writing statements in WITH
 
 
 class JoinTree:
@@ -134,16 +138,21 @@ def build(query: Query[Any], variant: str) -> Built:
             builder.offset(None if clause is None else Literal(clause, INTEGER))
         elif kind == "group_by":
             builder.group_by(*clause)
+        elif kind == "grouping":
+            builder.grouping("GROUPING SETS", clause)
         elif kind == "having":
             builder.having(*clause)
         elif kind == "distinct":
             builder.distinct(*clause)
         elif kind == "with_cte":
             builder.with_cte(clause)
+            if not isinstance(clause.query.statement(), (SelectStatement, CompoundStatement)):
+                built.locks = True
+                built.changing.append(clause.query)
         elif kind == "for_update":
             built.locks = True
-            nowait, skip_locked, of = clause
-            builder.for_update(nowait=nowait, skip_locked=skip_locked, of=of)
+            share, nowait, skip_locked, of = clause
+            builder.for_update(share=share, nowait=nowait, skip_locked=skip_locked, of=of)
     built.statement = builder.build()
     if wrap:
         built.statement = _counted(built.statement)
@@ -152,7 +161,7 @@ def build(query: Query[Any], variant: str) -> Built:
 
 def _is_grouped(root: Any, clauses: list[tuple[str, Any]]) -> bool:
     """Whether rows stand for groups: by GROUP BY or HAVING, or because only aggregates are selected."""
-    if any(kind in ("group_by", "having") for kind, _ in clauses):
+    if any(kind in ("group_by", "grouping", "having") for kind, _ in clauses):
         return True
     return root.mapper is None and any(
         isinstance(item, Expression) and has_aggregate(item) for item in root.items
@@ -386,7 +395,7 @@ def _conditions(builder: Any, query: Query[Any], what: str) -> None:
             if kind == "where":
                 builder.where(*clause)
         return
-    if any(kind in ("group_by", "having", "compound") for kind, _ in clauses):
+    if any(kind in ("group_by", "grouping", "having", "compound") for kind, _ in clauses):
         raise QueryError(
             f"{what}() works with where(), filter(), join(), order_by() and limit(), "
             "not with group_by() or union()"

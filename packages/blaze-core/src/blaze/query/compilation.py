@@ -25,7 +25,18 @@ LIMIT = 2048
 class CompiledQuery:
     """The text of a query, how to take its parameters, and what its rows make."""
 
-    __slots__ = ("compiled", "includes", "lazy", "load", "looked_up", "params", "portions", "sql", "writes")
+    __slots__ = (
+        "compiled",
+        "includes",
+        "lazy",
+        "load",
+        "looked_up",
+        "params",
+        "portions",
+        "sql",
+        "writes",
+        "written",
+    )
 
     def __init__(self, compiled: Any, load: Callable[..., Any], built: Built) -> None:
         self.compiled = compiled
@@ -36,6 +47,7 @@ class CompiledQuery:
         self.portions = built.portions
         self.lazy: Optional[str] = built.lazy
         self.writes = built.locks
+        self.written = built.changing
         self.looked_up: Any = None  # see looking_up.py
 
     def render(self, binds: tuple[Any, ...]) -> tuple[str, Sequence[Any]]:

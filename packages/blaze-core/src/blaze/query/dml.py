@@ -18,6 +18,7 @@ from blaze.query.root import label_of, root_of
 from blaze.sql.builders import DeleteBuilder, InsertBuilder, UpdateBuilder
 from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression
+from blaze.sql.selectable import Selectable
 from blaze.sql.source import Source
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from blaze.query.entities import LongRow
     from blaze.query.manager import Model
     from blaze.query.row import Row
+    from blaze.sql.statements import Statement
 
 Name = Union[str, Column[Any]]
 
 
-class Returning(Generic[R]):
-    """A writing statement that gives results, objects or rows, by `returning(...)`."""
+class Returning(Selectable, Generic[R]):
+    """A writing statement that gives results, objects or rows, by `returning(...)`; with columns it can stand
+    in a `CTE`.
+    """
 
     if TYPE_CHECKING:
 
@@ -53,7 +57,28 @@ class _Writing(Returning[Any]):
     def _copy(self) -> Self:
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
+        made.__dict__.pop("_built", None)
         return made
+
+    # As the query of a CTE.
+
+    @property
+    def key(self) -> Any:
+        return self.statement().key
+
+    @property
+    def binds(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return self.statement().binds
+
+    def statement(self) -> Statement:
+        found: Optional[Statement] = self.__dict__.get("_built")
+        if found is None:
+            found = self.__dict__["_built"] = self._whole(self.output_columns()[0]).build()
+        return found
+
+    def _whole(self, columns: Sequence[Any]) -> Any:
+        """Return the builder of the statement with all its values."""
+        raise NotImplementedError
 
     @overload
     def returning(self, model: type[M], /) -> Returning[M]: ...
@@ -248,14 +273,23 @@ class Insert(_Writing):
             found.append([row[n] if n in row else make() for n, make in zip(names, makers)])
         return found
 
-    def builder(self, attributes: Sequence[Any], rows: int) -> InsertBuilder:
-        """Return the builder of the statement for so many rows."""
+    def builder(
+        self, attributes: Sequence[Any], rows: int, values: Optional[Sequence[Any]] = None
+    ) -> InsertBuilder:
+        """Return the builder of the statement for so many rows, whose values may be given later."""
         self.mapper.require_one_table("Insert()", "add_all() or bulk_insert()")
         builder = InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
-        builder.plain([None] * (rows * len(attributes)))
+        builder.plain([None] * (rows * len(attributes)) if values is None else values)
         if self.conflict is not None:
             builder.on_conflict(self.conflict_columns(), self.conflict_changes())
         return builder
+
+    def _whole(self, columns: Sequence[Any]) -> Any:
+        attributes = self.attributes()
+        builder = self.builder(
+            attributes, len(self.rows), [v for row in self.filled(attributes) for v in row]
+        )
+        return builder.returning(*columns)
 
     def conflict_columns(self) -> list[Any]:
         """Return the table columns of the unique key that a conflict is about."""
@@ -309,6 +343,13 @@ class _Filtered(_Writing):
         made = self._copy()
         made.unfiltered = True
         return made
+
+    def _whole(self, columns: Sequence[Any]) -> Any:
+        return self.builder(columns)
+
+    def builder(self, columns: Sequence[Any]) -> Any:
+        """Return the builder of the statement."""
+        raise NotImplementedError
 
     def check(self) -> None:
         """Raise `QueryError` when neither conditions nor `all_rows()` were given."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", covariant=True)
 
 _PREFIX = "_page_"
-_UNPAGED = ("limit", "offset", "distinct", "group_by", "having", "compound")
+_UNPAGED = ("limit", "offset", "distinct", "group_by", "grouping", "having", "compound")
 
 
 class Page(Generic[R]):

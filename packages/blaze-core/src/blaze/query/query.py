@@ -16,6 +16,7 @@ from blaze.query.root import Root, derived_query
 from blaze.sql.columns import Column
 from blaze.sql.derived import CTE, Derived
 from blaze.sql.expressions import Expression, Label, Logical, Not, ScalarSubquery
+from blaze.sql.expressions import Literal as BoundLiteral
 from blaze.sql.selectable import Selectable
 
 if TYPE_CHECKING:
@@ -235,6 +236,18 @@ class Query(Selectable, Generic[R]):
         """Group by columns, expressions or names."""
         return self._expressions("group_by", tuple([self._named(key) for key in keys]))
 
+    def grouping_sets(self, *groups: Sequence[Union[Expression[Any], str]]) -> Self:
+        """Group several times in one query, by each of these lists; an empty one makes one group of all rows.
+
+        Columns that a list does not have are NULL in its rows. Raises `CapabilityError` where the backend has
+        no grouping sets.
+        """
+        named = tuple([tuple([self._named(key) for key in group]) for group in groups])
+        if not named:
+            raise QueryError("grouping_sets() needs lists of columns: grouping_sets([Book.genre], [])")
+        binds = sum([key.binds for group in named for key in group], ())
+        return self.extended("grouping", named, tuple([tuple([k.key for k in g]) for g in named]), binds)
+
     def _named(self, key: Any) -> Any:
         if isinstance(key, Expression):
             return key
@@ -320,6 +333,14 @@ class Query(Selectable, Generic[R]):
         """Join like `join`, and keep rows that have no counterpart."""
         return self._join("left", target, on)
 
+    def right_join(self, target: Path, on: Optional[Condition] = None) -> Self:
+        """Join like `join`, and keep rows of the target without a counterpart, with NULL for the others."""
+        return self._join("right", target, on)
+
+    def full_join(self, target: Path, on: Optional[Condition] = None) -> Self:
+        """Join like `join`, and keep rows without a counterpart of both sides."""
+        return self._join("full", target, on)
+
     def _join(self, kind: str, target: Any, on: Optional[Any]) -> Self:
         if target.__class__ is RelationPath and on is None:
             source = target._source_
@@ -332,7 +353,9 @@ class Query(Selectable, Generic[R]):
         elif isinstance(target, (Alias, CTE, Derived)):
             source = target._source_ if isinstance(target, Alias) else target.source
             query = derived_query(source)
-            if on is None:
+            if on is None and isinstance(target, Derived) and target.lateral:  # it has its condition inside
+                kind, on = ("cross", None) if kind == "inner" else (kind, BoundLiteral(True))
+            elif on is None:
                 raise QueryError(f"join({source.path}) needs on=...")
         elif isinstance(target, type) and getattr(target, "__mapper__", None) is not None:
             mapper = target.__mapper__  # type: ignore[attr-defined]
@@ -475,18 +498,26 @@ class Query(Selectable, Generic[R]):
         """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row
         locks.
         """
+        return self._lock(False, nowait, skip_locked, of)
+
+    def for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Path] = ()) -> Self:
+        """Keep others from changing the rows until the transaction ends, and let them read and share."""
+        return self._lock(True, nowait, skip_locked, of)
+
+    def _lock(self, share: bool, nowait: bool, skip_locked: bool, of: Sequence[Path]) -> Self:
         sources = []
         item: Any
         for item in of:
             mapper = getattr(item, "__mapper__", None)
             if mapper is None and not isinstance(item, (RelationPath, Column)):
-                raise QueryError(f"for_update(of=...) takes models and relations, not {item!r}")
+                name = "for_share" if share else "for_update"
+                raise QueryError(f"{name}(of=...) takes models and relations, not {item!r}")
             if isinstance(item, RelationPath):
                 sources.append(item._source_)
             else:
                 sources.append(item.source if mapper is None else mapper.source)
-        clause = (nowait, skip_locked, tuple(sources))
-        return self.extended("for_update", clause, (nowait, skip_locked, tuple(s.key for s in sources)))
+        clause = (share, nowait, skip_locked, tuple(sources))
+        return self.extended("for_update", clause, (*clause[:3], tuple(s.key for s in sources)))
 
     # --- several queries --------------------------------------------------------------------------
 
@@ -499,9 +530,13 @@ class Query(Selectable, Generic[R]):
         """Return the query as a value with a name, that of its only column: to select or to compare it."""
         return ScalarSubquery(self).label(name)
 
-    def alias(self, name: str) -> Derived:
-        """Return the query as a table of that name: `join` it, and use its columns as `.c.price`."""
-        return Derived(name, self)
+    def alias(self, name: str, *, lateral: bool = False) -> Derived:
+        """Return the query as a table of that name: `join` it, and use its columns as `.c.price`.
+
+        A `lateral` one may use columns of the query that joins it, which runs it for each of its rows; the
+        join needs no condition then.
+        """
+        return Derived(name, self, lateral=lateral)
 
     def union(self, *others: Query[Any], all: bool = False) -> Self:
         """Add the rows of other queries of the same shape; duplicates go unless `all`."""

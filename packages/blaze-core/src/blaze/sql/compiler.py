@@ -274,9 +274,18 @@ class Compiler(ConditionRenderer):
         """Render FOR UPDATE or FOR SHARE."""
         self.require("for_share" if lock.share else "for_update", "row locks (FOR UPDATE)")
         text = " FOR SHARE" if lock.share else " FOR UPDATE"
-        if lock.of:
+        of = [scope.locate(source) for source in lock.of]
+        if of:
             self.require("for_update_of", "FOR UPDATE OF")
-            text += f" OF {', '.join([self.alias(scope.locate(source)) for source in lock.of])}"
+        elif scope.outer and self.features.for_update_of:  # what an outer join may not find cannot be locked
+            places = [alias for alias in scope.aliases.values() if alias not in scope.outer]
+            of = [
+                alias
+                for alias in dict.fromkeys(places)
+                if not isinstance(self.alias_tables[alias], QueryTable)
+            ]
+        if of:
+            text += f" OF {', '.join([self.alias(alias) for alias in of])}"
         if lock.nowait:
             self.require("nowait", "FOR UPDATE NOWAIT")
             text += " NOWAIT"
