@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -22,12 +23,20 @@ from blaze import (
     field,
     foreign_key,
     func,
+    row,
+    sql,
 )
 from blaze.testing.suite.harness import Database, Twin, done, scenario
-from blaze.testing.suite.library import Author, Book, Edition
-from blaze.testing.suite.models import Label
+from blaze.testing.suite.library import Author, Book, Edition, Publisher, at
+from blaze.testing.suite.models import Car, Label, Ticket
 
-__all__ = ["test_capabilities_of_schemas", "test_capabilities_of_statements"]
+__all__ = [
+    "test_a_writing_statement_in_with_is_part_of_the_session",
+    "test_capabilities_of_schemas",
+    "test_capabilities_of_statements",
+    "test_comments_are_written_where_there_are_any",
+    "test_rows_of_a_hierarchy_are_locked",
+]
 
 
 async def _first(s: Twin, statement: Any) -> Any:
@@ -48,6 +57,30 @@ def _chain() -> Any:
 def _recursive(s: Twin) -> Any:
     chain = _chain()
     return done(s.query(chain.c.id).with_cte(chain).all())
+
+
+async def _default_rows(s: Twin) -> Any:
+    await s.add_all([Ticket(), Ticket()])
+    await s.flush()
+    return len(await s.all(Ticket))
+
+
+def _changed(s: Twin) -> Any:
+    renamed = CTE("renamed", Update(Author).set(name="x").where(Author.id == 2).returning(Author.id))
+    return done(s.query(renamed.c.id).with_cte(renamed).all())
+
+
+def _lateral(s: Twin) -> Any:
+    longest = Select(Book.id).where(Book.author_id == Author.id).order_by(Book.pages.desc()).limit(1)
+    best = longest.alias("best", lateral=True)
+    query = s.query(Author.id, best.c.id.label("book")).join(best)
+    return done(query.where(Author.id.in_([1, 2])).order_by(Author.id).all())
+
+
+async def _full_join(s: Twin) -> Any:
+    query = s.query(Author.id, Publisher.id.label("publisher"))
+    rows = await done(query.full_join(Publisher, on=Author.id == Publisher.id + 3).all())
+    return sorted([tuple(row) for row in rows], key=str)
 
 
 # The flag, what needs it, what it gives.
@@ -84,6 +117,10 @@ STATEMENTS: dict[str, tuple[Any, Any]] = {
         lambda s: done(
             s.query(Book.id).join(Book.author).where(Book.id == 1).for_update(of=[Book.author]).all()
         ),
+        [(1,)],
+    ),
+    "for_share": (
+        lambda s: done(s.query(Author.id).where(Author.id == 1).for_share().all()),
         [(1,)],
     ),
     "distinct_on": (
@@ -129,8 +166,70 @@ STATEMENTS: dict[str, tuple[Any, Any]] = {
         ),
         [2010],
     ),
+    "insert_default_values": (
+        _default_rows,
+        2,
+    ),
+    "data_modifying_cte": (_changed, [(2,)]),
+    "row_values": (
+        lambda s: done(
+            s.query(Edition.code, Edition.number)
+            .where(row(Edition.code, Edition.number) > ("A", 1))
+            .order_by(Edition.code, Edition.number)
+            .limit(1)
+            .all()
+        ),
+        [("A", 2)],
+    ),
+    "grouping_sets": (
+        lambda s: done(
+            s.query(Book.author_id, func.count(Book.id).label("n"))
+            .grouping_sets([Book.author_id], [])
+            .order_by(func.count(Book.id).desc(), Book.author_id)
+            .limit(2)
+            .all()
+        ),
+        [(None, 7), (1, 3)],
+    ),
+    "lateral": (_lateral, [(1, 1), (2, 4)]),
+    "right_join": (
+        lambda s: done(
+            s.query(Author.id, Book.id)
+            .right_join(Book, on=(Book.author_id == Author.id) & (Author.id == 1))
+            .where(Book.id.in_([1, 7]))
+            .order_by(Book.id)
+            .all()
+        ),
+        [(1, 1), (None, 7)],
+    ),
+    "full_join": (_full_join, [(1, None), (2, None), (3, None), (4, 1), (5, 2), (None, 3)]),
+    "json_paths": (
+        lambda s: done(s.query(Book.meta["tags"][1].label("tag")).where(Book.meta["tags"][0] == "a").all()),
+        [("b",)],
+    ),
+    "native_interval": (
+        lambda s: done(s.query(Book.id).where(Book.published + timedelta(days=1) == at(2)).all()),
+        [(1,)],
+    ),
     "savepoints": (_nested, True),
 }
+
+
+INDEXES = {
+    "partial_indexes": [Index("a", where="a > 5", unique=True)],
+    "expression_indexes": [Index(sql("a + id"))],
+}
+
+
+# Capabilities that other modules of the suite try, or that say how and not whether something is done.
+ELSEWHERE = frozenset(
+    {
+        "add_constraint", "begin_on_read", "boolean_literals", "comments", "constraint_names", "copy",
+        "drop_column", "foreign_keys", "generated_not_null", "identity_declares_key", "keys_checked_late",
+        "nulls_order", "offset_needs_limit", "read_only_transactions", "rename_column", "row_batches",
+        "stream_in_transaction", "transactional_ddl", "update_rules_beside_checks",
+    }
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -150,6 +249,37 @@ async def test_capabilities_of_statements(db: Database, name: str) -> None:
         await s.rollback()
 
 
+@scenario
+async def test_rows_of_a_hierarchy_are_locked(db: Database) -> None:
+    """The rows of a joined table alone can be locked, and a query for its objects locks all of theirs."""
+    db.needs("for_update")
+    await db.save(Car(name="c", doors=3))
+    async with db.session() as s:
+        assert [car.name for car in await done(s.query(Car).for_update().all())] == ["c"]
+        if db.has("for_update_of"):
+            query = s.query(Car).where(Car.doors == 3).for_update(of=[Car])
+            assert [car.name for car in await done(query.all())] == ["c"]
+
+
+@scenario
+async def test_a_writing_statement_in_with_is_part_of_the_session(db: Database) -> None:
+    db.needs("data_modifying_cte")
+    await db.save(Label(name="a"), Label(name="b"))
+    async with db.session() as s:
+        a, b = await s.all(Label)
+        renamed = CTE("renamed", Update(Label).set(name="x").where(Label.id == a.id).returning(Label.id))
+        gone = CTE("gone", Delete(Label).where(Label.id == b.id).returning(Label.name))
+        new = CTE("new", Insert(Label).values([{"name": "c"}, {"name": "d"}]).returning(Label.name))
+        query = s.query(renamed.c.id, gone.c.name).with_cte(renamed).with_cte(gone)
+        assert await done(query.join(gone, on=gone.c.name == "b").all()) == [(a.id, "b")]
+        assert a.name == "x"
+        assert await s.get(Label, b.id) is None
+        assert sorted(await done(s.query(new.c.name).with_cte(new).scalars())) == ["c", "d"]
+        await s.rollback()
+        assert (a.name, await s.get(Label, b.id)) == ("a", b)
+    assert sorted(await db.rows(Select(Label.name))) == [("a",), ("b",)]
+
+
 def _model(name: str) -> Any:
     """Make a model that needs one capability."""
 
@@ -166,7 +296,7 @@ def _model(name: str) -> Any:
         class Meta:
             table = "suite_capability"
             constraints = [Check("a > 0")] if name == "check_constraints" else []
-            indexes = [Index("a", where="a > 5", unique=True)] if name == "partial_indexes" else []
+            indexes = INDEXES.get(name, [])
             schema = "suite_schema" if name == "schemas" else None
 
     class Generated(Model):
@@ -190,10 +320,17 @@ def _model(name: str) -> Any:
     }.get(name, [Needy])
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["check_constraints", "partial_indexes", "schemas", "generated_columns", "deferrable_constraints"],
+SCHEMAS = (
+    "check_constraints",
+    "partial_indexes",
+    "expression_indexes",
+    "schemas",
+    "generated_columns",
+    "deferrable_constraints",
 )
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
 @scenario
 async def test_capabilities_of_schemas(db: Database, name: str) -> None:
     models = _model(name)
@@ -208,3 +345,21 @@ async def test_capabilities_of_schemas(db: Database, name: str) -> None:
     await db.drop_tables(*models)
     await db.make_tables(*models)
     await db.drop_tables(*models)
+
+
+@scenario
+async def test_comments_are_written_where_there_are_any(db: Database) -> None:
+    class Noted(Model):
+        """A table with a comment."""
+
+        id: Field[int] = field(primary_key=True, comment="it's the number")
+
+        class Meta:
+            table = "suite_capability"
+            comment = "with a note"
+
+    text = "\n".join(SchemaBuilder(db.dialect).create_sql(Noted))
+    assert ("it''s the number" in text, "with a note" in text) == (db.has("comments"),) * 2
+    await db.drop_tables(Noted)
+    await db.make_tables(Noted)
+    await db.drop_tables(Noted)

@@ -170,6 +170,15 @@ class Setting(Model):
         table = "suite_setting"
 
 
+class Ticket(Model):
+    """Nothing but a number."""
+
+    id: Field[int] = field(primary_key=True)
+
+    class Meta:
+        table = "suite_ticket"
+
+
 class Document(Model):
     id: Field[int] = field(primary_key=True)
     title: Field[str]
@@ -241,7 +250,7 @@ class Boat(Vehicle):
 
 MODELS: list[type[Any]] = [
     Person, Label, Post, Comment, Passport, Node, City, Country, Room, Desk, Student, Course, Enrolment,
-    Account, Setting, Document, Animal, Dog, Puppy, Cat, Vehicle, Car, Taxi, Boat,
+    Account, Setting, Ticket, Document, Animal, Dog, Puppy, Cat, Vehicle, Car, Taxi, Boat,
 ]  # fmt: skip
 CIRCLES = [
     ("suite_country", "capital_id"),
