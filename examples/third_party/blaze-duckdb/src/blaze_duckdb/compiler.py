@@ -38,6 +38,8 @@ class DuckDBCompiler(Compiler):
         return f"{left} {'NOT ' if node.negated else ''}IN ({self.list_query(self.take(), node.item)})"
 
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
+        if item is None:  # nobody knows as what the texts would be read
+            return super().list_query(start, item)
         texts = self.param(start, _list_encoder(self.encoder(item)))
         source = f"SELECT unnest(CAST(CAST({texts} AS JSON) AS VARCHAR[])) AS v"
         return f"SELECT {self.item('v', item)} FROM ({source})"
