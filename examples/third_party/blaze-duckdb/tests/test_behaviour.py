@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -120,6 +121,20 @@ async def test_a_cancelled_statement_leaves_a_usable_connection() -> None:
             await session.rollback()
             assert await session.exec_scalar("SELECT 1") == 1
         assert engine.pool_stats().in_use == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+async def test_a_process_forks_beside_idle_connections() -> None:
+    async with Engine("duckdb://?threads=1") as engine:
+        async with AsyncSession(engine) as session:
+            assert await session.exec_scalar("SELECT 1") == 1
+        assert engine.pool_stats().idle == 1
+        child = os.fork()
+        if child == 0:
+            os._exit(engine.pool_stats().idle)
+        assert os.waitpid(child, 0)[1] == 0
+        async with AsyncSession(engine) as session:
+            assert await session.exec_scalar("SELECT 2") == 2
 
 
 def test_of_two_transactions_on_one_row_the_second_conflicts(engine: Engine) -> None:

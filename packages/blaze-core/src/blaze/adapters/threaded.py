@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any, Optional, TypeVar, Union, cast, overload
 
 from blaze.adapters.connection import Connection, Consume, Parameters, R, Row
@@ -17,6 +19,43 @@ __all__ = ["ThreadedConnection"]
 Self = TypeVar("Self", bound="ThreadedConnection")
 _SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
 _detached: list[Any] = []  # threads of a parent process, kept from being finalised here
+
+
+class _Worker:
+    """A thread that makes one call after the other.
+
+    An executor of the standard library would do, but for its locks, which it holds while a process forks.
+    """
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=_work, args=(self._calls,), name="blaze-connection", daemon=True).start()
+
+    def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Make a call after those before."""
+        future: Future[Any] = Future()
+        self._calls.put((future, call, arguments))
+        return future
+
+    def stop(self) -> None:
+        """End the thread after the calls that it has been given."""
+        self._calls.put(None)
+
+
+def _work(calls: SimpleQueue[Any]) -> None:
+    while True:
+        job = calls.get()
+        if job is None:
+            return
+        future, call, arguments = job
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(call(*arguments))
+            except BaseException as error:
+                future.set_exception(error)
+        del job, future, call, arguments  # nothing of a call lives until the next one comes
 
 
 class ThreadedConnection:
@@ -31,23 +70,27 @@ class ThreadedConnection:
 
     driver_errors: tuple[type[BaseException], ...] = ()
 
-    def __init__(self, blocking: Connection, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, blocking: Connection, thread: _Worker) -> None:
         self.blocking = blocking
-        self._thread: Optional[ThreadPoolExecutor] = thread
+        self._thread: Optional[_Worker] = thread
         self._running = 0  # calls in the thread, or on their way
         self._settled = True
 
     @classmethod
     async def open(cls: type[Self], connect: Callable[[], Connection]) -> Self:
         """Open a blocking connection in a new thread; after an error or a cancellation nothing stays open."""
-        thread = ThreadPoolExecutor(1, thread_name_prefix="blaze-connection")
+        thread = _Worker()
         opening = thread.submit(connect)
         try:
             return cls(await asyncio.wrap_future(opening), thread)
         except BaseException:
             opening.add_done_callback(_close_late)
-            thread.shutdown(wait=False)
+            thread.stop()
             raise
+
+    def __del__(self) -> None:
+        if self._thread is not None:
+            self._thread.stop()
 
     def interrupt(self) -> None:
         """Stop the statement that runs in the thread; called from outside of it, perhaps several times."""
@@ -140,18 +183,21 @@ class ThreadedConnection:
         self._settled = False
         if thread is not None:
             closing = thread.submit(self.blocking.close)
-            thread.shutdown(wait=False)
+            thread.stop()
             await asyncio.wrap_future(closing)
 
     def terminate(self) -> None:
-        """Close without waiting: as soon as the thread has left the statement that it may be running."""
+        """Close without waiting: at once when idle, else when the statement in the thread has stopped."""
         thread, self._thread = self._thread, None
         self._settled = False
-        if thread is not None:
-            if self._running:
-                self.interrupt()
+        if thread is None:
+            return
+        if self._running:
+            self.interrupt()
             thread.submit(self.blocking.close)
-            thread.shutdown(wait=False)
+        else:
+            self.blocking.close()
+        thread.stop()
 
     def detach(self) -> None:
         self._settled = False
