@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import Any, Optional
 
@@ -11,7 +12,6 @@ from blaze.dialects.codecs import (
     decimal_encoder,
     encode_date,
     encode_interval,
-    encode_json,
     encode_moment,
     encode_naive,
     encode_time,
@@ -27,6 +27,10 @@ __all__ = ["PLACES", "decoder", "encoder", "item_encoder"]
 
 _UTC = dt.timezone.utc
 _FLOAT = t.Float()
+_JSON = t.Json()
+_write_sorted = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=True
+).encode
 PLACES = 10  # after the point, of a decimal without precision; DuckDB has 38 digits in all
 _WIDEST = t.Numeric(38, PLACES)
 
@@ -43,6 +47,14 @@ def encode_float(value: Any) -> float:
     if value != value:
         raise refuse(_FLOAT.check(value))
     return float(value)
+
+
+def encode_document(value: Any) -> str:
+    """Write a JSON document with its keys in order: DuckDB compares documents as texts."""
+    problem = _JSON.check(value)
+    if problem:
+        raise refuse(problem)
+    return _write_sorted(value)
 
 
 def encode_utc(value: dt.datetime) -> dt.datetime:
@@ -78,7 +90,7 @@ _ENCODERS: dict[type, Codec] = {
     t.Time: encode_time,
     t.Interval: encode_interval,
     t.Uuid: str,
-    t.Json: encode_json,
+    t.Json: encode_document,
     t.Binary: bytes,
 }
 _DECODERS: dict[type, Codec] = {
