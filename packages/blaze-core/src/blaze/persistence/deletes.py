@@ -13,7 +13,7 @@ from blaze.persistence.batches import write_rows
 from blaze.persistence.detached import Gone
 from blaze.persistence.inserts import by_mapper
 from blaze.persistence.stored import key_before, keys_before, local_before, value_before
-from blaze.persistence.unit_of_work import put_back_singles, restore_loaded
+from blaze.persistence.unit_of_work import put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import stale
 from blaze.plan import Plan
 
@@ -121,7 +121,7 @@ class Deleter:
         work, model = self.work, mapper.model
         objects = work.identity[model]
         keys = mapper.keys(instances)
-        work.undo.append(partial(undo_deletes, work, mapper, keys, instances, [o._ctx_ for o in instances]))
+        work.undo.append(Deleted(work, mapper, keys, instances).undo)
         inverses = [(r, r.inverse) for r in mapper.relations.values() if r.inverse is not None]
         context = self.gone if mapper.mutable_indexes else None
         for key, instance in zip(keys, instances):
@@ -213,17 +213,54 @@ class Deleter:
         ]
 
 
-def undo_deletes(
-    work: UnitOfWork, mapper: Mapper, keys: list[Any], instances: list[Any], contexts: list[Any]
-) -> None:
-    """Bring deleted objects back."""
-    objects, watched = work.identity[mapper.model], bool(mapper.mutable_indexes)
-    for key, instance, context in zip(keys, instances, contexts):
-        work.absent.pop(id(instance), None)
-        mapper.make_clean(instance, context)
-        objects[key] = instance
-        if watched:
-            work.mutables[id(instance)] = instance
+class Deleted:
+    """Objects of one model as they are when their rows are deleted: from then on nobody notes changes."""
+
+    __slots__ = ("contexts", "instances", "keys", "mapper", "raws", "relations", "values", "work")
+
+    def __init__(self, work: UnitOfWork, mapper: Mapper, keys: list[Any], instances: list[Any]) -> None:
+        self.work = work
+        self.mapper = mapper
+        self.keys = keys
+        self.instances = instances
+        self.contexts = [instance._ctx_ for instance in instances]
+        # Column by column, which makes no container for each object.
+        plain = [column for column in mapper.columns if not column.mutable]
+        try:
+            self.values = {column: list(map(column.get, instances)) for column in plain}
+        except AttributeError:  # not all was loaded
+            self.values = {column: list(map(column.peek, instances)) for column in plain}
+        mutable = [mapper.columns[index] for index in mapper.mutable_indexes]
+        self.raws = {column: list(map(column.peek_raw, instances)) for column in mutable}
+        self.relations = {id(o): _shown(mapper, o._extra_) for o in instances if o._extra_}
+
+    def undo(self) -> None:
+        """Bring the objects back, as they were."""
+        work, mapper = self.work, self.mapper
+        objects = work.identity[mapper.model]
+        if work.renewed:  # they were added again after their deletion
+            back = set(map(id, self.instances))
+            work.renewed[:] = [instance for instance in work.renewed if id(instance) not in back]
+        for number, (key, instance) in enumerate(zip(self.keys, self.instances)):
+            work.absent.pop(id(instance), None)
+            mapper.set_context(instance, self.contexts[number])
+            values = tuple([None if c.mutable else self.values[c][number] for c in mapper.columns])
+            write_values(mapper, instance, values, {c: found[number] for c, found in self.raws.items()})
+            mapper.make_clean(instance, self.contexts[number])
+            mapper.set_extra(instance, None)
+            for name, (found, state) in self.relations.get(id(instance), {}).items():
+                mapper.extra(instance)[name] = found
+                if state is not None:
+                    found.restore(state)
+            objects[key] = instance
+            if self.raws:
+                work.mutables[id(instance)] = instance
+
+
+def _shown(mapper: Mapper, extra: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return what an object shows of its relations, and the states of its lists."""
+    many = {relation.name for relation in mapper.relations.values() if relation.many}
+    return {name: (found, found.state() if name in many else None) for name, found in extra.items()}
 
 
 def known_now(relation: Relation, instance: Any) -> Any:
