@@ -116,12 +116,12 @@ class _Writer:
             if owner is not None:
                 assert inverse is not None
                 self.names["set_owner"] = inverse.set
-                write(f"{indent}    set_owner({target}, owner_of({owner}))")
+                write(f"{indent}    set_owner({target}, owner_of({owner}, UNSET))")
         else:
             known = {relation.slot: child for relation, child in children if relation.owns_key}
             if owner is not None:
                 assert inverse is not None
-                known[inverse.slot] = f"owner_of({owner})"
+                known[inverse.slot] = f"owner_of({owner}, UNSET)"
             self.build(mapper, target, columns, known, str(number), f"{indent}    ")
         write(f"{indent}    found{number}[{key}] = {target}")
         if number:

@@ -34,26 +34,44 @@ def load_includes(
     paths: Iterable[RelationPath],
     lazy: Any,
     identity: Optional[IdentityMap] = None,
+    whole: bool = False,
 ) -> Plan[None]:
     """Load the relations of all paths, each step once for all objects it concerns.
 
     `identity` is where objects are found and kept, the session's own identity map when it is not given.
+    `whole` says that the parents are all rows of their table.
     """
     tree: dict[Any, Any] = {}
     for path in paths:
         node = tree
         for step in path._steps_:
             node = node.setdefault(step, {})
-    yield from _load_tree(session, parents, tree, lazy, session.identity if identity is None else identity)
+    if identity is None:
+        identity = session.identity
+    yield from _load_tree(session, parents, tree, lazy, identity, whole)
 
 
 def _load_tree(
-    session: SessionBase, parents: Sequence[Any], tree: dict[Any, Any], lazy: Any, identity: IdentityMap
+    session: SessionBase,
+    parents: Sequence[Any],
+    tree: dict[Any, Any],
+    lazy: Any,
+    identity: IdentityMap,
+    whole: bool,
 ) -> Plan[None]:
     for relation, below in tree.items():
-        yield from load_relation(session, parents, relation, lazy, identity)
+        yield from load_relation(session, parents, relation, lazy, identity, whole)
         if below:
-            yield from _load_tree(session, _related(parents, relation), below, lazy, identity)
+            children = _related(parents, relation)
+            yield from _load_tree(session, children, below, lazy, identity, whole and reaches_all(relation))
+
+
+def reaches_all(relation: Relation) -> bool:
+    """Whether a reverse relation of all rows of its table leads to all rows of the other one."""
+    inverse = relation.inverse
+    if relation.owns_key or relation.link is not None or inverse is None:
+        return False
+    return not inverse.nullable and relation.target.parent is None and inverse.owner is relation.target
 
 
 def _related(parents: Sequence[Any], relation: Relation) -> list[Any]:
@@ -174,8 +192,12 @@ def load_relation(
     relation: Relation,
     lazy: Any = None,
     identity: Optional[IdentityMap] = None,
+    whole: bool = False,
 ) -> Plan[None]:
-    """Load one relation of all these objects that do not know it yet, by one statement."""
+    """Load one relation of all these objects that do not know it yet, by one statement.
+
+    When the objects are the `whole` table, the rows that belong to them need not be named.
+    """
     if identity is None:
         identity = session.identity
     if relation.owner.parent is not None:
@@ -183,9 +205,10 @@ def load_relation(
     if relation.owns_key:
         yield from _load_to_one(session, parents, relation, lazy, identity)
     elif relation.link is not None:
-        yield from _load_linked(session, parents, relation, lazy, identity)
+        yield from _load_linked(session, parents, relation, lazy, identity, whole)
     else:
-        yield from _load_reverse(session, parents, relation, lazy, identity)
+        whole = whole and reaches_all(relation)
+        yield from _load_reverse(session, parents, relation, lazy, identity, whole)
 
 
 def _load_to_one(
@@ -249,7 +272,12 @@ def _unloaded(parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
 
 
 def _load_reverse(
-    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any, identity: IdentityMap
+    session: SessionBase,
+    parents: Sequence[Any],
+    relation: Relation,
+    lazy: Any,
+    identity: IdentityMap,
+    whole: bool,
 ) -> Plan[None]:
     owners = _unloaded(parents, relation)
     if not owners:
@@ -262,7 +290,8 @@ def _load_reverse(
     def collect(rows: Any, identity: Any, session: Any, lazy: Any) -> Any:
         return load(rows, identity, session, lazy, owners, buckets)
 
-    yield from fetch_by(session, relation, relation.remote, list(owners), lazy, identity, collect)
+    keys = None if whole and len(owners) == len(parents) else list(owners)
+    yield from fetch_by(session, relation, relation.remote, keys, lazy, identity, collect)
     if session.work.pending:
         add_members(session.work, relation, owners, buckets)
     put = relation.put
@@ -276,14 +305,22 @@ def _load_reverse(
 
 
 def _load_linked(
-    session: SessionBase, parents: Sequence[Any], relation: Relation, lazy: Any, identity: IdentityMap
+    session: SessionBase,
+    parents: Sequence[Any],
+    relation: Relation,
+    lazy: Any,
+    identity: IdentityMap,
+    whole: bool,
 ) -> Plan[None]:
     owners = _unloaded(parents, relation)
     if not owners:
         return
     load = session.compilation.codecs[relation.target].keyed_loader(relation.owner.pk)
     buckets: dict[Any, list[Any]] = {}
-    for keys in chunks(session, list(owners), len(relation.local)):
+    found: list[Any] = [None]
+    if not whole or len(owners) < len(parents):
+        found = chunks(session, list(owners), len(relation.local))
+    for keys in found:
         statement = _linked_statement(session, relation, keys)
         compiled = session.compilation.kept(statement)
         sql, params = compiled.render(statement.binds)
@@ -313,7 +350,7 @@ def _unload(relation: Relation, owners: list[Any]) -> None:
             owner._extra_.pop(relation.name, None)
 
 
-def _linked_statement(session: SessionBase, relation: Relation, keys: list[Any]) -> Any:
+def _linked_statement(session: SessionBase, relation: Relation, keys: Optional[list[Any]]) -> Any:
     link = relation.link
     assert link is not None
     target = relation.target
@@ -328,7 +365,8 @@ def _linked_statement(session: SessionBase, relation: Relation, keys: list[Any])
     codec = session.compilation.codecs[target]
     own = [Column(middle, column) for column in link.own]
     builder = SelectBuilder(middle).columns(*[target.column_at(source, a) for a in codec.attributes], *own)
-    return builder.join(source).where(keys_condition(own, keys)).build()
+    builder.join(source)
+    return (builder if keys is None else builder.where(keys_condition(own, keys))).build()
 
 
 def keys_condition(columns: Sequence[Column[Any]], keys: Sequence[Any]) -> Any:
@@ -349,17 +387,22 @@ def fetch_by(
     session: SessionBase,
     relation: Relation,
     attributes: Sequence[Attribute],
-    keys: list[Any],
+    keys: Optional[list[Any]],
     lazy: Any,
     identity: IdentityMap,
     collect: Any = None,
 ) -> Plan[list[Any]]:
-    """Return the target objects whose attributes hold one of the keys; `collect` may replace the loader."""
+    """Return the target objects whose attributes hold one of the keys, or all; `collect` may replace the
+    loader.
+    """
     target = relation.target
     columns = [target.column_at(target.source, attribute) for attribute in attributes]
     found: list[Any] = []
-    for chunk in chunks(session, keys, len(columns)):
-        query: Query[Any] = Query.start(session.root_of(target)).where(keys_condition(columns, chunk))
+    parts: Sequence[Any] = (None,) if keys is None else chunks(session, keys, len(columns))
+    for part in parts:
+        query: Query[Any] = Query.start(session.root_of(target))
+        if part is not None:
+            query = query.where(keys_condition(columns, part))
         compiled = session.compilation.query(query)
         sql, params = compiled.render(query.binds)
 

@@ -40,7 +40,7 @@ def fetch(session: SessionBase, query: Query[Any], variant: str = "rows", watche
         session.tracker.lookup(sql, model, relation, params)
     if variant == "rows":
         if compiled.includes and result:
-            yield from load_includes(session, result, compiled.includes, lazy)
+            yield from load_includes(session, result, compiled.includes, lazy, whole=compiled.whole)
         if compiled.portions and result:
             for kind, clause in query.clauses():
                 if kind == "part":

@@ -35,17 +35,21 @@ if TYPE_CHECKING:
 # What makes update() and delete() meet less than the whole table, or is refused there anyhow.
 _NARROWING = ("where", "limit", "offset", "join", "group_by", "grouping", "having", "compound")
 
+# What leaves a query of objects all rows of their table.
+_COMPLETE = ("include", "lazy", "order_by", "part")
+
 
 class Built:
     """A statement and what its rows make.
 
     For objects: `shape` and the annotated `extras`. For rows: `parts`, one for each column or entity.
-    `includes` are the paths to load afterwards, `lazy` what lazy access on the objects does.
+    `includes` are the paths to load afterwards, `lazy` what lazy access on the objects does; `whole` says
+    that the objects are all rows of their table.
     """
 
     __slots__ = (
         "changing", "extras", "includes", "labels", "lazy", "locks", "parts", "portions", "shape",
-        "statement",
+        "statement", "whole",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -55,6 +59,7 @@ class Built:
         self.parts: list[Any] = []
         self.labels: list[Optional[str]] = []
         self.includes: list[RelationPath] = []
+        self.whole = False
         self.lazy: Optional[str] = None
         self.portions = False  # whether the query includes parts of relations, whose values it holds itself
         self.locks = False
@@ -203,6 +208,8 @@ def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, 
                 built.labels += [label.name for label in clause]
         return
     mapper = root.mapper
+    own = mapper.parent is None and not mapper.options.view
+    built.whole = own and all(kind in _COMPLETE for kind, _ in clauses)
     tree = JoinTree(None, root.source)
     only: Optional[set[str]] = None
     defer: set[str] = set()
@@ -240,6 +247,7 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
         assert first.parent is not None
         first = first.parent
     head = build(first, "rows")
+    head.whole = False
     builder = CompoundBuilder(first)
     for kind, clause in clauses[start:]:
         if kind == "compound":

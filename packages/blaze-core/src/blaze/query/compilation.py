@@ -34,6 +34,7 @@ class CompiledQuery:
         "params",
         "portions",
         "sql",
+        "whole",
         "writes",
         "written",
     )
@@ -45,6 +46,7 @@ class CompiledQuery:
         self.load = load
         self.includes = tuple(built.includes)
         self.portions = built.portions
+        self.whole = built.whole
         self.lazy: Optional[str] = built.lazy
         self.writes = built.locks
         self.written = built.changing
