@@ -301,7 +301,7 @@ USES: dict[str, Any] = {
     "query": lambda s: s.query(Plain).all(),
     "get": lambda s: s.get(Plain, 1),
     "execute": lambda s: s.execute("SELECT count(*) FROM plain"),
-    "add": lambda s: None if s.new else s.add(Item(name="from a hook")),
+    "add": lambda s: None if s.new or s.identity[Item] else s.add(Item(name="from a hook")),
     "flush": lambda s: s.flush(),
     "bulk_insert": lambda s: s.bulk_insert([Item(name="from a hook")]),
 }

@@ -231,16 +231,19 @@ class SessionBase(Holder, Observed):
             yield from transactions.see_implicit_commit()
         return result
 
-    def flush_plan(self) -> Plan[None]:
-        """Write what is pending; a failure leaves session and objects as they were."""
+    def flush_plan(self) -> Plan[list[Any]]:
+        """Write what is pending; a failure leaves session and objects as they were.
+
+        Return the objects whose hooks were called after it, which may have left something pending again.
+        """
         if self.flushing:
-            return
+            return []
         self.check_usable()
         work = self.work
         if work.mutables:
             work.sweep(self.compilation.codecs)
             if not work.needs_flush:
-                return
+                return []
         if work.expired:
             yield from revive(self)
         transactions = self.transactions
@@ -263,6 +266,7 @@ class SessionBase(Holder, Observed):
                 transactions.wrote = wrote
                 yield from transactions.take_back(begun, error, "blaze_flush")
             raise
+        return flush.told_after
 
     @contextmanager
     def no_autoflush(self) -> Iterator[None]:

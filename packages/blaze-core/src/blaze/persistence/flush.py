@@ -54,6 +54,7 @@ class Flush:
         self.linker: Optional[Linker] = None
         self.moving: dict[int, Any] = {}  # objects whose primary key changes
         self.keys_before: list[tuple[Attribute, Any, Any]] = []  # foreign keys that follow them
+        self.told_after: list[Any] = []  # the objects whose hooks were called after the statements
         self.early = 0  # so many groups of updates went before the inserts of their table
         self.finishing = self.finished = self.interrupted = False
 
@@ -138,6 +139,7 @@ class Flush:
             if cache is not None:
                 cache.exact = False
         if pending is not None:
+            self.told_after = [*(instance for instance, _ in saved), *gone]
             try:
                 yield from self.report(saved, gone)
             except BaseException:

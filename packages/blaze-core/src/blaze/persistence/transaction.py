@@ -10,6 +10,9 @@ from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savep
 if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
+# So many flushes a commit makes at most, each writing what the hooks of the one before have left.
+ROUNDS = 100
+
 
 class Level:
     """One open `transaction()` block: its savepoint (None for the outermost), its undo mark, and its owner.
@@ -163,7 +166,7 @@ class TransactionManager:
         if session.hooks.before_commit:
             yield from self.tell("before_commit", fire(session.hooks.before_commit, session=session))
         if session.work.pending:
-            yield from session.flush_plan()
+            yield from self.flush_all()
         begun = self.begun
         if begun and session.cache is not None:
             yield from session.cache.hold()
@@ -182,6 +185,16 @@ class TransactionManager:
             raise
         if session.cache is not None or session.hooks.after_commit:
             yield from self._tell()
+
+    def flush_all(self) -> Plan[None]:
+        """Flush until hooks leave nothing more to write; raise `SessionError` if they never end."""
+        work = self.session.work
+        told: list[Any] = []
+        for _ in range(ROUNDS):
+            told = yield from self.session.flush_plan()
+            if not (work.pending if told else work.needs_flush):
+                return
+        raise endless(told, [*work.new.values(), *work.changed.values(), *work.deleted.values()])
 
     def complete(self) -> Plan[None]:
         """Commit, and roll back when that fails: the end of whatever is a transaction by itself."""
@@ -311,7 +324,7 @@ class TransactionManager:
             raise SessionError("a transaction() block inside a hook of a flush: the flush is one unit itself")
         if not self.levels and not self.in_hook:
             if self.begun and session.work.pending:
-                yield from session.flush_plan()
+                yield from self.flush_all()
             yield from self.begin(isolation, read_only)
             level = Level(session, None, 0)
         else:
@@ -319,7 +332,7 @@ class TransactionManager:
                 raise SessionError("isolation and read_only belong to the outermost transaction block")
             session.dialect.require("savepoints", "savepoints, so transaction blocks cannot be nested")
             if session.work.pending:
-                yield from session.flush_plan()
+                yield from self.flush_all()
             yield from self.begin()
             self.serial += 1
             name = f"blaze_{self.serial}"
@@ -341,7 +354,7 @@ class TransactionManager:
         try:
             session.check_usable()
             if session.work.pending:
-                yield from session.flush_plan()
+                yield from self.flush_all()
         except BaseException as error:
             yield from self.abandon(level, error)
             raise
@@ -379,3 +392,15 @@ class TransactionManager:
         """After a failed command: see whether the database has ended the transaction with it."""
         if self.begun and (not connection.usable or not connection.in_transaction):
             self.broken = error
+
+
+def endless(told: list[Any], left: list[Any]) -> SessionError:
+    """Return the error for hooks that leave something to write after every flush; `told` are the objects
+    that they were called with last.
+    """
+    hooked, waiting = (", ".join(sorted({type(o).__mapper__.name for o in found})) for found in (told, left))
+    return SessionError(
+        f"after {ROUNDS} flushes the hooks of {hooked or 'the session'} still leave something to write "
+        f"({waiting or 'lists or documents'}): after_save and after_delete are called again for what they "
+        "change, so let them test whether there is anything to do; rollback() forgets what was flushed"
+    )
