@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
@@ -27,9 +26,8 @@ class Member(Model):
 
 
 @pytest.fixture(autouse=True)
-def tables(engine: Engine) -> Iterator[None]:
+def tables(engine: Engine) -> None:
     create_all(engine, [Journal, Member])
-    yield
 
 
 class Log:
@@ -104,20 +102,25 @@ async def test_blocks_write_it_at_their_end(db: Database) -> None:
 
 
 async def test_what_stands_before_a_block_survives_its_rollback(db: Database) -> None:
-    async with db.session(hooks=[Log()]) as s:
-        async with s.transaction():
-            await s.add(Member(name="a"))
-            with pytest.raises(ZeroDivisionError):
-                async with s.transaction():
-                    await s.add(Member(name="b"))
-                    raise ZeroDivisionError
+    async with db.session(hooks=[Log()]) as s, s.transaction():
+
+        async def fail() -> None:
+            async with s.transaction():
+                await s.add(Member(name="b"))
+                raise ZeroDivisionError
+
+        await s.add(Member(name="a"))
+        with pytest.raises(ZeroDivisionError):
+            await fail()
     assert await lines(db) == ["new 1"]
 
 
 async def test_hooks_without_end_are_refused(db: Database) -> None:
     async with db.session(hooks=[Endless()]) as s:
         await s.add(Member(name="a"))
-        with pytest.raises(SessionError, match=f"after {ROUNDS} flushes the hooks of Journal still leave .*Journal"):
+        with pytest.raises(
+            SessionError, match=f"after {ROUNDS} flushes the hooks of Journal still leave .*Journal"
+        ):
             await s.commit()
         await s.rollback()
         assert not s.new

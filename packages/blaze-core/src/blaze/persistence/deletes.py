@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from blaze.core.context import LoadContext
 from blaze.core.instances import set_class
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.batches import write_rows
 from blaze.persistence.detached import Gone
@@ -216,7 +217,7 @@ class Deleter:
 class Deleted:
     """Objects of one model as they are when their rows are deleted: from then on nobody notes changes."""
 
-    __slots__ = ("contexts", "instances", "keys", "mapper", "raws", "relations", "values", "work")
+    __slots__ = ("contexts", "deferred", "instances", "keys", "mapper", "raws", "relations", "values", "work")
 
     def __init__(self, work: UnitOfWork, mapper: Mapper, keys: list[Any], instances: list[Any]) -> None:
         self.work = work
@@ -232,6 +233,10 @@ class Deleted:
             self.values = {column: list(map(column.peek, instances)) for column in plain}
         mutable = [mapper.columns[index] for index in mapper.mutable_indexes]
         self.raws = {column: list(map(column.peek_raw, instances)) for column in mutable}
+        self.deferred = [
+            (column, {id(o) for o, raw in zip(instances, raws) if raw is UNSET and column.peek(o) is UNSET})
+            for column, raws in self.raws.items()
+        ]
         self.relations = {id(o): _shown(mapper, o._extra_) for o in instances if o._extra_}
 
     def undo(self) -> None:
@@ -246,6 +251,9 @@ class Deleted:
             mapper.set_context(instance, self.contexts[number])
             values = tuple([None if c.mutable else self.values[c][number] for c in mapper.columns])
             write_values(mapper, instance, values, {c: found[number] for c, found in self.raws.items()})
+            for column, without in self.deferred:
+                if id(instance) in without:
+                    clear_slot(mapper, instance, column.slot)
             mapper.make_clean(instance, self.contexts[number])
             mapper.set_extra(instance, None)
             for name, (found, state) in self.relations.get(id(instance), {}).items():
