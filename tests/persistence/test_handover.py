@@ -18,6 +18,7 @@ from blaze import (
     create_all,
     field,
     foreign_key,
+    key_column,
     one_to_one,
 )
 from blaze.errors import SessionError, UniqueError
@@ -433,3 +434,76 @@ async def test_versions_are_always_loaded(db: Database) -> None:
         assert (await s.merge(Account(id=1, owner="d", version=2))) is one
         await s.commit()
     assert await db.rows("SELECT owner, version FROM account") == [("d", 3)]
+
+
+class House(Model):
+    code: Field[str] = field(primary_key=True)
+
+
+class Tenant(Model):
+    id: Field[int] = field(primary_key=True)
+    note: Field[int] = field(default=0)
+    house: ForeignKey[Optional[House]] = foreign_key(related_name="tenants", on_delete="SET NULL")
+    house_id: Field[Optional[str]] = key_column()
+
+
+async def one_house(s: Any) -> tuple[Any, Any]:
+    house, tenant = House(code="a"), Tenant(id=1)
+    tenant.house = house
+    await s.add(tenant)
+    await s.commit()
+    return house, tenant
+
+
+async def test_a_child_moves_to_what_takes_the_key_of_its_parent(db: Database) -> None:
+    create_all(db.engine, [House, Tenant])
+    async with db.session() as s:
+        house, tenant = await one_house(s)
+        with s.session.no_autoflush():
+            house.code, new = "z", House(code="a")
+            await s.add(new)
+            tenant.house = new
+        await s.commit()
+        assert (tenant.house, tenant.house_id) == (new, "a")
+    assert await db.rows("SELECT house_id FROM tenant") == [("a",)]
+
+
+@pytest.mark.parametrize("how", ["moves", "list", "other change", "nothing"])
+async def test_a_parent_is_replaced_by_one_of_the_same_key(db: Database, how: str) -> None:
+    create_all(db.engine, [House, Tenant])
+    async with db.session() as s:
+        house, tenant = await one_house(s)
+        with s.session.no_autoflush():
+            await s.delete(house)
+            new = House(code="a")
+            await s.add(new)
+            if how == "moves":
+                tenant.house = new
+            elif how == "list":
+                new.tenants.add(tenant)
+            elif how == "other change":
+                tenant.note = 4
+        await s.commit()
+        moves = how in ("moves", "list")
+        assert tenant.house is (new if moves else None)
+        assert await s.read(new, "tenants") == ([tenant] if moves else [])
+    expected = ("a" if moves else None, 4 if how == "other change" else 0)
+    assert await db.rows("SELECT house_id, note FROM tenant") == [expected]
+
+
+@pytest.mark.parametrize("order", ["related first", "deleted first"])
+async def test_what_is_related_and_deleted_leaves_the_list(db: Database, order: str) -> None:
+    create_all(db.engine, [House, Tenant])
+    await db.save(House(code="a"), Tenant(id=1))
+    async with db.session() as s:
+        house, tenant = await s.get(House, "a"), await s.get(Tenant, 1)
+        assert await s.read(house, "tenants") == []
+        with s.session.no_autoflush():
+            if order == "deleted first":
+                await s.delete(tenant)
+            tenant.house = house
+            if order == "related first":
+                await s.delete(tenant)
+        await s.commit()
+        assert await s.read(house, "tenants") == []
+    assert await db.rows("SELECT count(*) FROM tenant") == [(0,)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.context import LoadContext
 from blaze.core.instances import set_class
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
+    from blaze.persistence.meanwhile import Meanwhile
     from blaze.persistence.unit_of_work import UnitOfWork
     from blaze.persistence.updates import UpdatedGroup
 
@@ -34,8 +35,9 @@ RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
 class Deleter:
     """The deleting part of a flush."""
 
-    def __init__(self, session: SessionBase) -> None:
+    def __init__(self, session: SessionBase, meanwhile: Optional[Meanwhile] = None) -> None:
         self.session = session
+        self.meanwhile = meanwhile  # of a flush: what was sent is not what the rules on delete leave
         self.work = session.work
         self.codecs = session.compilation.codecs
         self.lists: dict[Relation, list[Any]] = {}
@@ -180,10 +182,10 @@ class Deleter:
             shown.keep([item for item in shown if id(item) not in members])
         self.leaving.clear()
 
-    def cascade(self, gone: dict[Mapper, set[Any]], late: Container[int] = ()) -> None:
+    def cascade(self, gone: dict[Mapper, set[Any]], late: Container[tuple[int, Relation]] = ()) -> None:
         """Do to the loaded objects that referred to deleted rows, told by their keys, what the rules say.
 
-        `late` are objects, by identity, that were written after the deleted rows had gone.
+        `late` are relations of objects, by identity, that were written after the deleted rows had gone.
         """
         work = self.work
         queue = list(gone.items())
@@ -191,12 +193,18 @@ class Deleter:
             mapper, keys = queue.pop()
             for relation, objects in self.referring(mapper):
                 child = relation.owner
-                hit = [o for o in list(objects.values()) if relation.key_of(o) in keys and id(o) not in late]
+                hit = [
+                    o
+                    for o in list(objects.values())
+                    if relation.key_of(o) in keys and (id(o), relation) not in late
+                ]
                 if relation.on_delete != "CASCADE":
                     for instance in hit:
                         work.undo.append(work.undo_update(child, instance, child.snapshot(instance), {}))
                         relation.take_key(instance, None)
                         relation.set(instance, None)
+                        if self.meanwhile is not None:
+                            self.meanwhile.completed(instance, relation)
                     continue
                 for instance in hit:
                     if not child.is_clean(instance):

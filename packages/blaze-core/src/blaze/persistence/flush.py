@@ -23,7 +23,7 @@ from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
 from blaze.persistence.pending import Pending
 from blaze.persistence.sharing import is_shared
-from blaze.persistence.stored import key_before, key_in
+from blaze.persistence.stored import key_before, key_in, local_before
 from blaze.persistence.unit_of_work import UnitOfWork, leave, put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import UpdatedGroup, Updater
 from blaze.plan import Plan, fire
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.related_list import RelatedList
+    from blaze.core.relations import Relation
     from blaze.hooks.table import ModelHooks
     from blaze.persistence.base import SessionBase
 
@@ -61,7 +62,7 @@ class Flush:
     @cached_property
     def deleter(self) -> Deleter:
         """The deleting part; most flushes have none."""
-        return Deleter(self.session)
+        return Deleter(self.session, self.meanwhile)
 
     def run(self) -> Plan[None]:
         """Write everything that is pending."""
@@ -99,6 +100,10 @@ class Flush:
             self.moving = moving(self.changed)
             if self.moving:
                 self.keys_before = list(self.following_keys())
+            if self.moving or self.first:
+                self.inserter.postponed += displaced(
+                    self.changed, [*self.moving.values(), *self.first.values()]
+                )
             self.inserter.moving = dict(self.moving)
             self.inserter.waiting.update(new)
             for mapper in order:
@@ -289,7 +294,7 @@ class Flush:
         early = self.early
         work = self.work
         if self.first:  # what was written later may refer to rows that came in their place
-            self.finish_delete(list(self.first.values()), {id(o) for o in self.changed})
+            self.finish_delete(list(self.first.values()), self.rewritten)
         for updated in self.updater.groups[:early]:
             self.finish_update(updated)
         for group in self.inserter.groups:
@@ -335,10 +340,24 @@ class Flush:
         self.meanwhile.track(work)
         self.finished = True
 
-    def finish_delete(self, instances: list[Any], late: Container[int]) -> None:
+    @cached_property
+    def rewritten(self) -> set[tuple[int, Relation]]:
+        """The keys of changed objects, by identity and relation, that were written after rows had gone."""
+        found = {(id(instance), relation) for instance, relation in self.inserter.postponed}
+        for instance in self.changed:
+            mapper = type(instance).__mapper__
+            for relation in mapper.key_relations:
+                if local_before(mapper, instance, relation) != relation.key_of(instance):
+                    found.add((id(instance), relation))
+        return found
+
+    def finish_delete(self, instances: list[Any], late: Container[tuple[int, Relation]]) -> None:
         """Forget deleted objects, and those that the database deleted with them."""
         for instance in instances:
             if not type(instance)._tracked_:
+                for relation in type(instance).__mapper__.key_relations:
+                    if relation.inverse is not None:  # it may show there since a change that was not written
+                        self.deleter.leave(relation, relation.inverse, instance)
                 restore_loaded(instance)
         self.deleter.cascade(self.deleter.forget(instances), late)
 
@@ -438,6 +457,27 @@ class Flush:
             own = self.hooks_of(instance)
             if own.after_delete:
                 yield from fire(own.after_delete, session=session, instance=instance)
+
+
+def displaced(changed: list[Any], leaving: list[Any]) -> Iterator[tuple[Any, Relation]]:
+    """Yield the relations of changed objects to whatever takes the key of an object that leaves it.
+
+    Their own keys do not change, but the database changes them with that of the object that leaves.
+    """
+    before = {}
+    for instance in leaving:
+        mapper = type(instance).__mapper__
+        before[mapper.base, key_before(mapper, instance)] = instance
+    for instance in changed:
+        mapper = type(instance).__mapper__
+        for relation in mapper.key_relations:
+            related = relation.peek(instance)
+            if related is None or related is UNSET:
+                continue
+            key = local_before(mapper, instance, relation)
+            holder = before.get((relation.target.base, key))
+            if holder is not None and holder is not related and relation.target.key(related) == key:
+                yield instance, relation
 
 
 def refuse_orphans(new: dict[Mapper, list[Any]], deleted: dict[int, Any]) -> None:

@@ -295,8 +295,8 @@ class Handover:
     def delete_before(self, wanted: list[tuple[Exchange, Place, Any]]) -> None:
         """Have the deleted rows whose values are taken over go first, with those that refer to them.
 
-        One that a changed object still refers to in the database stays, since its rule on delete would hit
-        that: it is parked.
+        One that a changed object still refers to in the database stays where its rule on delete would delete
+        that, or refuse: it is parked.
         """
         rows: dict[Any, Any] = {}  # deleted objects by the place of their row
         for instance in self.deleted.values():
@@ -308,7 +308,9 @@ class Handover:
             for target in referred(rows, instance):
                 targets.setdefault(id(instance), []).append(target)
                 referring.setdefault(id(target), []).append(instance)
-        staying = reach([o for c in self.changed for o in referred(rows, c)], targets)
+        staying = reach(
+            [o for c in self.changed for o in referred(rows, c, ("SET NULL", "SET DEFAULT"))], targets
+        )
         for exchange, place, instance in wanted:
             if id(instance) in staying:
                 why = "a changed object refers to it until it is written"
@@ -329,10 +331,12 @@ def reach(start: Iterable[Any], edges: dict[int, list[Any]]) -> dict[int, Any]:
     return found
 
 
-def referred(rows: dict[Any, Any], instance: Any) -> Iterator[Any]:
-    """Yield the deleted objects that an object refers to in the database."""
+def referred(rows: dict[Any, Any], instance: Any, harmless: Sequence[str] = ()) -> Iterator[Any]:
+    """Yield the deleted objects that an object refers to in the database, unless by a `harmless` rule."""
     mapper = type(instance).__mapper__
     for relation in mapper.key_relations:
+        if relation.on_delete in harmless:
+            continue
         found = rows.get((relation.target.base, local_before(mapper, instance, relation)))
         if found is not None and found is not instance:
             yield found

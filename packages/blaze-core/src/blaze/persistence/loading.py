@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
-from blaze.persistence.unflushed import add_links, add_members
+from blaze.persistence.unflushed import show_links, show_members
 from blaze.plan import Execute, Plan
 from blaze.query.query import Query
 from blaze.query.root import root_of
@@ -292,8 +292,6 @@ def _load_reverse(
 
     keys = None if whole and len(owners) == len(parents) else list(owners)
     yield from fetch_by(session, relation, relation.remote, keys, lazy, identity, collect)
-    if session.work.pending:
-        add_members(session.work, relation, owners, buckets)
     put = relation.put
     note_loaded(session, relation, owners)
     if relation.many:
@@ -302,6 +300,8 @@ def _load_reverse(
     else:
         for key, owner in owners.items():
             put(owner, buckets[key][0] if buckets[key] else None)
+    if session.work.pending:
+        show_members(session.work, relation, owners)
 
 
 def _load_linked(
@@ -327,12 +327,12 @@ def _load_linked(
         buckets.update(
             (yield from session.send(Execute(sql, params, lambda rows: load(rows, identity, session, lazy))))
         )
-    if session.work.collections:
-        add_links(session.work, relation, owners, buckets)
     put = relation.put
     note_loaded(session, relation, owners)
     for key, owner in owners.items():
         put(owner, buckets.get(key, []))
+    if session.work.collections:
+        show_links(session.work, relation, owners.values())
 
 
 def note_loaded(session: SessionBase, relation: Relation, owners: dict[Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from blaze.persistence.stored import local_before
@@ -11,44 +12,51 @@ if TYPE_CHECKING:
     from blaze.persistence.unit_of_work import UnitOfWork
 
 
-def add_links(work: UnitOfWork, relation: Relation, owners: dict[Any, Any], buckets: dict[Any, Any]) -> None:
-    """Let the loaded members of many-to-many lists follow what is pending on their other side."""
-    by_id = {id(owner): key for key, owner in owners.items()}
+def show_links(work: UnitOfWork, relation: Relation, owners: Iterable[Any]) -> None:
+    """Let many-to-many lists that were loaded follow what is pending on their other side."""
+    by_id = {id(owner): owner for owner in owners}
     for changed in list(work.collections.values()):
         if changed.relation is not relation.inverse:
             continue
         member = changed.owner
-        for identity in [*changed.added, *changed.removed] if not changed.cleared else by_id:
+        for identity in by_id if changed.cleared else [*changed.added, *changed.removed]:
             if identity not in by_id:
                 continue
-            members = buckets.setdefault(by_id[identity], [])
-            linked = any(each is member for each in members)
-            if identity in changed.added:
-                if linked and not changed.cleared:
+            shown = relation.collection(by_id[identity])
+            linked = any(each is member for each in shown.peek())
+            if changed.cleared and any(id(each) == identity for each in changed.peek()):
+                shown.note_added(member)
+                if identity not in changed.added:
+                    shown.added[id(member)] = member  # the row goes with all others before
+            elif identity in changed.added:
+                if linked:
                     del changed.added[identity]  # it was linked already
-                elif not linked:
-                    members.append(member)
+                else:
+                    shown.note_added(member)
             elif linked:
-                members[:] = [each for each in members if each is not member]
+                shown.note_removed(member)
             else:
                 changed.removed.pop(identity, None)  # nothing was linked
 
 
-def add_members(
-    work: UnitOfWork, relation: Relation, owners: dict[Any, Any], buckets: dict[Any, Any]
-) -> None:
-    """Let the loaded members of one-to-many lists follow the changed keys of objects."""
+def show_members(work: UnitOfWork, relation: Relation, owners: dict[Any, Any]) -> None:
+    """Let the reverse sides of keys that were loaded follow the changed keys of objects."""
     inverse = relation.inverse
     assert inverse is not None
-    by_id = {id(owner): key for key, owner in owners.items()}
+    by_id = {id(owner): owner for owner in owners.values()}
     for member in (*work.changed.values(), *work.new.values()):
         if not isinstance(member, relation.target.model):
             continue
         mapper = type(member).__mapper__
         owner = inverse.known(member)
-        before = None if mapper.is_new(member) else local_before(mapper, member, inverse)
-        if before in buckets and owners[before] is not owner:
-            buckets[before] = [each for each in buckets[before] if each is not member]
-        members = buckets[by_id[id(owner)]] if id(owner) in by_id else None
-        if members is not None and all(each is not member for each in members):
-            members.append(member)
+        before = None if mapper.is_new(member) else owners.get(local_before(mapper, member, inverse))
+        if before is not None and before is not owner:
+            relation.forget_member(before, member)
+        if id(owner) in by_id and not is_shown(relation, owner, member):
+            relation.note_member(owner, member)
+
+
+def is_shown(relation: Relation, owner: Any, member: Any) -> bool:
+    """Whether the loaded reverse side of a key has an object."""
+    found = relation.peek(owner)
+    return any(each is member for each in found.peek()) if relation.many else found is member
