@@ -220,13 +220,14 @@ class Compiler(ConditionRenderer):
             self.explicit_join(scope, join, base)
         distinct = self.distinct(statement, base)
         columns = self.outputs(statement.columns, base)
+        summed = len(scope.summed)
         where = self.where(scope, statement.where, base)
+        del scope.summed[summed:]  # a condition sums for single rows, before they are grouped
         tail = self.group_by(statement, base)
-        if not tail and (scope.folds or statement.having):
-            refuse_loose_columns(statement.columns, scope)
         if statement.having:
             tail += f" HAVING {' AND '.join([self.truth_at(each, base) for each in statement.having])}"
         tail += self.order_by(statement.order_by, base)
+        refuse_loose_columns(statement, scope)
         tail += self.limit_offset(statement.limit, statement.offset, base)
         if statement.lock is not None:
             tail += self.lock(statement.lock, scope)

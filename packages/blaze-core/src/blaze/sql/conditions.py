@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from blaze.sql.expressions import Expression
     from blaze.sql.source import Source
-    from blaze.sql.statements import Placed
+    from blaze.sql.statements import SelectStatement
     from blaze.sql.windows import Windowed
 
 # Conditions joined without parentheses; SQLite takes trees of 1,000 levels.
@@ -112,6 +112,7 @@ class ConditionRenderer(ExpressionRenderer):
                 f"{node.name}() cannot combine {paths}: join them, or use one aggregate for each"
             )
         (source,) = found.values()
+        outer.summed.append((node.name, source))
         inner, origin, pairs = self._step(outer, source)
         self.scope = inner
         for column in columns:  # further to-many steps multiply the rows that are aggregated, as they should
@@ -127,15 +128,48 @@ class ConditionRenderer(ExpressionRenderer):
         return text
 
 
-def refuse_loose_columns(columns: Iterable[Placed], scope: Scope) -> None:
-    """Raise `QueryError` for a column of this scope beside aggregates that make one row of all."""
-    for placed in columns:
+def refuse_loose_columns(statement: SelectStatement, scope: Scope) -> None:
+    """Raise `QueryError` for what differs within the rows that aggregates or GROUP BY make one of."""
+    grouped = bool(statement.group_by or statement.grouping)
+    if not (grouped or scope.folds or statement.having):
+        if scope.summed and not any(_has_column(placed.expression) for placed in statement.columns):
+            raise _loose_sum(scope.summed[0])
+        return
+    keys = {(each.source.key, each.column) for each in _group_columns(statement)}
+    for name, source in scope.summed:
+        parent = source.parent
+        assert parent is not None
+        if any((parent.key, column) not in keys for column in parent.table.primary_key):
+            raise _loose_sum((name, source))
+    if grouped:
+        return  # the database knows what depends on the groups
+    for placed in statement.columns:
         for column in loose_columns(placed.expression):
             if column.source.key in scope.aliases:
                 raise QueryError(
                     f"{column.describe()} stands beside an aggregate that makes one row of all: add "
                     "group_by(), aggregate it, or, for objects, leave out the join that it counts over"
                 )
+
+
+def _group_columns(statement: SelectStatement) -> Iterator[Column[Any]]:
+    for placed in statement.group_by:
+        expression = placed.expression
+        if isinstance(expression, Column):
+            yield expression
+
+
+def _has_column(expression: Expression[Any]) -> bool:
+    return any(True for _ in loose_columns(expression))
+
+
+def _loose_sum(found: tuple[str, Source]) -> QueryError:
+    name, source = found
+    assert source.parent is not None
+    return QueryError(
+        f"{name}() over {source.path} is of each {source.parent.path}, of which a row of this query has "
+        f"many: join {source.path} first, or group by the key of {source.parent.path}"
+    )
 
 
 def joined(op: str, texts: list[str]) -> str:

@@ -39,6 +39,7 @@ class Scope:
         "outer",
         "parent",
         "root",
+        "summed",
         "wider",
     )
 
@@ -60,7 +61,8 @@ class Scope:
         self.joined: list[tuple[Source, Alias]] = []
         self.outer: set[Alias] = set()
         self.wider: set[str] = set()
-        self.folds = False  # whether an aggregate of the select list makes one row of many
+        self.folds = False  # whether an aggregate makes one row of many
+        self.summed: list[tuple[str, Source]] = []  # aggregates over to-many paths, each a subquery
 
     def find(self, source: Source) -> Optional[tuple[Alias, Scope]]:
         """Return the alias of a source and the scope that has it, None when it is not in any FROM yet."""

@@ -123,6 +123,18 @@ async def test_columns_beside_aggregates_need_groups(db: Database) -> None:
         ):
             with pytest.raises(QueryError, match="group_by"):
                 await done(query.all())
+        for query in (  # each has many authors in a row, and books are of one author
+            s.query(Author.name, func.count(Author.books.id)).group_by(Author.name),
+            s.query(Author.name).group_by(Author.name).having(func.count(Author.books.id) > 3),
+            s.query(func.count(Author.books.id)),
+            s.query(func.count(Author.id), func.count(Author.books.id)),
+        ):
+            with pytest.raises(QueryError, match="join"):
+                await done(query.all())
+        keyed = s.query(Author.id, func.count(Author.books.id)).group_by(Author.id).having(Author.id == 1)
+        assert await done(keyed.all()) == [(1, 3)]
+        many = s.query(func.count(Author.id)).where(func.count(Author.books.id) > 1)
+        assert await done(many.scalar()) == 2
         alone = s.query(func.min(Book.price) + func.max(Book.price), func.count())
         assert await done(alone.count()) == 1
         beside = s.query(Book.price, func.sum(Book.price).over(), Select(func.count(Author.id)))
