@@ -132,7 +132,7 @@ class MySQLCompiler(Compiler):
 
     def _narrowed(self, node: Function[Any]) -> str:
         text = self.call(node)
-        if self.windowed or not isinstance(node.type, (Integer, Float)):
+        if self.windowed or not isinstance(node.type, (Integer, Float, Interval)):
             return text
         return f"CAST({text} AS {self.cast_type(node.type)})"
 
@@ -145,7 +145,7 @@ class MySQLCompiler(Compiler):
         finally:
             self.windowed = False
         function: Any = node.function
-        if function.name in ("sum", "avg") and isinstance(function.type, (Integer, Float)):
+        if function.name in ("sum", "avg") and isinstance(function.type, (Integer, Float, Interval)):
             return f"CAST({text} AS {self.cast_type(function.type)})"
         return text
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from blaze.dialects.types import Float, Integer, Json, SQLType
+from blaze.dialects.types import Boolean, Date, DateTime, Float, Integer, Json, SQLType, Time
 from blaze.sql.compiler import Compiler
 from blaze.sql.json_items import JsonItem
 from blaze.sql.raw import RawList
@@ -16,7 +16,7 @@ from blaze.sql.values import DATE, TIMESTAMP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blaze.sql.expressions import Bind, InList, IsNull, Literal
+    from blaze.sql.expressions import Bind, Cast, InList, IsNull, Literal
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.raw import Raw
@@ -77,6 +77,20 @@ class PostgresCompiler(Compiler):
     def _list(self, start: int, item: Optional[SQLType]) -> str:
         mark = self.param(start, list_encoder(self.encoder(item)))
         return mark if item is None else f"CAST({mark} AS {self.type_name(item)}[])"
+
+    # Casts: days and times of day are those in UTC, whatever the zone of the server's session.
+
+    def render_cast(self, node: Cast[Any]) -> str:
+        source, target = node.expression.type, node.type
+        assert target is not None
+        text, name = self.render(node.expression), self.cast_type(target)
+        if isinstance(source, Boolean) and isinstance(target, Integer):
+            text = f"CAST({text} AS INTEGER)"  # there is no cast to the other sizes
+        elif _is_aware(source) and isinstance(target, (Date, Time, DateTime)) and not _is_aware(target):
+            text = f"({text} AT TIME ZONE 'UTC')"
+        elif isinstance(source, (Date, DateTime)) and not _is_aware(source) and _is_aware(target):
+            return f"(CAST({text} AS TIMESTAMP) AT TIME ZONE 'UTC')"
+        return f"CAST({text} AS {name})"
 
     # Texts.
 
@@ -171,3 +185,7 @@ def _null_array(values: Sequence[None]) -> str:
 
 def _steps(path: tuple[Union[str, int], ...]) -> list[str]:
     return [str(step) for step in path]
+
+
+def _is_aware(type: Optional[SQLType]) -> bool:
+    return isinstance(type, DateTime) and type.timezone

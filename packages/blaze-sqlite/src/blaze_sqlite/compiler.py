@@ -6,7 +6,19 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from blaze.dialects.types import Binary, Custom, Float, Integer, Json, Numeric, SQLType, String
+from blaze.dialects.types import (
+    Binary,
+    Custom,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Json,
+    Numeric,
+    SQLType,
+    String,
+    Time,
+)
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
@@ -35,6 +47,17 @@ _DECIMAL_OPERATORS = {
     "*": "decimal_mul",
     "/": "decimal_div",
     "%": "decimal_mod",
+}
+# Moments are texts whose parts stand in fixed places.
+_CASTS = {
+    ("moment", "day"): "substr({}, 1, 10)",
+    ("moment", "naive"): "substr({}, 1, 26)",
+    ("moment", "time"): "substr({}, 12, 15)",
+    ("naive", "day"): "substr({}, 1, 10)",
+    ("naive", "moment"): "({} || '+00:00')",
+    ("naive", "time"): "substr({}, 12, 15)",
+    ("day", "moment"): "({} || ' 00:00:00.000000+00:00')",
+    ("day", "naive"): "({} || ' 00:00:00.000000')",
 }
 # Python can register window functions from 3.11 on.
 _WINDOWS = hasattr(sqlite3.Connection, "create_window_function")
@@ -88,6 +111,9 @@ class SQLiteCompiler(Compiler):
         text = self.render(node.expression)
         if isinstance(node.type, Numeric):
             return f"decimal({text})"
+        part = _CASTS.get((_moment(node.expression.type), _moment(node.type)))
+        if part is not None:
+            return part.format(text)
         return f"CAST({text} AS {self.cast_type(node.type)})"
 
     def cast_type(self, type: SQLType) -> str:
@@ -262,6 +288,13 @@ class SQLiteCompiler(Compiler):
 
     def render_json_scalar(self, node: ScalarBind) -> str:
         return self.param(self.take())
+
+
+def _moment(type: Optional[SQLType]) -> str:
+    storage = _storage(type)
+    if isinstance(storage, DateTime):
+        return "moment" if storage.timezone else "naive"
+    return "day" if isinstance(storage, Date) else "time" if isinstance(storage, Time) else ""
 
 
 def _is_decimal(node: Expression[Any]) -> bool:

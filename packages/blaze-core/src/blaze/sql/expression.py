@@ -12,7 +12,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Optional, TypeVar, Union, overload
 
-from blaze.dialects.types import SQLType
+from blaze.dialects.types import Interval, SQLType
 from blaze.errors import QueryError
 from blaze.sql.selectable import Selectable
 from blaze.sql.values import comparison_type, type_for
@@ -245,7 +245,8 @@ class Expression(Generic[T]):
         return Arithmetic("%", self, other)
 
     def __neg__(self) -> Expression[T]:
-        return Arithmetic("-", Literal(0, self.type), self)
+        nothing = timedelta(0) if isinstance(self.type, Interval) else 0
+        return Arithmetic("-", Literal(nothing, self.type), self)
 
     def concat(self: Expression[Text], *others: Union[str, Expression[Text]]) -> Expression[str]:
         """Join texts; NULL joined with anything is NULL."""

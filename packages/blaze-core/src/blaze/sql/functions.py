@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 
-from blaze.dialects.types import Float, Integer, Numeric, SQLType
+from blaze.dialects.types import (
+    Array,
+    Binary,
+    Boolean,
+    Date,
+    DateTime,
+    Float,
+    Integer,
+    Numeric,
+    SQLType,
+    String,
+    Time,
+    Uuid,
+)
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for, operand
+from blaze.sql.rows import RowInList
 from blaze.sql.selectable import Selectable
 from blaze.sql.values import BOOLEAN, DATE, FLOAT, INTEGER, NUMERIC, STRING, TIMESTAMP, type_for
 from blaze.sql.windows import Window, Windowed
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from blaze.sql.table import TableColumn
 
 S = TypeVar("S")
+N = TypeVar("N", int, float, Decimal, timedelta)
 Text = Expression[Optional[str]]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?\Z")
@@ -40,6 +55,16 @@ def _kind(expression: Expression[Any]) -> Optional[SQLType]:
     if not isinstance(expression, Expression):
         raise _no_argument(expression)
     return expression.type
+
+
+def _summed(name: str, expression: Expression[Any]) -> Expression[Any]:
+    """Return what an aggregate adds up; truth values count as 0 and 1."""
+    kind = _kind(expression)
+    if isinstance(kind, Boolean):
+        return expression.cast(INTEGER)
+    if isinstance(kind, (String, Date, DateTime, Time, Uuid, Binary, Array)):
+        raise QueryError(f"{name}() adds up numbers, and {expression.describe()} is {kind!r}; cast() it")
+    return expression
 
 
 class Function(Expression[T]):
@@ -162,6 +187,14 @@ class RowValue(Expression[Any]):
         self.binds = tuple([value for child in self.items for value in child.binds])
         self.key = ("ROW", *[child.key for child in self.items])
 
+    def in_(self, values: Union[Iterable[Any], Selectable]) -> Expression[bool]:
+        """Test for being one of the tuples, or one of the rows of a subquery."""
+        return super().in_(values) if isinstance(values, Selectable) else RowInList(self.items, values)
+
+    def not_in(self, values: Union[Iterable[Any], Selectable]) -> Expression[bool]:
+        """Test for being none of the tuples, and none of the rows of a subquery."""
+        return super().not_in(values) if isinstance(values, Selectable) else ~RowInList(self.items, values)
+
     if not TYPE_CHECKING:
 
         def __eq__(self, other):
@@ -241,8 +274,8 @@ def case(
 ) -> Case[S]: ...
 def case(*whens: Any, else_: Any = None) -> Case[Any]:
     """Choose by conditions: `case((Book.price < 5, "cheap"), else_="dear")`; without `else_`, else NULL."""
-    if not whens:
-        raise QueryError("case() needs at least one (condition, value)")
+    if not whens or any(not isinstance(when, tuple) or len(when) != 2 for when in whens):
+        raise QueryError(f"case() takes pairs of (condition, value), at least one, not {whens!r}")
     typed = next((value for _, value in whens if isinstance(value, Expression)), None)
     flat: list[Expression[Any]] = []
     for condition, value in whens:
@@ -333,10 +366,19 @@ class _Functions:
         counted: list[Expression[Any]] = [] if expression is None else [expression]
         return Function("count", counted, INTEGER, aggregate=True, distinct=distinct)
 
-    def sum(self, expression: Expression[Optional[S]], *, distinct: bool = False) -> Function[Optional[S]]:
-        """Add up values; NULL when there is none."""
-        kind = NUMERIC if isinstance(_kind(expression), Numeric) else _kind(expression)
-        return Function("sum", (expression,), kind, aggregate=True, distinct=distinct)
+    @overload
+    def sum(  # type: ignore[overload-overlap]  # Expression[None] would fit all
+        self, expression: Expression[Optional[bool]], *, distinct: bool = False
+    ) -> Function[Optional[int]]: ...
+    @overload
+    def sum(
+        self, expression: Expression[Optional[N]], *, distinct: bool = False
+    ) -> Function[Optional[N]]: ...
+    def sum(self, expression: Expression[Any], *, distinct: bool = False) -> Function[Any]:
+        """Add up values, of truth values the true ones; NULL when there is none."""
+        summed = _summed("sum", expression)
+        kind = NUMERIC if isinstance(summed.type, Numeric) else summed.type
+        return Function("sum", (summed,), kind, aggregate=True, distinct=distinct)
 
     @overload
     def avg(  # type: ignore[overload-overlap]  # Expression[None] would fit both
@@ -347,13 +389,14 @@ class _Functions:
         self, expression: Expression[Optional[float]], *, distinct: bool = False
     ) -> Function[Optional[float]]: ...
     def avg(self, expression: Expression[Any], *, distinct: bool = False) -> Function[Any]:
-        """Give the mean; NULL when there is no value."""
-        kind = _kind(expression)
+        """Give the mean, of truth values the share of true ones; NULL when there is no value."""
+        summed = _summed("avg", expression)
+        kind = summed.type
         if isinstance(kind, (Integer, Float)):
             kind = FLOAT
         elif isinstance(kind, Numeric):
             kind = NUMERIC
-        return Function("avg", (expression,), kind, aggregate=True, distinct=distinct)
+        return Function("avg", (summed,), kind, aggregate=True, distinct=distinct)
 
     def min(self, expression: Expression[Optional[S]]) -> Function[Optional[S]]:
         """Give the smallest value; NULL when there is none."""

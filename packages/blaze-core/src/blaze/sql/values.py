@@ -142,7 +142,8 @@ def objection(type: SQLType, value: Any) -> Optional[str]:
 
 _POINTS = (DateTime, Date, Time)
 _KINDS: tuple[tuple[str, tuple[type[SQLType], ...]], ...] = (
-    ("number", (Integer, Float, Numeric, Boolean)),
+    ("number", (Integer, Float, Numeric)),
+    ("truth", (Boolean,)),
     ("text", (String,)),
     ("point", _POINTS),
     ("duration", (Interval,)),

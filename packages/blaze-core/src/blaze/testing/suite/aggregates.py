@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from blaze import QueryError, Select, func
+from blaze import QueryError, Select, cast, func
 from blaze.testing.suite.harness import Database, done, scenario
 from blaze.testing.suite.library import Author, Book, at
+from blaze.testing.suite.values import model_of
 
 __all__ = [
     "test_aggregates",
@@ -17,6 +19,7 @@ __all__ = [
     "test_annotations",
     "test_columns_beside_aggregates_need_groups",
     "test_group_by_and_having",
+    "test_sums_of_truth_values_and_durations",
     "test_windows",
 ]
 
@@ -160,3 +163,25 @@ async def test_windows(db: Database, name: str) -> None:
         rows = await done(s.query(Book.id, expression().label("x")).order_by(Book.id).all())
         assert [row.x for row in rows] == [pytest.approx(x) if isinstance(x, float) else x for x in expected]
         assert [type(row.x) for row in rows] == [type(x) for x in expected]
+
+
+@scenario
+async def test_sums_of_truth_values_and_durations(db: Database) -> None:
+    flag, duration, text = (model_of(name) for name in ("bool", "interval", "text"))
+    hour = timedelta(hours=1)
+    async with db.session() as s:
+        await s.add_all([flag(value=value) for value in (True, True, False)])
+        await s.add_all([duration(value=hour * n) for n in (1, 2)])
+        counted = s.query(func.sum(flag.value), func.sum(flag.other), func.avg(flag.value))
+        number, nothing, share = await done(counted.one())
+        assert (number, nothing) == (2, None)
+        assert number.__class__ is int
+        assert abs(share - 2 / 3) < 1e-9
+        assert await done(s.query(func.sum(duration.value)).scalar()) == 3 * hour
+        assert await done(s.query(-duration.value).order_by(duration.id).scalars()) == [-hour, -2 * hour]
+        with pytest.raises(QueryError, match="cast"):
+            func.sum(text.value)
+        with pytest.raises(QueryError, match="cast"):
+            flag.value + 1
+        ones = s.query(cast(flag.value, int) + 1).order_by(flag.id)
+        assert await done(ones.scalars()) == [2, 2, 1]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
 from typing import Any
 
 import pytest
 
-from blaze import BlazeError, Insert, QueryError, Select, Update, ValidationError, case, func
+from blaze import BlazeError, Insert, QueryError, Select, Update, ValidationError, case, cast, func
+from blaze.dialects.types import DateTime
 from blaze.testing.suite.harness import Database, Twin, done, each, scenario
-from blaze.testing.suite.values import KEYS, KINDS, Kind, same
+from blaze.testing.suite.values import KEYS, KINDS, UTC, Kind, model_of, same
 
 __all__ = [
     "test_bulk_insert_keeps_values",
     "test_bulk_insert_of_many_keeps_values",
     "test_bulk_update_keeps_values",
+    "test_casts_of_moments",
     "test_coalesce_and_case_keep_values",
     "test_columns_give_values",
     "test_comparison_finds_each_value",
@@ -399,7 +402,7 @@ async def test_keys_are_taken_once(db: Database, kind: Kind) -> None:
 
 @scenario
 async def test_json_documents_are_equal_in_any_order(db: Database) -> None:
-    model = next(kind.model for kind in KINDS if kind.name == "dict")
+    model = model_of("dict")
     written = {"a": 1, "b": {"c": [1, {"x": "", "y": None}], "d": True}}
     turned = {"b": {"d": True, "c": [1, {"y": None, "x": ""}]}, "a": 1}
     other = {"a": 1, "b": {"c": [{"x": "", "y": None}, 1], "d": True}}
@@ -410,3 +413,26 @@ async def test_json_documents_are_equal_in_any_order(db: Database) -> None:
         assert await done(s.query(model).where(model.value != turned).count()) == 1
         assert await done(s.query(model).where(model.value.in_([turned, {}])).count()) == 1
         assert await done(s.query(model).where(model.value.not_in([turned, other])).count()) == 0
+
+
+@scenario
+async def test_casts_of_moments(db: Database) -> None:
+    moment, naive, day = (model_of(name) for name in ("moment", "naive", "date"))
+    at = datetime(2020, 1, 2, 23, 4, 5, 6, tzinfo=UTC)
+    midnight = datetime(2020, 1, 2, tzinfo=UTC)
+    bare = DateTime(timezone=False)
+    casts: list[tuple[Any, Any, Any]] = [
+        (moment, date, at.date()),
+        (moment, time, at.time()),
+        (moment, bare, at.replace(tzinfo=None)),
+        (naive, date, at.date()),
+        (naive, time, at.time()),
+        (naive, datetime, at),
+        (day, datetime, midnight),
+        (day, bare, midnight.replace(tzinfo=None)),
+    ]
+    async with db.session() as s:
+        await s.add_all([moment(value=at), naive(value=at.replace(tzinfo=None)), day(value=at.date())])
+        for model, kind, expected in casts:
+            assert await done(s.query(cast(model.value, kind)).scalar()) == expected
+            assert await done(s.query(model).where(cast(model.value, kind) == expected).count()) == 1

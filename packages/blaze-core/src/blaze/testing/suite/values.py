@@ -360,3 +360,8 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, list):
         return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
+
+
+def model_of(name: str) -> Any:
+    """Give the model of a kind."""
+    return next(kind.model for kind in KINDS if kind.name == name)
