@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.loaders import Shape, make_row_loader
 from blaze.core.takers import RowChecker
-from blaze.errors import DataError, QueryError, SessionError
+from blaze.errors import DataError, QueryError, SessionError, ValidationError
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
 from blaze.persistence.following import all_written, follow
@@ -18,7 +18,7 @@ from blaze.persistence.results import QueryResult, Result
 from blaze.persistence.writing import changing, writing
 from blaze.plan import Execute, ExecuteMany, Plan
 from blaze.query.build import version_elsewhere
-from blaze.query.dml import Delete, Insert, Update
+from blaze.query.dml import Delete, Insert, Update, is_calculated
 from blaze.query.query import Query
 from blaze.query.row import row_class
 from blaze.query.terminal import Plan as Terminal
@@ -29,10 +29,13 @@ from blaze.sql.tokens import longer_name
 from blaze.sql.values import encoded
 
 if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
     from blaze.persistence.base import SessionBase
 
 # The most rows of one INSERT.
 ROWS = 500
+# The same where values are expressions, each of which may have several binds.
+CALCULATED_ROWS = 100
 _FIRST_WORD = re.compile(r"(?:[\s\ufeff]|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
 _READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
 _TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
@@ -142,7 +145,12 @@ def _insert(
     columns, load = returned(session, statement)
     take = session.compilation.codecs[statement.mapper].row_taker(attributes)
     filled = statement.filled(attributes)
-    rows = take(filled)
+    try:
+        rows = take(filled)
+    except (DataError, ValidationError):
+        if not statement.has_expressions():
+            raise
+        return (yield from _insert_calculated(session, statement, attributes, filled))
     check = RowChecker(statement.mapper, attributes)
     if load is None and len(rows) > 1 and statement.conflict is None and attributes:
         statement.mapper.require_one_table("Insert()", "add_all() or bulk_insert()")
@@ -178,6 +186,39 @@ def _insert(
     if changed:
         yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
     return QueryResult(found, total)
+
+
+def _insert_calculated(
+    session: SessionBase, statement: Insert, attributes: Sequence[Attribute], rows: Iterable[Sequence[Any]]
+) -> Plan[QueryResult[Any]]:
+    """Insert rows some of whose values are expressions, many with one statement."""
+    columns, load = returned(session, statement)
+    checked = [_checked_plain(statement, attributes, row) for row in rows]
+    found: list[Any] = []
+    total = 0
+    for start in range(0, len(checked), CALCULATED_ROWS):
+        chunk = checked[start : start + CALCULATED_ROWS]
+        built = statement.calculating_builder(attributes, chunk).returning(*columns).build()
+        text, params = session.compilation.statement(built).render(built.binds)
+        if load is None:
+            outcome = yield from session.send(Execute(text, params, None, True))
+            total += max(outcome.rowcount, 0)
+        else:
+            command = Execute(text, params, lambda r: load(r, session.identity, session, None), True)
+            found += yield from session.send(command)
+            total = len(found)
+    changed = statement.conflict_changes()
+    if changed:
+        yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
+    return QueryResult(found, total)
+
+
+def _checked_plain(statement: Insert, attributes: Sequence[Attribute], row: Sequence[Any]) -> list[Any]:
+    """Return a row whose plain values have been checked; raise `ValidationError` with all that is wrong."""
+    plain = [a for a, value in zip(attributes, row) if not is_calculated(value)]
+    values = [value for value in row if not is_calculated(value)]
+    known = dict(zip(plain, RowChecker(statement.mapper, plain)(values)))
+    return [known.get(a, value) for a, value in zip(attributes, row)]
 
 
 def conflicts_apart(session: SessionBase, statement: Insert, attributes: Any, rows: list[Any]) -> bool:

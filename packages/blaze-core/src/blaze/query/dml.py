@@ -196,6 +196,8 @@ class Insert(_Writing):
         made = self._copy()
         if rows is not None and values:
             raise QueryError("values() takes one row by keywords or a list of rows, not both")
+        if isinstance(rows, (str, Selectable)) or not isinstance(rows, (Iterable, type(None))):
+            raise QueryError(f"values() takes one row by keywords or a list of dictionaries, not {rows!r}")
         given: Sequence[Mapping[str, Any]] = (
             [values] if rows is None else [rows] if isinstance(rows, Mapping) else rows
         )
@@ -273,13 +275,27 @@ class Insert(_Writing):
             found.append([row[n] if n in row else make() for n, make in zip(names, makers)])
         return found
 
+    def has_expressions(self) -> bool:
+        """Whether the database calculates some of the values."""
+        return any(is_calculated(value) for row in self.rows for value in row.values())
+
     def builder(
         self, attributes: Sequence[Any], rows: int, values: Optional[Sequence[Any]] = None
     ) -> InsertBuilder:
         """Return the builder of the statement for so many rows, whose values may be given later."""
-        self.mapper.require_one_table("Insert()", "add_all() or bulk_insert()")
-        builder = InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
+        builder = self._builder(attributes, rows)
         builder.plain([None] * (rows * len(attributes)) if values is None else values)
+        return self._with_conflict(builder)
+
+    def calculating_builder(self, attributes: Sequence[Any], rows: Sequence[Sequence[Any]]) -> InsertBuilder:
+        """Return the builder of the statement for rows of values and expressions."""
+        return self._with_conflict(self._builder(attributes, len(rows)).values(rows))
+
+    def _builder(self, attributes: Sequence[Any], rows: int) -> InsertBuilder:
+        self.mapper.require_one_table("Insert()", "add_all() or bulk_insert()")
+        return InsertBuilder(self.mapper.table, [a.column for a in attributes], rows)
+
+    def _with_conflict(self, builder: InsertBuilder) -> InsertBuilder:
         if self.conflict is not None:
             builder.on_conflict(self.conflict_columns(), self.conflict_changes())
         return builder
@@ -306,6 +322,11 @@ class Insert(_Writing):
         if not self.conflict_update:
             return None if self.conflict_update is None else {}
         return versioned(self.mapper, self.mapper.table, assigned(self.mapper, self.conflict_update))
+
+
+def is_calculated(value: Any) -> bool:
+    """Whether the database calculates this value."""
+    return isinstance(value, (Expression, Selectable))
 
 
 def _default(mapper: Any, attribute: Any) -> Any:

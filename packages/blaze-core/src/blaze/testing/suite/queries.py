@@ -16,9 +16,12 @@ from blaze import (
     QueryError,
     Select,
     Update,
+    ValidationError,
     alias,
     excluded,
     func,
+    literal,
+    row,
 )
 from blaze.testing.suite.harness import Database, done, each, scenario
 from blaze.testing.suite.library import Author, Book, Copy, Edition, Publisher, Review, Tag
@@ -33,6 +36,7 @@ __all__ = [
     "test_distinct",
     "test_explain_gives_text",
     "test_first_one_and_scalar",
+    "test_insert_expressions",
     "test_insert_on_conflict",
     "test_insert_statements",
     "test_joins",
@@ -446,6 +450,32 @@ async def test_insert_statements(db: Database) -> None:
         await s.exec(Insert(Post).values(title="x", author=person))
         post = await done(s.query(Post).where(Post.title == "x").one())
         assert (post.rating, post.meta, post.words, post.author_id) == (0, {}, None, person.id)
+
+
+@scenario
+async def test_insert_expressions(db: Database) -> None:
+    rows = [{"title": func.lower(literal("LOUD")), "rating": 1}, {"title": "plain", "rating": literal(1) + 1}]
+    async with db.session() as s:
+        person = Person(name="p")
+        await s.add(person)
+        await s.flush()
+        given = [{**each_row, "author_id": Select(func.max(Person.id))} for each_row in rows]
+        assert (await s.exec(Insert(Post).values(given))).rowcount == 2
+        posts = await done(s.query(Post).order_by(Post.rating).all())
+        assert [(p.title, p.rating, p.meta, p.author_id) for p in posts] == [
+            ("loud", 1, {}, person.id),
+            ("plain", 2, {}, person.id),
+        ]
+        with pytest.raises(ValidationError, match="title: 5"):
+            await s.exec(Insert(Post).values(title=5, rating=literal(1), author=person))
+        with pytest.raises(QueryError, match="list of dictionaries"):
+            Insert(Post).values(Select(Post.id))
+        if db.engine.dialect.features.row_values:
+            pairs = row(Post.title, Post.rating)
+            found = s.query(Post.title).where(pairs.in_([("loud", 1), ("plain", 3)]))
+            assert await done(found.scalars()) == ["loud"]
+            found = s.query(Post.title).where(pairs.not_in([("loud", 1), ("plain", 3)]))
+            assert await done(found.scalars()) == ["plain"]
 
 
 @scenario
