@@ -12,7 +12,7 @@ from blaze.utils import fork
 from blaze_cache_redis.aio import AwaitedCache
 from blaze_cache_redis.link import Link
 from blaze_cache_redis.requests import Request, Requests
-from blaze_cache_redis.settings import MOST_IDLE, Settings
+from blaze_cache_redis.settings import MOST_IDLE, Settings, options_of
 
 __all__ = ["AsyncRedisCache", "RedisCache"]
 
@@ -24,6 +24,8 @@ class RedisCache:
     - `ttl`: seconds that values live, at most 30 days (None). It bounds how long a process that can reach
       Redis may find a row whose invalidation another process could not deliver.
     - `timeout`: seconds for connecting, and for one call; so a call takes twice as long at most.
+
+    The three may stand in the URL instead, as in `redis://localhost/0?namespace=shop&ttl=60`.
 
     Safe between threads and over forks. Takes the same connections for all sessions; `AsyncSession` uses
     `aio`, which waits without blocking. Raises `ConfigurationError` for what cannot be right; Redis itself is
@@ -38,8 +40,9 @@ class RedisCache:
         ttl: Optional[float] = 300.0,
         timeout: float = 0.05,
     ) -> None:
-        self._settings = Settings(url, namespace, ttl, timeout)
-        self._requests = Requests(namespace, ttl)
+        url, limits = options_of(url, namespace, ttl, timeout)
+        self._settings = Settings(url, *limits)
+        self._requests = Requests(*limits[:2])
         self._idle: list[Link] = []
         self._aio: Optional[AsyncRedisCache] = None
         fork.watch(self)

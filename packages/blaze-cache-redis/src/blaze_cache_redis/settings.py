@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
+from urllib.parse import parse_qsl, urlencode
 
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
@@ -13,7 +14,7 @@ from redis.retry import Retry
 from blaze.errors import ConfigurationError
 from blaze.security import Secret, redact_dsn
 
-__all__ = ["MOST_IDLE", "Settings"]
+__all__ = ["MOST_IDLE", "Settings", "options_of"]
 
 # Connections that a cache keeps open when nobody uses them.
 MOST_IDLE = 32
@@ -28,6 +29,30 @@ _REFUSED = (
     "socket_connect_timeout",
     "socket_timeout",
 )
+
+
+Limits = tuple[str, Optional[float], float]
+
+
+def options_of(url: str, namespace: str, ttl: Optional[float], timeout: float) -> tuple[str, Limits]:
+    """Take `namespace`, `ttl` and `timeout` out of a URL, where they stand for the arguments of a cache."""
+    if not isinstance(url, str) or "?" not in url:
+        return url, (namespace, ttl, timeout)
+    place, _, query = url.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    own = {name: value for name, value in pairs if name in ("namespace", "ttl", "timeout")}
+    rest = urlencode([(name, value) for name, value in pairs if name not in own])
+    seconds = {"ttl": ttl, "timeout": timeout}
+    for name in seconds.keys() & own.keys():
+        try:
+            seconds[name] = float(own[name])
+        except ValueError:
+            raise ConfigurationError(
+                f"{redact_dsn(url)!r}: {name} is a number of seconds, not {own[name]!r}"
+            ) from None
+    limit = seconds["timeout"]
+    assert limit is not None
+    return f"{place}?{rest}" if rest else place, (own.get("namespace", namespace), seconds["ttl"], limit)
 
 
 class Settings:

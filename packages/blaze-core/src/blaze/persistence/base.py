@@ -88,7 +88,7 @@ class SessionBase(Holder, Observed):
         atomic: bool = False,
         autoflush: bool = True,
         lazy: Optional[Literal["batch", "raise"]] = None,
-        cache_backend: Union[CacheBackend, AsyncCacheBackend, None] = None,
+        cache_backend: Union[CacheBackend, AsyncCacheBackend, str, None] = None,
         performance_threshold: int = 5,
         slow_query_ms: Optional[float] = None,
         hooks: Sequence[object] = (),

@@ -13,11 +13,13 @@ Why nothing stale is found, whoever else reads and writes meanwhile:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from blaze import plugins
 from blaze.cache.guard import guard_of
-from blaze.errors import ConfigurationError, ModelError
+from blaze.errors import BlazeError, ConfigurationError, ModelError, PluginError
 from blaze.persistence.cache_journal import CacheJournal
 from blaze.persistence.cache_keys import CachedRows
 from blaze.persistence.keys import checked_key
@@ -41,6 +43,39 @@ _METHODS = ("get_many", "set_many", "delete_many", "clear", "stats", "close")
 Select = Callable[[list[Any]], Generator[Any, Any, Sequence[Any]]]
 
 
+_named: dict[str, Any] = {}  # caches by their URL: all sessions of a process share one
+_naming = threading.Lock()
+
+
+def cache_of(url: str) -> Any:
+    """Return the cache of a URL, the same one for the whole process; its scheme is a name of `blaze.caches`.
+
+    Raises `ConfigurationError` when no such plugin is installed, `PluginError` for a broken one.
+    """
+    scheme, colon, _ = url.partition("://")
+    if not colon:
+        raise ConfigurationError(
+            "cache_backend= takes a cache, or a URL such as redis://localhost/0; this text has no scheme"
+        )
+    with _naming:
+        found = _named.get(url)
+        if found is None:
+            name = scheme.lower()
+            make = plugins.load("blaze.caches", name)
+            try:
+                found = make(url)
+            except BlazeError:
+                raise
+            except Exception as error:
+                origin = plugins.registry.origin("blaze.caches", name)
+                raise PluginError(
+                    f"the plugin {name!r} of blaze.caches ({origin}) cannot make a cache:"
+                    f" {type(error).__name__}; give the session a cache of your own, or update it"
+                ) from error
+            _named[url] = found
+    return found
+
+
 class SessionCache:
     """What one session does with a cache backend.
 
@@ -52,6 +87,8 @@ class SessionCache:
     __slots__ = ("backend", "exact", "guard", "held", "holder", "journal", "session")
 
     def __init__(self, session: SessionBase, backend: Any) -> None:
+        if isinstance(backend, str):
+            backend = cache_of(backend)
         missing = [name for name in _METHODS if not callable(getattr(backend, name, None))]
         if missing or isinstance(backend, type):
             what = f"has no {', '.join(missing)}" if missing else "is a class; give an object of it"

@@ -56,8 +56,8 @@ class Session(BulkCalls):
       decide.
     - `atomic`: `commit()` also closes the session.
     - `autoflush`: queries write pending changes first. `lazy="raise"` forbids loading by attribute access.
-    - `cache_backend`: a second-level cache such as `MemoryCache()`, shared by many sessions; look-ups by key
-      ask it before the database.
+    - `cache_backend`: a second-level cache such as `MemoryCache()`, shared by many sessions, or the URL of
+      one; look-ups by key ask it before the database.
     - `performance_threshold`: executions of one statement from one line after which a warning says N+1.
     - `slow_query_ms`: milliseconds after which a statement is logged as slow.
     - `hooks`: objects with methods named after the events of `blaze.hooks`.
