@@ -112,10 +112,10 @@ class Wrapper:
 @pytest.mark.parametrize(
     ("plugin", "message"),
     [
-        (UnknownEvent(), "'bad' of blaze.hooks does not fit: .*before_comit"),
-        (UnknownArgument(), "'bad' of blaze.hooks does not fit: (.|\n)*sesion"),
-        (Unmarked(), "'bad' of blaze.hooks has no method marked @hookimpl"),
-        (Wrapper.mark(), "'bad' of blaze.hooks wraps before_commit"),
+        (UnknownEvent(), "'bad' of blaze.hooks .registered by hand. does not fit: .*before_comit"),
+        (UnknownArgument(), "'bad' of blaze.hooks .registered by hand. does not fit: (.|\n)*sesion"),
+        (Unmarked(), "'bad' of blaze.hooks .* has no method marked @hookimpl"),
+        (Wrapper.mark(), "'bad' of blaze.hooks .* wraps before_commit"),
     ],
 )
 def test_a_plugin_that_does_not_fit_is_named(plugin: Any, message: str) -> None:

@@ -116,7 +116,7 @@ def test_a_type_that_is_not_there(name: str, error: type[Exception], words: str)
 
 def test_a_broken_plugin_is_named_where_it_might_have_helped(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = PluginError("the plugin 'geo' of blaze.types (geo 1.0) cannot be used: it does not import")
-    monkeypatch.setattr(plugins.registry, "load_all", lambda group: ({}, [broken]))
+    monkeypatch.setattr(plugins.registry, "load_all", lambda group: ({}, {"geo": broken}))
     with pytest.raises(ModelError, match=r"Bad\.at: no column type for .*Point.*the plugin 'geo'"):
 
         class Bad(Model):

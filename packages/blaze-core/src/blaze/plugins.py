@@ -1,8 +1,8 @@
 """Find, check and load plugins: installed distributions by entry point, and objects registered by hand.
 
 Entry points are listed once and loaded one by one, when first needed; a broken one gives a PluginError that
-names it and keeps neither another plugin nor ``import blaze`` from working. pluggy and importlib.metadata are
-imported on first use.
+names it and keeps neither another plugin nor ``import blaze`` from working. An installed set of hooks that
+cannot be used is logged as an error and left out. pluggy and importlib.metadata are imported on first use.
 """
 
 from __future__ import annotations
@@ -21,17 +21,22 @@ __all__ = ["GROUPS", "Group", "PluginInfo", "Registry", "backend", "load", "plug
 
 
 class Group(NamedTuple):
-    """What the plugins of one entry-point group must look like."""
+    """What the plugins of one entry-point group must look like.
+
+    `protocol_version` is the value that a plugin's attribute of that name must have; a plugin without the
+    attribute speaks the present one, but for groups that are `versioned`.
+    """
 
     what: str
     attributes: tuple[str, ...] = ()
     is_callable: bool = False
-    protocol_version: Optional[int] = None  # the value that the plugin's attribute of that name must have
+    versioned: bool = False
+    protocol_version: int = 1
 
 
 GROUPS: Mapping[str, Group] = {
     "blaze.backends": Group(
-        "a Backend", ("name", "adapter", "make_adapter", "make_async_adapter"), protocol_version=1
+        "a Backend", ("name", "adapter", "make_adapter", "make_async_adapter"), versioned=True
     ),
     "blaze.caches": Group("a function that makes a cache backend", is_callable=True),
     "blaze.types": Group("a SQL type or a function that makes one"),
@@ -156,15 +161,15 @@ class Registry:
             ) from entry.cause
         return entry.plugin
 
-    def load_all(self, group: str) -> tuple[dict[str, Any], list[PluginError]]:
-        """Load a whole group; give the plugins by name, and one error for each that is broken."""
+    def load_all(self, group: str) -> tuple[dict[str, Any], dict[str, PluginError]]:
+        """Load a whole group; give the plugins by name, and the errors of those that are broken."""
         loaded: dict[str, Any] = {}
-        errors: list[PluginError] = []
+        errors: dict[str, PluginError] = {}
         for name in self.names(group):
             try:
                 loaded[name] = self.load(group, name)
             except PluginError as error:
-                errors.append(error)
+                errors[name] = error
         return loaded, errors
 
     def backend(self, scheme: str, missing_ok: bool = False) -> Any:
@@ -184,12 +189,12 @@ class Registry:
             f"no backend for {scheme}:// is installed{suggest(scheme, self.names('blaze.backends'))}"
         )
 
-    def hook_manager(self, specifications: Any) -> tuple[Any, list[PluginError]]:
+    def hook_manager(self, specifications: Any) -> tuple[Any, dict[str, PluginError]]:
         """Give a new pluggy manager with the given hook specifications and every plugin of ``blaze.hooks`` in
         it.
 
-        pluggy checks names and arguments and orders the calls; each plugin that does not fit is one error in
-        the list.
+        pluggy checks names and arguments and orders the calls; what does not fit is left out and told by its
+        name.
         """
         import pluggy
 
@@ -197,16 +202,32 @@ class Registry:
         manager.add_hookspecs(specifications)
         loaded, errors = self.load_all("blaze.hooks")
         for name, plugin in loaded.items():
+            problem, cause = "", None
             try:
                 manager.register(plugin, name)
                 manager.check_pending()
+                problem = _unfit(manager, plugin)
             except (pluggy.PluginValidationError, ValueError) as error:
+                problem, cause = f"does not fit: {error}", error
+            if problem:
                 if manager.has_plugin(name):
                     manager.unregister(name=name)
-                failure = PluginError(f"the plugin {name!r} of blaze.hooks does not fit: {error}")
-                failure.__cause__ = error
-                errors.append(failure)
+                entry = self._entry("blaze.hooks", name)
+                assert entry is not None
+                entry.error = problem
+                failure = PluginError(f"the plugin {name!r} of blaze.hooks ({entry.origin}) {problem}")
+                failure.__cause__ = cause
+                errors[name] = failure
         return manager, errors
+
+    def origin(self, group: str, name: str) -> str:
+        """Say where a plugin comes from: its distribution and version, or that it was registered by hand."""
+        entry = self._entry(group, name)
+        return "" if entry is None else entry.origin
+
+    def is_installed(self, group: str, name: str) -> bool:
+        """Whether a name means a plugin of an installed distribution, and none registered by hand."""
+        return name not in self._registered.get(group, {})
 
     def plugins(self, load: bool = False) -> list[PluginInfo]:
         """List every plugin of every group; ``load`` loads each first, so that broken ones are seen."""
@@ -274,9 +295,21 @@ def _mismatch(plugin: Any, group: Group) -> str:
     if plugin is None or missing or (group.is_callable and not callable(plugin)):
         without = f" (it has no {', '.join(missing)})" if missing else ""
         return f"{type(plugin).__name__} is not {group.what}{without}"
-    version = getattr(plugin, "protocol_version", None)
-    if group.protocol_version is not None and version != group.protocol_version:
+    version = getattr(plugin, "protocol_version", None if group.versioned else group.protocol_version)
+    if version != group.protocol_version:
         return f"it speaks protocol version {version}, this Blaze speaks {group.protocol_version}"
+    return ""
+
+
+def _unfit(manager: Any, plugin: Any) -> str:
+    """Say what is wrong with the hooks of a plugin that pluggy has taken, `""` for nothing."""
+    callers = manager.get_hookcallers(plugin)
+    if not callers:
+        return "has no method marked @hookimpl"
+    for caller in callers:
+        for found in caller.get_hookimpls():
+            if found.plugin is plugin and (found.hookwrapper or getattr(found, "wrapper", False)):
+                return f"wraps {caller.name}; Blaze calls plain hooks only"
     return ""
 
 
@@ -289,8 +322,11 @@ def _info(group: str, name: str, entry: _Entry) -> PluginInfo:
     return PluginInfo(group, name, entry.distribution, entry.version, state, entry.error)
 
 
-def _hook_plugins(specifications: Any) -> Optional[tuple[Any, list[PluginError]]]:
-    """Give the manager of the hook plugins; None, without importing pluggy, when there is no plugin."""
+def _hook_plugins(specifications: Any) -> Optional[Any]:
+    """Give the manager of the hook plugins; None, without importing pluggy, when there is no plugin.
+
+    An installed plugin that cannot be used is logged and left out; one registered by hand is a `PluginError`.
+    """
     if not registry.names("blaze.hooks"):
         return None
     import pluggy
@@ -298,7 +334,14 @@ def _hook_plugins(specifications: Any) -> Optional[tuple[Any, list[PluginError]]
     mark: Any = pluggy.HookspecMarker("blaze")
     for event in specifications.EVENTS:
         mark(getattr(specifications, event))
-    return registry.hook_manager(specifications)
+    manager, errors = registry.hook_manager(specifications)
+    for name, error in errors.items():
+        if not registry.is_installed("blaze.hooks", name):
+            raise error
+        import logging
+
+        logging.getLogger("blaze.plugins").error("%s; its hooks are left out", error, exc_info=error)
+    return manager
 
 
 def _changed(group: str) -> None:

@@ -142,7 +142,7 @@ def sql_type_of(annotation: Any, spec: FieldSpec, where: str) -> SQLType:
         made = _made(plugin)
         if made is not None and made.python_type is annotation:
             return made
-    broken = "".join(f"; {error}" for error in errors)
+    broken = "".join(f"; {error}" for error in errors.values())
     raise ModelError(
         f"{where}: no column type for {annotation!r}; use bool, int, float, Decimal, str, bytes, date, time, "
         f"datetime, timedelta, UUID, an Enum, dict or list, or give field(type=...){broken}"

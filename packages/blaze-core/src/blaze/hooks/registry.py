@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Optional
 
-from blaze.errors import ConfigurationError, PluginError
+from blaze.errors import BlazeError, ConfigurationError, PluginError
 from blaze.hooks import spec
-from blaze.hooks.handler import PLUGIN, Handler, make_handler, marked_priority, object_handlers
+from blaze.hooks.handler import PLUGIN, Call, Handler, make_handler, marked_priority, object_handlers
 from blaze.hooks.table import HookTable
 
-# Given the module of specifications, a pluggy manager that holds the installed plugins, and what is wrong
-# with others; None when nothing is installed.
-PluginSource = Callable[[ModuleType], Optional[tuple[Any, Sequence[PluginError]]]]
+# Given the module of specifications, a pluggy manager that holds the plugins; None when there is none.
+PluginSource = Callable[[ModuleType], Optional[Any]]
 
 
 class HookHandle:
@@ -67,7 +66,7 @@ class HookRegistry:
         """Return the handlers for a session with these `hooks=`; without any it is a shared table.
 
         Raises ConfigurationError for unfit hooks and for `async def` handlers in a synchronous session,
-        PluginError for an installed plugin that cannot be used.
+        PluginError for a plugin that was registered by hand and cannot be used.
         """
         if not hooks:
             table = self._async if is_async else self._sync
@@ -113,26 +112,47 @@ class HookRegistry:
 
 def _load(plugins: Optional[PluginSource]) -> list[Handler]:
     """Freeze the hooks of the installed plugins, in the order in which pluggy would call them."""
-    loaded = None if plugins is None else plugins(spec)
-    if loaded is None:
+    manager = None if plugins is None else plugins(spec)
+    if manager is None:
         return []
-    manager, errors = loaded
-    if errors:
-        raise errors[0]
-    for name, plugin in manager.list_name_plugin():
-        if not manager.get_hookcallers(plugin):
-            raise PluginError(f"the plugin {name!r} of blaze.hooks has no method marked @hookimpl")
     handlers = []
     for event in spec.EVENTS:
         for found in reversed(getattr(manager.hook, event).get_hookimpls()):
-            if getattr(found, "hookwrapper", False) or getattr(found, "wrapper", False):
-                raise PluginError(
-                    f"the plugin {found.plugin_name!r} of blaze.hooks wraps {event};"
-                    " Blaze calls plain hooks only"
-                )
-            priority = marked_priority(found.function)
-            handlers.append(make_handler(event, found.function, None, priority, PLUGIN))
+            handler = make_handler(event, found.function, None, marked_priority(found.function), PLUGIN)
+            handlers.append(handler._replace(call=_naming(found.plugin_name, handler)))
     return handlers
+
+
+def _naming(plugin: str, handler: Handler) -> Call:
+    """Return the call of a plugin's handler that names the plugin when it fails.
+
+    Errors of Blaze are what a hook says on purpose, such as `ValidationError`: they stay as they are.
+    """
+    call = handler.call
+
+    def failure(error: Exception) -> PluginError:
+        return PluginError(
+            f"the plugin {plugin!r} of blaze.hooks failed in {handler.event} ({handler.name}):"
+            f" {type(error).__name__}: {error}; update or uninstall its distribution"
+        )
+
+    def checked(**arguments: Any) -> Any:
+        try:
+            return call(**arguments)
+        except BlazeError:
+            raise
+        except Exception as error:
+            raise failure(error) from error
+
+    async def awaited(**arguments: Any) -> Any:
+        try:
+            return await call(**arguments)
+        except BlazeError:
+            raise
+        except Exception as error:
+            raise failure(error) from error
+
+    return awaited if handler.is_async else checked
 
 
 registry = HookRegistry()
