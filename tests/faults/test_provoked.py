@@ -44,7 +44,7 @@ CASES: dict[str, tuple[str, type[DatabaseError], str, set[Any], set[tuple[str, .
     "key": (
         "INSERT INTO fault_item (id, name, size) SELECT id, 'other', 1 FROM fault_item",
         UniqueError,
-        "23505 1062 SQLITE_CONSTRAINT_PRIMARYKEY",
+        "23505 1062 SQLITE_CONSTRAINT_PRIMARYKEY SQLITE_CONSTRAINT_UNIQUE",  # the last before 3.11
         {None, "pk_fault_item", "fault_item_pkey"},
         {("id",)},
     ),

@@ -34,7 +34,15 @@ from blaze_mysql.errors import (
     translate,
     with_columns,
 )
-from blaze_mysql.opening import CONNECT_TIMEOUT, arguments, begin_texts, client_limit, set_up_text
+from blaze_mysql.opening import (
+    CONNECT_TIMEOUT,
+    arguments,
+    begin_texts,
+    check_tls,
+    client_limit,
+    password,
+    set_up_text,
+)
 from blaze_mysql.patience import Patience
 
 __all__ = ["AsyncmyConnection", "connect"]
@@ -51,12 +59,11 @@ _detached: list[Any] = []  # connections of a parent process or a closed loop, k
 async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyConnection:
     """Open a connection and set its session up."""
     given = arguments(config)
-    secret = config.password
-    if secret is not None:
-        given["password_creator"] = secret.reveal
     timeout = config.get("connect_timeout", CONNECT_TIMEOUT) or None
     try:
-        raw = await asyncio.wait_for(asyncmy.connect(**given, conv=_CONVERTERS), timeout)
+        raw = await asyncio.wait_for(
+            asyncmy.connect(**given, conv=_CONVERTERS, **password(config.password)), timeout
+        )
     except asyncio.TimeoutError as error:
         raise opening_error(config.redacted(), 0, "timed out") from without_frames(error)
     except DRIVER_ERRORS as error:
@@ -66,6 +73,7 @@ async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyCon
         raise without_frames(error)  # noqa: B904 - it is the error itself
     connection = AsyncmyConnection(raw, dialect, client_limit(config))
     try:
+        check_tls(config, connection.encrypted)
         await connection.control(set_up_text(config, dialect, raw.get_server_info()))
     except BaseException:
         connection.terminate()
@@ -108,6 +116,11 @@ class AsyncmyConnection:
         self._patience = Patience(self._transport, limit)
         self._usable = True
         self._streaming: Optional[_Unread] = None
+
+    @property
+    def encrypted(self) -> bool:
+        """Say whether TLS is used."""
+        return self._transport.get_extra_info("ssl_object") is not None
 
     @property
     def usable(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -20,7 +21,6 @@ from blaze.adapters.outcome import Outcome
 from blaze.adapters.refusals import lost_before_commit, outcome_unknown
 from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
-from blaze.security.secret import Secret
 from blaze_mysql.codecs import COLUMN_READERS
 from blaze_mysql.dialect import MySQLDialect
 from blaze_mysql.errors import (
@@ -32,7 +32,15 @@ from blaze_mysql.errors import (
     translate,
     with_columns,
 )
-from blaze_mysql.opening import CONNECT_TIMEOUT, arguments, begin_texts, client_limit, set_up_text
+from blaze_mysql.opening import (
+    CONNECT_TIMEOUT,
+    arguments,
+    begin_texts,
+    check_tls,
+    client_limit,
+    password,
+    set_up_text,
+)
 
 __all__ = ["PyMySQLConnection", "connect", "server_version"]
 
@@ -48,7 +56,9 @@ def open_raw(config: ConnectionConfig) -> Any:
     limit = config.get("connect_timeout", CONNECT_TIMEOUT) or None
     given = {**arguments(config), "read_timeout": limit, "write_timeout": limit, "conv": _CONVERTERS}
     try:
-        return pymysql.connect(**given, **_password(config.password))
+        raw = pymysql.connect(**given, **password(config.password))
+        raw.password = b""  # nobody connects it again, and frames of the driver would show it
+        return raw
     except DRIVER_ERRORS as error:
         code, text = code_and_text(error)
         raise opening_error(config.redacted(), code, text) from without_frames(error)
@@ -61,12 +71,12 @@ def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnectio
     raw = open_raw(config)
     connection = PyMySQLConnection(raw, dialect)
     try:
+        check_tls(config, isinstance(raw._sock, ssl.SSLSocket))
         connection.control(set_up_text(config, dialect, raw.get_server_info()))
     except BaseException:
         connection.close()
         raise
     raw._read_timeout = raw._write_timeout = client_limit(config)
-    raw.password = b""  # nobody connects it again, and frames of the driver would show it
     return connection
 
 
@@ -77,10 +87,6 @@ def server_version(config: ConnectionConfig) -> str:
         return str(raw.get_server_info())
     finally:
         raw.close()
-
-
-def _password(secret: Optional[Secret]) -> dict[str, Any]:
-    return {} if secret is None else {"password": secret.reveal()}
 
 
 def code_and_text(error: BaseException) -> tuple[int, str]:

@@ -10,12 +10,24 @@ from typing import Any, Optional
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError
+from blaze.security.secret import Secret
 from blaze_mysql.dialect import MySQLDialect, Server
+from blaze_mysql.errors import opening_error
 
-__all__ = ["CONNECT_TIMEOUT", "arguments", "begin_texts", "client_limit", "prepare", "set_up_text"]
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "arguments",
+    "begin_texts",
+    "check_tls",
+    "client_limit",
+    "password",
+    "prepare",
+    "set_up_text",
+]
 
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 30.0
+_TLS_MODES = ("require", "verify-ca", "verify-full")
 _MARGIN = 5.0  # the client stops waiting this much later than the server should have stopped a statement
 _SNAPSHOTS = ("REPEATABLE READ", "SERIALIZABLE")
 # Nothing is cut, rounded or replaced silently; `||` joins texts as in standard SQL.
@@ -63,7 +75,7 @@ def arguments(config: ConnectionConfig) -> dict[str, Any]:
 def tls(config: ConnectionConfig) -> Optional[ssl.SSLContext]:
     """Give what TLS is used with; None without `sslmode`, or where it asks for none."""
     mode = config.get("sslmode")
-    if mode in (None, "disable", "allow", "prefer"):
+    if mode not in _TLS_MODES:
         return None
     try:
         context = ssl.create_default_context(cafile=config.get("sslrootcert"))
@@ -78,6 +90,17 @@ def tls(config: ConnectionConfig) -> Optional[ssl.SSLContext]:
             " check sslrootcert, sslcert and sslkey"
         ) from error
     return context
+
+
+def check_tls(config: ConnectionConfig, encrypted: bool) -> None:
+    """Raise `ConfigurationError` when TLS was asked for and is not used: old drivers do not mind."""
+    if not encrypted and not config.get("unix_socket") and config.get("sslmode") in _TLS_MODES:
+        raise opening_error(config.redacted(), 2026, "the server offers no TLS")
+
+
+def password(secret: Optional[Secret]) -> dict[str, str]:
+    """Give the keyword argument of ``connect`` that no frame of ours may hold."""
+    return {} if secret is None else {"password": secret.reveal()}
 
 
 def client_limit(config: ConnectionConfig) -> Optional[float]:
