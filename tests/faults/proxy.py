@@ -15,7 +15,8 @@ class Proxy:
     """Forward connections to a server.
 
     ``lose`` is what a client must send for its connection to be cut: before it reaches the server, or after
-    the server's answer has come (``answered``). ``silent`` swallows everything, with the connections open.
+    the server's answer has come (``answered``). With ``swap`` it is not cut: the server gets the first text in
+    place of the client's, and the client the second in place of the server's answer. ``silent`` swallows everything, with the connections open.
     ``requests`` counts the pieces that came from clients.
     """
 
@@ -25,6 +26,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.lose: Optional[bytes] = None
         self.answered = False
+        self.swap: Optional[tuple[bytes, bytes]] = None
         self.silent = False
         self.requests = 0
         self.connections = 0
@@ -94,6 +96,11 @@ class Proxy:
                         continue
                     self.lose = None
                     self.lost += 1
+                    if self.swap is not None:
+                        server.sendall(self.swap[0])
+                        server.recv(65536)
+                        client.sendall(self.swap[1])
+                        continue
                     if self.answered:
                         server.sendall(data)
                         server.recv(65536)

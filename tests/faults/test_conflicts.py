@@ -11,6 +11,7 @@ import pytest
 
 from blaze import (
     AsyncSession,
+    ConnectionLostError,
     DeadlockError,
     Engine,
     SerializationError,
@@ -20,6 +21,7 @@ from blaze import (
 )
 from tests.faults.models import Item
 from tests.faults.places import Place
+from tests.faults.proxy import Proxy
 
 SIZES = "SELECT name, size FROM fault_item ORDER BY name"
 
@@ -250,6 +252,62 @@ async def test_1205_undoes_one_statement_only(server_place: Place) -> None:
         await waiter.execute(bump("a"))
         await waiter.commit()
     assert await place.rows(SIZES) == [("a", 1), ("b", 1)]
+
+
+def _swapped(code: int) -> tuple[bytes, bytes]:
+    """Make a ROLLBACK for MariaDB, and an error as the answer to something else: what a cluster does."""
+    request, answer = b"\x03ROLLBACK", b"\xff" + code.to_bytes(2, "little") + b"#40001refused by the cluster"
+    return bytes([len(request), 0, 0, 0]) + request, bytes([len(answer), 0, 0, 1]) + answer
+
+
+@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+async def test_a_commit_that_the_cluster_refuses_is_run_again(server_place: Place) -> None:
+    """Galera reports a conflict with another node as a deadlock, at COMMIT."""
+    place = server_place
+    calls: list[int] = []
+
+    def work(session: Any) -> None:
+        calls.append(1)
+        session.add(Item(name=f"item {len(calls)}"))
+
+    async def awork(session: Any) -> None:
+        work(session)
+
+    with Proxy(*place.address) as proxy:
+        engine = place.make_engine(proxy.port)
+        async with place.through(engine).session() as session:
+            await session.scalar("SELECT 1")
+            proxy.lose, proxy.swap = b"COMMIT", _swapped(1213)
+            await session.run_in_transaction(awork if place.asynchronous else work)
+            proxy.lose = b"COMMIT"
+            await session.add(Item(name="by hand"))
+            with pytest.raises(DeadlockError):
+                await session.commit()
+            with pytest.raises(SessionError, match=r"rollback\(\)"):
+                await session.scalar("SELECT 1")
+            await session.rollback()
+            assert await session.scalar("SELECT count(*) FROM fault_item") == 1
+        assert proxy.lost == 2
+        await engine.adispose()
+    assert calls == [1, 1]
+    assert await place.rows(SIZES) == [("item 2", 0)]
+
+
+@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+async def test_a_node_without_quorum_is_left(server_place: Place) -> None:
+    """Galera answers with 1047 on a connection that lives: it is given up all the same."""
+    place = server_place
+    with Proxy(*place.address) as proxy:
+        engine = place.make_engine(proxy.port)
+        async with place.through(engine).session() as session:
+            first = await place.identity(session)
+            proxy.lose, proxy.swap = b"SELECT 7", _swapped(1047)
+            with pytest.raises(ConnectionLostError, match="not ready") as raised:
+                await session.scalar("SELECT 7")
+            assert raised.value.retryable
+            await session.rollback()
+            assert await place.identity(session) != first
+        await engine.adispose()
 
 
 @pytest.mark.requirement("R10")

@@ -238,3 +238,29 @@ async def test_a_read_only_transaction_says_so(place: Place) -> None:
             async with session.transaction(read_only=True):
                 await session.execute("INSERT INTO fault_item (name, size) VALUES ('x', 1)")
         assert raised.value.code == "25006"
+
+
+@pytest.mark.parametrize("place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+async def test_nothing_is_stored_that_does_not_fit(place: Place) -> None:
+    """An empty sql_mode of the server would store 127 for 1000, and cut texts, in silence."""
+    async with place.session() as session:
+        await session.execute("CREATE TEMPORARY TABLE narrow (n TINYINT, t VARCHAR(3), d DATE)")
+        for values in ("1000, 'abc', NULL", "1, 'abcd', NULL", "1, 'abc', '2026-02-30'", "'x', 'abc', NULL"):
+            with pytest.raises(DataError) as raised:
+                await session.execute(f"INSERT INTO narrow VALUES ({values})")
+            assert raised.value.columns in (("n",), ("t",), ("d",))
+        await session.execute("INSERT INTO narrow VALUES (127, 'abc', '2026-02-28')")
+        assert await session.scalar("SELECT count(*) FROM narrow") == 1
+        await session.rollback()
+
+
+async def test_a_list_of_any_length_is_a_condition(place: Place) -> None:
+    """Drivers and servers have limits of 32,767 or 65,535 parameters."""
+    await place.save(Item(name="a"), Item(name="b", size=69_999))
+    async with place.session() as session:
+        found = await session.all(Item, Item.size.in_(range(1, 70_000)))
+        assert [item.name for item in found] == ["b"]
+        found = await session.all(Item, Item.name.in_([f"x{n}" for n in range(70_000)]))
+        assert found == []
+        found = await session.all(Item, Item.name.not_in([f"x{n}" for n in range(70_000)]))
+        assert len(found) == 2
