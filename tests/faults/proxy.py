@@ -15,9 +15,9 @@ class Proxy:
     """Forward connections to a server.
 
     ``lose`` is what a client must send for its connection to be cut: before it reaches the server, or after
-    the server's answer has come (``answered``). With ``swap`` it is not cut: the server gets the first text in
-    place of the client's, and the client the second in place of the server's answer. ``silent`` swallows everything, with the connections open.
-    ``requests`` counts the pieces that came from clients.
+    the server's answer has come (``answered``). With ``swap`` it is not cut: the server gets the first text
+    in place of the client's, and the client the second in place of the server's answer. ``silent`` swallows
+    everything, with the connections open. ``requests`` counts the pieces that came from clients.
     """
 
     def __init__(self, host: str, port: int) -> None:

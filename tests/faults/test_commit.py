@@ -134,7 +134,9 @@ async def _until_noticed(connection: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True)
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True, ids="-".join
+)
 async def test_a_commit_that_the_server_refuses_is_known(server_place: Place) -> None:
     """An answer that says no is no unknown outcome; PostgreSQL alone checks constraints at COMMIT."""
     place = server_place

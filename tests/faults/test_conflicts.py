@@ -150,7 +150,7 @@ async def test_the_victim_of_a_deadlock_commits_nothing(server_place: Place) -> 
     assert await place.rows(SIZES) == [("a", 1), ("after", 0), ("b", 1)]
 
 
-@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True, ids="-".join)
 async def test_the_transaction_of_a_victim_is_lost_on_mariadb(server_place: Place) -> None:
     """MariaDB rolls back all of it, PostgreSQL waits for ROLLBACK: here the session knows."""
     place = server_place
@@ -235,7 +235,7 @@ async def test_a_lock_time_out_in_a_block_keeps_the_rest(server_place: Place) ->
     assert await place.rows(SIZES) == [("a", 0), ("b", 1), ("c", 0)]
 
 
-@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True, ids="-".join)
 async def test_1205_undoes_one_statement_only(server_place: Place) -> None:
     """Without a block, too: what was done before is neither lost nor committed."""
     place = server_place
@@ -260,7 +260,7 @@ def _swapped(code: int) -> tuple[bytes, bytes]:
     return bytes([len(request), 0, 0, 0]) + request, bytes([len(answer), 0, 0, 1]) + answer
 
 
-@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True, ids="-".join)
 async def test_a_commit_that_the_cluster_refuses_is_run_again(server_place: Place) -> None:
     """Galera reports a conflict with another node as a deadlock, at COMMIT."""
     place = server_place
@@ -293,7 +293,7 @@ async def test_a_commit_that_the_cluster_refuses_is_run_again(server_place: Plac
     assert await place.rows(SIZES) == [("item 2", 0)]
 
 
-@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True)
+@pytest.mark.parametrize("server_place", [("mysql", "sync"), ("mysql", "async")], indirect=True, ids="-".join)
 async def test_a_node_without_quorum_is_left(server_place: Place) -> None:
     """Galera answers with 1047 on a connection that lives: it is given up all the same."""
     place = server_place
@@ -311,7 +311,9 @@ async def test_a_node_without_quorum_is_left(server_place: Place) -> None:
 
 
 @pytest.mark.requirement("R10")
-@pytest.mark.parametrize("server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True)
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True, ids="-".join
+)
 async def test_a_serialization_failure_is_run_again(server_place: Place) -> None:
     """Each reads what the other writes: only one order is serialisable."""
     place = server_place
@@ -382,7 +384,9 @@ async def test_retries_end(place: Place) -> None:
         assert await session.all(Item) == []
 
 
-@pytest.mark.parametrize("server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True)
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True, ids="-".join
+)
 async def test_a_table_altered_since_its_statement_was_prepared(server_place: Place) -> None:
     """Outside of a transaction nobody sees it; inside, the transaction can be run again."""
     place = server_place

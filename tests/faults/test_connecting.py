@@ -131,7 +131,7 @@ async def test_errors_of_open_connections_hide_the_password_too(
 
 
 @pytest.mark.parametrize(
-    "own_place", [("mysql", "sync"), ("mysql", "async"), ("postgresql", "async")], indirect=True
+    "own_place", [("mysql", "sync"), ("mysql", "async"), ("postgresql", "async")], indirect=True, ids="-".join
 )
 async def test_an_interrupt_while_connecting_hides_the_password(
     own_place: tuple[Place, OwnServer],

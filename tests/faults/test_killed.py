@@ -18,11 +18,11 @@ from blaze import (
     SessionError,
     TimeoutError,
 )
+from blaze_sqlite import opening
 from tests.faults.models import Item
 from tests.faults.own import OwnServer
 from tests.faults.places import SLEEP, Place
 from tests.faults.proxy import Proxy
-from tests.persistence.twins import settled
 
 COUNT = "SELECT count(*) FROM fault_item"
 
@@ -219,20 +219,33 @@ async def test_time_limits_are_set_by_default(server_place: Place) -> None:
         assert str(await session.scalar(text)) in ("30s", "30")
 
 
-async def test_a_statement_that_takes_too_long(server_place: Place) -> None:
-    place = server_place
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c",
+    "postgresql": "SELECT pg_sleep(20)",
+    "mysql": "SELECT count(*) FROM seq_1_to_100000 a, seq_1_to_100000 b",
+}
+
+
+async def test_a_statement_that_takes_too_long(place: Place) -> None:
     engine = place.make_engine(statement_timeout=0.5)
     async with place.through(engine).session() as session:
-        await session.add(Item(name="kept"))
+        await session.add(Item(name="lost"))
         await session.flush()
         begun = time.monotonic()
-        slow = {
-            "postgresql": "SELECT pg_sleep(20)",
-            "mysql": "SELECT count(*) FROM seq_1_to_100000 a, seq_1_to_100000 b",
-        }[place.backend]
         with pytest.raises(TimeoutError, match="statement_timeout") as raised:
-            await session.scalar(slow)
+            await session.scalar(ENDLESS[place.backend])
         assert time.monotonic() - begun < 8
         assert not raised.value.retryable
         await session.rollback()
-        assert await settled(session.session.exec_scalar(COUNT)) == 0
+        assert await session.scalar(COUNT) == 0
+
+
+@pytest.mark.parametrize("place", [("sqlite", "sync"), ("sqlite", "async")], indirect=True, ids="-".join)
+async def test_sqlite_has_a_time_limit_by_default(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opening.STATEMENT_TIMEOUT == 30.0
+    monkeypatch.setattr(opening, "STATEMENT_TIMEOUT", 0.3)
+    async with place.session() as session:
+        with pytest.raises(TimeoutError, match=r"statement_timeout \(0.3 s\)"):
+            await session.scalar(ENDLESS["sqlite"])
+        await session.rollback()
+        assert await session.scalar(COUNT) == 0

@@ -163,7 +163,9 @@ async def test_a_dead_connection_is_replaced_before_it_is_lent(server_place: Pla
     assert (stats.in_use, stats.idle) == (0, 1)
 
 
-@pytest.mark.parametrize("server_place", [("postgresql", "async"), ("mysql", "async")], indirect=True)
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "async"), ("mysql", "async")], indirect=True, ids="-".join
+)
 async def test_cancelled_waiters_and_openers_leak_nothing(server_place: Place) -> None:
     place = server_place
     with Proxy(*place.address) as proxy:
@@ -201,7 +203,9 @@ async def _scalar(engine: Engine, text: str) -> Any:
         return await session.exec_scalar(text)
 
 
-@pytest.mark.parametrize("server_place", [("postgresql", "sync"), ("mysql", "sync")], indirect=True)
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "sync"), ("mysql", "sync")], indirect=True, ids="-".join
+)
 async def test_a_waiting_thread_gets_what_another_gives_back(server_place: Place) -> None:
     place = server_place
     engine = place.make_engine(pool_size=1, max_overflow=0, pool_timeout=20)
@@ -284,7 +288,9 @@ engine.dispose()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="NO FORK ON THIS SYSTEM")
-@pytest.mark.parametrize("server_place", [("postgresql", "sync"), ("mysql", "sync")], indirect=True)
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "sync"), ("mysql", "sync")], indirect=True, ids="-".join
+)
 async def test_a_forked_child_uses_connections_of_its_own(server_place: Place) -> None:
     head = "import asyncio, os, sys\nfrom blaze import *\nfrom tests.faults.models import *\n"
     process = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import sqlite3
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -14,17 +13,16 @@ from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
 from blaze.errors import ConnectionLostError, DatabaseError, SQLSyntaxError, TimeoutError, UniqueError
 from blaze.security import redact_statement
+from blaze_sqlite.clock import Clock
 from blaze_sqlite.constraints import unique_name
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import DRIVER_ERRORS, add_place, code_of, translate
 
-__all__ = ["SQLiteConnection", "TimedSQLiteConnection"]
+__all__ = ["SQLiteConnection"]
 
 _log = logging.getLogger("blaze.sqlite")
 _BEGIN = {"DEFERRED": "BEGIN", "IMMEDIATE": "BEGIN IMMEDIATE", "EXCLUSIVE": "BEGIN EXCLUSIVE"}
 _FATAL_CODES = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB")
-# How often SQLite asks whether the statement has run out of time: about every 0.1 ms.
-_OPCODES_PER_CHECK = 10_000
 _detached: list[Any] = []  # driver connections of a parent process: never closed, never finalised here
 
 
@@ -45,9 +43,6 @@ class _Gone:
         """Do nothing: there is nothing to close."""
 
     interrupt = close
-
-    def set_progress_handler(self, *_: Any) -> None:
-        """Do nothing: no statement runs here."""
 
 
 def _outcome(cursor: sqlite3.Cursor) -> Outcome:
@@ -73,12 +68,14 @@ class SQLiteConnection:
     """Run statements on one sqlite3 connection in driver-level autocommit; only ``begin`` opens transactions.
 
     ``lock_timeout`` (seconds) is used for in-memory databases shared by several connections, whose table
-    locks SQLite does not wait for by itself; None leaves waiting to SQLite.
+    locks SQLite does not wait for by itself; None leaves waiting to SQLite. No statement runs longer than
+    ``statement_timeout`` seconds (0: no limit).
     """
 
     __slots__ = (
         "__weakref__",
         "_begin",
+        "_clock",
         "_dialect",
         "_execute",
         "_lock_timeout",
@@ -95,8 +92,11 @@ class SQLiteConnection:
         dialect: SQLiteDialect,
         isolation: Optional[str] = None,
         lock_timeout: Optional[float] = None,
+        statement_timeout: float = 0.0,
     ) -> None:
         self._raw: Any = raw
+        # Apart from the connection, which would never be collected if its driver's connection held it.
+        self._clock = Clock(raw, statement_timeout)
         self._execute = raw.execute  # bound once: this is the hottest call of the backend
         self._dialect = dialect
         self._begin = self._begin_for(isolation or "IMMEDIATE")
@@ -130,6 +130,7 @@ class SQLiteConnection:
         self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
     ) -> Union[R, Outcome]:
         cursor = None
+        self._clock.statement += 1
         try:
             cursor = self._execute(sql, params)
             if consume is not None:
@@ -179,6 +180,7 @@ class SQLiteConnection:
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
         changes = self._raw.total_changes if self._lock_timeout is not None else -1
+        self._clock.statement += 1
         try:
             return self._raw.executemany(sql, rows).rowcount  # type: ignore[no-any-return]
         except DRIVER_ERRORS as error:
@@ -201,6 +203,7 @@ class SQLiteConnection:
         try:
             cursor = self.execute(sql, params, _itself)
             while True:
+                self._clock.statement += 1  # the time of whoever consumes the rows does not count
                 rows = cursor.fetchmany(size)
                 if not rows:
                     return
@@ -274,6 +277,15 @@ class SQLiteConnection:
             self._query_only = False
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
+        if self._clock.late and code_of(error) == "SQLITE_INTERRUPT":
+            self._clock.late = False
+            text = redact_statement(sql)
+            return TimeoutError(
+                f"the statement ran longer than statement_timeout ({self._clock.limit:g} s)\n"
+                f"  statement: {text}",
+                statement=text,
+                code="SQLITE_INTERRUPT",
+            )
         translated = translate(error, sql)
         if isinstance(translated, UniqueError) and translated.constraint is None:
             translated.constraint = unique_name(self._raw, str(error))
@@ -282,80 +294,3 @@ class SQLiteConnection:
         if isinstance(translated, ConnectionLostError) or (translated.code or "").startswith(_FATAL_CODES):
             self.usable = False
         return translated
-
-
-class _Clock:
-    """Tell whether the statement that runs has run out of time."""
-
-    __slots__ = ("deadline",)
-
-    def __init__(self) -> None:
-        self.deadline = math.inf
-
-    def is_late(self) -> bool:
-        return time.monotonic() > self.deadline
-
-
-class TimedSQLiteConnection(SQLiteConnection):
-    """A connection on which no statement runs longer than ``statement_timeout`` seconds."""
-
-    __slots__ = ("_clock", "_statement_timeout")
-
-    def __init__(
-        self,
-        raw: sqlite3.Connection,
-        dialect: SQLiteDialect,
-        isolation: Optional[str] = None,
-        lock_timeout: Optional[float] = None,
-        statement_timeout: float = 0.0,
-    ) -> None:
-        super().__init__(raw, dialect, isolation, lock_timeout)
-        self._statement_timeout = statement_timeout
-        # Apart from the connection, which would never be collected if its driver's connection held it.
-        self._clock = _Clock()
-        raw.set_progress_handler(self._clock.is_late, _OPCODES_PER_CHECK)
-
-    @overload
-    def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
-    @overload
-    def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
-    def execute(
-        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
-    ) -> Union[R, Outcome]:
-        with self._limit():
-            return super().execute(sql, params, consume)
-
-    def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
-        with self._limit():
-            return super().execute_many(sql, rows)
-
-    def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
-        stream = super().stream(sql, params, size)
-        try:
-            while True:
-                with self._limit():  # the time of whoever consumes the rows does not count
-                    rows = next(stream, None)
-                if rows is None:
-                    return
-                yield rows
-        finally:
-            stream.close()
-
-    @contextlib.contextmanager
-    def _limit(self) -> Iterator[None]:
-        self._clock.deadline = time.monotonic() + self._statement_timeout
-        try:
-            yield
-        finally:
-            self._clock.deadline = math.inf
-
-    def _translate(self, error: BaseException, sql: str) -> DatabaseError:
-        if code_of(error) == "SQLITE_INTERRUPT" and self._clock.is_late():
-            text = redact_statement(sql)
-            return TimeoutError(
-                f"the statement ran longer than statement_timeout ({self._statement_timeout:g} s)\n"
-                f"  statement: {text}",
-                statement=text,
-                code="SQLITE_INTERRUPT",
-            )
-        return super()._translate(error, sql)

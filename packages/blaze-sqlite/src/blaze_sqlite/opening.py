@@ -13,7 +13,7 @@ from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError, DatabaseError
 from blaze_sqlite import functions
-from blaze_sqlite.connection import SQLiteConnection, TimedSQLiteConnection
+from blaze_sqlite.connection import SQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import code_of, translate
 
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 DEFAULT_LOCK_TIMEOUT = 5.0
+STATEMENT_TIMEOUT = 30.0
 _FOREIGN_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "pgbouncer")
 
 
@@ -171,10 +172,8 @@ def set_up(raw: sqlite3.Connection, config: ConnectionConfig, dialect: SQLiteDia
     raw.execute(f"PRAGMA busy_timeout = {int(lock_timeout * 1000)}")
     isolation: Optional[str] = config.get("isolation_level")
     waits = lock_timeout if target.shared else None
-    statement_timeout = config.get("statement_timeout", 0.0)
-    if statement_timeout:
-        return TimedSQLiteConnection(raw, dialect, isolation, waits, statement_timeout)
-    return SQLiteConnection(raw, dialect, isolation, waits)
+    limit = config.get("statement_timeout", STATEMENT_TIMEOUT)
+    return SQLiteConnection(raw, dialect, isolation, waits, limit)
 
 
 def _set_journal_mode(raw: sqlite3.Connection, mode: str) -> None:
