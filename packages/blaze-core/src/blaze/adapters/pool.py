@@ -251,15 +251,18 @@ class Pool:
 
     def _clean(self, connection: Connection) -> bool:
         """Undo what the user left behind; say whether the connection is fit for the next one."""
-        if connection.needs_reset:
-            try:
-                connection.reset()
-            except DatabaseError as error:
-                import logging
+        if not connection.usable:
+            return False
+        if not connection.needs_reset:
+            return True
+        try:
+            connection.reset()
+        except DatabaseError as error:
+            import logging
 
-                log = logging.getLogger("blaze.pool")
-                log.warning("a connection is closed because it could not be reset: %s", error)
-                return False
+            log = logging.getLogger("blaze.pool")
+            log.warning("a connection is closed because it could not be reset: %s", error)
+            return False
         return connection.usable
 
     def _refuse(self, connection: Connection) -> None:

@@ -189,7 +189,7 @@ class AsyncSession(AsyncBulkCalls):
                 await batches.aclose()
         finally:
             if connection is not None:
-                await self.engine.arelease(connection, not connection.usable)
+                await self.engine.arelease(connection)
 
     def __del__(self) -> None:
         # Dropped without close(): nobody can wait for a rollback, so the connection is closed.

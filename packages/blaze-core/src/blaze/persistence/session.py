@@ -163,7 +163,7 @@ class Session(BulkCalls):
                 batches.close()
         connection, self.connection = self.connection, None
         if connection is not None:
-            self.engine.release(connection, not connection.usable)
+            self.engine.release(connection)  # which closes one that is not usable
 
     def __del__(self) -> None:
         # Dropped without close(): what was not committed is rolled back. The connection may be garbage, too.
