@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from blaze import Field, ForeignKey, ManyToMany, Model, create_all, field, foreign_key, many_to_many
+from blaze import Field, ForeignKey, ManyToMany, Model, Update, create_all, field, foreign_key, many_to_many
 from blaze.errors import ForeignKeyError
-from tests.persistence.twins import Database, names
+from tests.persistence.models import Author, Book, Course, Enrolment, Student
+from tests.persistence.twins import Database, names, settled
 
 pytestmark = pytest.mark.requirement("R29")
 
@@ -168,3 +171,59 @@ async def test_a_table_without_the_rule_is_told_how_to_get_it(db: Database) -> N
         (part,) = plant.parts
         await s.rollback()
         assert (plant.code, part.plant_id) == ("a", "a")
+
+
+@pytest.mark.requirement("R29", "R30")
+@pytest.mark.parametrize("how", ["value", "expression", "statement", "swap"])
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_objects_follow_a_statement_that_changes_their_keys(
+    db: Database, how: str, loaded: bool
+) -> None:
+    await db.save(
+        Student(id=1, name="s"), Student(id=2, name="t"), Course(id=1, name="c"),
+        Enrolment(student_id=1, course_id=1, grade=4),
+        Author(id=1, name="a"), Book(id=1, title="x", author_id=1),
+    )  # fmt: skip
+    async with db.session() as s:
+        student, other, enrolment = *await s.all(Student), await s.get_one(Enrolment, (1, 1))
+        author, book = await s.get(Author, 1), await s.get(Book, 1)
+        if loaded:
+            assert await s.read(student, "enrolments") == [enrolment]
+            assert await s.read(enrolment, "student") is student
+            assert await s.read(book, "author") is author
+        key = 5
+        changes: dict[str, Any] = {"id": 5}
+        if how == "expression":
+            changes = {"id": Student.id + 4}
+        for model in (Student, Author):
+            if how == "statement":
+                await s.exec(Update(model).where(model.id == 1).set(id=5))
+            elif how == "swap" and model is Student:
+                key = 101
+                assert await settled(s.session.query(Student).all_rows().update(id=102 - Student.id)) == 2
+            else:
+                values = {"id": Author.id + 4} if model is Author and how == "expression" else changes
+                assert await settled(s.session.query(model).where(model.id == 1).update(**values)) == 1
+        assert await s.get(Student, key) is student
+        assert await s.get(Enrolment, (key, 1)) is enrolment
+        assert (student.id, enrolment.student_id, enrolment.grade) == (key, key, 4)
+        assert other.id == (100 if how == "swap" else 2)
+        assert await s.get(Author, 5) is author
+        assert book.author_id == 5
+        assert await s.read(enrolment, "student") is student
+        assert await s.read(student, "enrolments") == [enrolment]
+        student.name = "changed"
+        await s.flush()
+        await s.rollback()
+        assert (student.id, student.name, enrolment.student_id, author.id, book.author_id) == (
+            1,
+            "s",
+            1,
+            1,
+            1,
+        )
+        assert await s.get(Student, 1) is student
+        assert await s.get(Enrolment, (1, 1)) is enrolment
+        student.name = "again"
+        await s.commit()
+    assert await db.rows("SELECT id, name FROM student") == [(1, "again"), (2, "t")]

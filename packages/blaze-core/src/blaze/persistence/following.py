@@ -10,6 +10,7 @@ from blaze.core.inheritance import family_attributes
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.deletes import RULES, Deleter
+from blaze.persistence.key_changes import follow_statement
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import restore_loaded
 from blaze.persistence.writing import changing
@@ -18,6 +19,7 @@ from blaze.query.build import among_keys, changed_table
 from blaze.query.dml import Delete
 from blaze.sql.builders import SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
+from blaze.sql.expressions import Expression
 from blaze.sql.source import Source
 
 if TYPE_CHECKING:
@@ -45,10 +47,13 @@ class Met:
         self.rows = rows
 
 
-def update(session: SessionBase, mapper: Mapper, builder: Any, columns: Iterable[Any]) -> Plan[int]:
-    """Send an UPDATE of these columns and return its number of rows; the unchanged objects follow it."""
+def update(
+    session: SessionBase, mapper: Mapper, builder: Any, columns: dict[Any, Any], query: Query[Any]
+) -> Plan[int]:
+    """Send an UPDATE of these columns to their values, and return its number of rows; the unchanged objects
+    follow it. `query` selects the rows.
+    """
     held = session.identity.of(mapper)
-    columns = list(columns)
     written = all_written(mapper, columns)
     if (
         not held
@@ -57,11 +62,18 @@ def update(session: SessionBase, mapper: Mapper, builder: Any, columns: Iterable
         or not written.isdisjoint(mapper.table.primary_key)
         or any(column.table is not mapper.table for column in written)
     ):
+        moving = not written.isdisjoint(mapper.table.primary_key)
+        keys: dict[Any, Any] = {}
         with changing(session, mapper, columns):
+            if moving and (held or _referring(session, mapper)):
+                keys = yield from _new_keys(session, mapper, columns, query)
             count = yield from _send(session, builder)
+        if count and moving:
+            follow_statement(session.work, mapper, keys)
+            held = session.identity.of(mapper)
         if count and held:
             yield from follow(session, mapper, written)
-        if count and not written.isdisjoint(mapper.table.primary_key):
+        if count and moving:
             for child in _referring(session, mapper):
                 yield from _follow_keys(session, child, child.family_key_relations)
         return count
@@ -72,6 +84,31 @@ def update(session: SessionBase, mapper: Mapper, builder: Any, columns: Iterable
     if before:
         session.work.undo.append(partial(_undo, session.work, before, mapper))
     return met.rowcount
+
+
+def _new_keys(
+    session: SessionBase, mapper: Mapper, changes: dict[Any, Any], query: Query[Any]
+) -> Plan[dict[Any, Any]]:
+    """Return which keys an UPDATE is going to give to the rows of a query, by those that they have."""
+    source = mapper.source
+    pk = [Column(source, a.column) for a in mapper.pk]
+    wanted = [changes.get(a.column, column) for a, column in zip(mapper.pk, pk)]
+    computed = [value for value in wanted if isinstance(value, Expression)]
+    select = SelectBuilder(source).columns(*pk, *computed).where(among_keys(mapper.table, query))
+    if session.dialect.features.for_update:
+        select.for_update()
+    statement = select.build()
+    sql, params = session.compilation.statement(statement).render(statement.binds)
+    rows = yield from session.send(Execute(sql, params, list, True))
+    decode = session.compilation.codecs[mapper].decode
+    found = {}
+    for key, row in zip(_keys(session, mapper, rows), rows):
+        left = iter(row[len(pk) :])
+        new = tuple(
+            [decode(a, next(left)) if isinstance(v, Expression) else v for a, v in zip(mapper.pk, wanted)]
+        )
+        found[key] = new if len(new) > 1 else new[0]
+    return found
 
 
 def update_joined(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.persistence.handover import by_mapper
@@ -32,6 +32,23 @@ def moving(changed: list[Any]) -> dict[int, Any]:
     return found
 
 
+def follow_statement(work: UnitOfWork, mapper: Mapper, keys: dict[Any, Any]) -> None:
+    """Give unchanged objects, and those that refer to them, the keys that a statement gave to their rows."""
+    objects = work.identity[mapper.model]
+    moved = [(objects[old], old, new) for old, new in keys.items() if old in objects]
+    moved = [(o, old, new) for o, old, new in moved if old != new and type(o).__mapper__.is_clean(o)]
+    for instance, _, _ in moved:
+        own = type(instance).__mapper__
+        work.undo.append(work.undo_update(own, instance, own.snapshot(instance), {}))
+    for instance, old, _ in moved:
+        leave(objects, old, instance)
+    for instance, _, new in moved:
+        for attribute, value in zip(mapper.pk, new if len(mapper.pk) > 1 else (new,)):
+            attribute.set(instance, value)
+        objects[new] = instance
+    _follow(work, [(mapper.base, keys)], None)
+
+
 def follow(work: UnitOfWork, groups: list[UpdatedGroup], meanwhile: Meanwhile) -> None:
     """Give loaded objects that refer to a changed key the new one; what refers to them follows, too."""
     queue: list[tuple[Mapper, dict[Any, Any]]] = []
@@ -40,9 +57,17 @@ def follow(work: UnitOfWork, groups: list[UpdatedGroup], meanwhile: Meanwhile) -
             mapper = group.mapper
             before = [key_in(mapper, old) for old in group.olds]
             queue.append((mapper.base, dict(zip(before, mapper.keys(group.instances)))))
+    _follow(work, queue, meanwhile)
+
+
+def _follow(
+    work: UnitOfWork, queue: list[tuple[Mapper, dict[Any, Any]]], meanwhile: Optional[Meanwhile]
+) -> None:
     # All is found before anything is written: keys may be swapped.
     while queue:
         hits = [hit for base, keys in queue for hit in referring(work, base, keys)]
+        if meanwhile is None:
+            hits = [hit for hit in hits if type(hit[1]).__mapper__.is_clean(hit[1])]
         queue = []
         renamed: list[tuple[Mapper, Any, Any]] = []
         for relation, instance, key in hits:
@@ -52,7 +77,8 @@ def follow(work: UnitOfWork, groups: list[UpdatedGroup], meanwhile: Meanwhile) -
                 renamed.append((mapper, instance, mapper.key(instance)))
             for attribute, value in zip(relation.local, key if len(relation.local) > 1 else (key,)):
                 attribute.set(instance, value)
-            meanwhile.completed(instance, relation)
+            if meanwhile is not None:
+                meanwhile.completed(instance, relation)
         changes: dict[Mapper, dict[Any, Any]] = {}
         for mapper, instance, before in renamed:
             leave(work.identity[mapper.model], before, instance)

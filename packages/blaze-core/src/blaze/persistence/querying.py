@@ -120,7 +120,7 @@ def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> P
         yield from session.flush_plan()
     if version_elsewhere(mapper, changes):
         return (yield from following.update_joined(session, mapper, query, changes))
-    return (yield from following.update(session, mapper, builder, changes))
+    return (yield from following.update(session, mapper, builder, changes, query))
 
 
 def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:

@@ -273,7 +273,7 @@ def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
             builder.build()  # for its refusals
             count = yield from following.update_joined(session, statement.mapper, statement.rows(), written)
         else:
-            count = yield from following.update(session, statement.mapper, builder, written)
+            count = yield from following.update(session, statement.mapper, builder, written, statement.rows())
         return QueryResult([], count)
     built = builder.build()
     text, params = session.compilation.kept(built).render(built.binds)
