@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Optional
 
 from blaze.dialects import types as t
+from blaze.dialects.checked import Checked
 from blaze.dialects.codecs import (
     encode_interval,
     json_array_decoder,
@@ -21,6 +22,7 @@ from blaze.dialects.codecs import (
     refuse,
     write_json,
 )
+from blaze.errors import DataError
 
 __all__ = ["decoder", "encoder"]
 
@@ -85,6 +87,16 @@ def encode_naive(value: dt.datetime) -> str:
     return value.isoformat(" ", "microseconds")
 
 
+def in_utc(moment: dt.datetime) -> dt.datetime:
+    """Give a moment that something else has written in UTC, which CURRENT_TIMESTAMP means without a zone."""
+    return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment.astimezone(_UTC)
+
+
+def refuse_zone(moment: dt.datetime) -> Any:
+    """Refuse a moment with a zone where naive ones are kept."""
+    raise DataError("the text has a zone, and the column holds naive values (timezone=False)")
+
+
 def encode_time(value: dt.time) -> str:
     """Write a time of day, always with six digits."""
     if value.tzinfo is not None:
@@ -119,6 +131,9 @@ def encode_json(value: Any) -> str:
 _AWARE = t.DateTime(timezone=True)
 _NAIVE = t.DateTime(timezone=False)
 
+read_moment = Checked(dt.datetime.fromisoformat, "tzinfo", _UTC, in_utc)
+read_naive = Checked(dt.datetime.fromisoformat, "tzinfo", None, refuse_zone)
+
 _ENCODERS: dict[type, Codec] = {
     t.Float: encode_float,
     t.Date: encode_date,
@@ -132,7 +147,6 @@ _DECODERS: dict[type, Codec] = {
     t.Numeric: decode_decimal,
     t.Date: dt.date.fromisoformat,
     t.Time: dt.time.fromisoformat,
-    t.DateTime: dt.datetime.fromisoformat,
     t.Interval: read_interval,
     t.Uuid: uuid.UUID,
     t.Json: read_json,
@@ -152,4 +166,8 @@ def encoder(type_: t.SQLType) -> Optional[Codec]:
 
 def decoder(type_: t.SQLType) -> Optional[Codec]:
     """Give the decoder of a type, or None when sqlite3 gives the value as it is."""
-    return json_array_decoder(type_.item) if isinstance(type_, t.Array) else _DECODERS.get(type(type_))
+    if isinstance(type_, t.Array):
+        return json_array_decoder(type_.item)
+    if isinstance(type_, t.DateTime):
+        return read_moment if type_.timezone else read_naive
+    return _DECODERS.get(type(type_))

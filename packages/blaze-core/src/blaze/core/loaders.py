@@ -12,6 +12,7 @@ from blaze.core.context import LoadContext
 from blaze.core.inheritance import family_attributes, unknown_value
 from blaze.core.specs import UNSET
 from blaze.core.unreadable import Reading
+from blaze.dialects.checked import Checked
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
@@ -72,9 +73,21 @@ class _Writer:
         if decoder is bool:
             converted = f"{variable} != 0"
         else:
-            self.names[f"d{variable}"] = decoder
-            converted = f"d{variable}({variable})"
+            converted = self.converted(decoder, variable)
         return f"None if {variable} is None else {converted}" if attribute.column.nullable else converted
+
+    def converted(self, decoder: Any, variable: str) -> str:
+        """Return the expression that decodes a value which is not None."""
+        names = self.names
+        if not isinstance(decoder, Checked):
+            names[f"d{variable}"] = decoder
+            return f"d{variable}({variable})"
+        names[f"d{variable}"] = decoder.read
+        names[f"w{variable}"] = decoder.wanted
+        names[f"e{variable}"] = decoder.otherwise
+        made = f"m{variable}"
+        test = f"({made} := d{variable}({variable})).{decoder.attribute} is w{variable}"
+        return f"({made} if {test} else e{variable}({made}))"
 
     def entity(self, shape: Shape, indent: str, nullable: bool, inverse: Optional[Relation] = None) -> str:
         """Write the block that finds or builds one entity; return the name of its variable.
@@ -219,9 +232,8 @@ def make_entity_loader(shape: Shape, dialect: Dialect, extras: Sequence[tuple[st
         variable = writer.variable()
         value = variable
         if decoder is not None:
-            writer.names[f"d{variable}"] = decoder
             writer.reading.columns.append((name, variable, decoder))
-            value = f"None if {variable} is None else d{variable}({variable})"
+            value = f"None if {variable} is None else {writer.converted(decoder, variable)}"
         writer.body.append(f"        extra({root})[{name!r}] = {value}")
     if extras:
         writer.names["loosen"] = shape.mapper.loosen
@@ -295,10 +307,9 @@ def make_row_loader(parts: Sequence[Any], dialect: Dialect, row_class: Any) -> A
         if part is None:
             values.append(variable)
         else:
-            writer.names[f"d{position}"] = part
             name = row_class._labels_[position] or str(position)
             writer.reading.columns.append((name, variable, part))
-            values.append(f"None if {variable} is None else d{position}({variable})")
+            values.append(f"None if {variable} is None else {writer.converted(part, variable)}")
     writer.names["make"] = tuple.__new__
     writer.names["Row"] = row_class
     trailing = "," if len(values) == 1 else ""
