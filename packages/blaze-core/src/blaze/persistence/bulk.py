@@ -14,6 +14,7 @@ from blaze.core.validation import explain
 from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError, UniqueError
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
+from blaze.persistence.inserts import given_first
 from blaze.persistence.keys import checked_key
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.unit_of_work import write_values
@@ -210,7 +211,7 @@ def insert_objects(
     for instance in instances:
         missing = tuple([a for a in optional if is_left(a, instance)]) if optional else ()
         groups.setdefault(missing, []).append(instance)
-    for missing, group in groups.items():
+    for missing, group in given_first(mapper.identity, groups):
         attributes = tuple([a for a in written if a not in missing])
         if len(mapper.tables) > 1:
             yield from _insert_joined(session, mapper, group, attributes, missing)

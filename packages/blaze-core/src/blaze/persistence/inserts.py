@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
@@ -80,8 +80,10 @@ class Inserter:
         self.waiting.discard(base)
         own = {relation: None for m in groups for relation in m.key_relations if relation.target.base is base}
         levels, circular = roots_first(list(own), instances) if own else ([instances], [])
+        if base.identity is not None and (own or len(groups) > 1):
+            levels = keys_first(base.identity, own, levels)
         for level in levels:
-            for mapper, group in (by_mapper(level) if own else groups).items():
+            for mapper, group in (by_mapper(level) if own or len(levels) > 1 else groups).items():
                 self.take_keys(mapper, group)
                 yield from self.insert(mapper, group)
         if circular:
@@ -158,7 +160,7 @@ class Inserter:
                 groups[(identity,)] = [o for o in instances if get(o) is None] if given else instances
         else:
             groups[()] = instances
-        for missing, group in groups.items():
+        for missing, group in given_first(identity, groups):
             if missing == (identity,):
                 attributes = mapper.written
             else:
@@ -316,6 +318,30 @@ def by_mapper(instances: list[Any]) -> dict[Mapper, list[Any]]:
     for instance in instances:
         found.setdefault(type(instance).__mapper__, []).append(instance)
     return found
+
+
+def given_first(identity: Any, groups: dict[Any, list[Any]]) -> list[tuple[Any, list[Any]]]:
+    """Return groups by what they leave to the database, given keys first: it counts on from the largest."""
+    return sorted(groups.items(), key=lambda found: identity in found[0])
+
+
+def keys_first(identity: Attribute, own: Iterable[Relation], levels: list[list[Any]]) -> list[list[Any]]:
+    """Put before the levels of objects of a hierarchy what comes with its keys there, unless it refers to a
+    new one that does not.
+    """
+    first, then, waiting = [], [], set()
+    for level in levels:
+        early, late = [], []
+        for o in level:
+            given = identity.peek(o) not in (None, UNSET)
+            if given and not any(id(relation.peek(o)) in waiting for relation in own):
+                early.append(o)
+            else:
+                late.append(o)
+                waiting.add(id(o))
+        first.append(early)
+        then.append(late)
+    return [level for level in (*first, *then) if level]
 
 
 def roots_first(own: list[Relation], instances: list[Any]) -> tuple[list[list[Any]], list[Any]]:
