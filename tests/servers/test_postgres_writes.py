@@ -16,6 +16,7 @@ from blaze import (
     Insert,
     Model,
     Session,
+    SQLSyntaxError,
     UniqueError,
     create_all,
     drop_all,
@@ -150,6 +151,34 @@ def test_a_waiting_begin_is_not_lost(engine: Engine, sent: list[str]) -> None:
             cursor.execute('INSERT INTO "crate % ""x""" (code, note) VALUES (\'raw\', \'\')')
         session.rollback()
         assert session.query(Crate).count() == 0
+
+
+def test_flushes_in_a_transaction_take_one_round_trip(engine: Engine, sent: list[str]) -> None:
+    """Their savepoints go with the statements; what fails is undone to them all the same."""
+    with Session(engine) as session:
+        session.begin()
+        for number in range(5):
+            session.add(Crate(code=f"c{number}"))
+            session.flush()
+        assert len(sent) == 5, sent
+        assert sent[0].startswith('BEGIN; SAVEPOINT "blaze_flush"; INSERT')
+        assert sent[1].startswith('RELEASE SAVEPOINT "blaze_flush"; SAVEPOINT "blaze_flush"; INSERT')
+        session.add_all([Crate(code="c7"), Crate(code="c1")])
+        with pytest.raises(UniqueError):
+            session.flush()
+        for crate in list(session.new):
+            session.expunge(crate)
+        session.add(Crate(code="c8"))
+        session.flush()
+        with pytest.raises(DataError), session.transaction():
+            session.execute("SELECT ?", ["\x00"])
+        session.add(Crate(code="c9"))
+        with pytest.raises(SQLSyntaxError), session.transaction():
+            session.execute("SELEC 1")
+        session.commit()
+        assert sent[-1] == "COMMIT"
+    with Session(engine) as session:
+        assert session.query(Crate).count() == 7
 
 
 @pytest.mark.parametrize("size", [2, 700])

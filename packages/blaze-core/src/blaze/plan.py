@@ -159,16 +159,21 @@ class Rollback(Command):
 
 
 class Savepoint(Command):
-    """Set a savepoint."""
+    """Set a savepoint.
 
-    __slots__ = ("name", "sql")
+    `joined` says that a statement of Blaze's own making follows, so that both may be sent together; only
+    connections of dialects with the feature `joined_savepoints` are told.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("joined", "name", "sql")
+
+    def __init__(self, name: str, joined: bool = False) -> None:
         self.name = name
+        self.joined = joined
         self.sql = f"SAVEPOINT {name}"
 
     def apply(self, connection: Any) -> Any:
-        return connection.savepoint(self.name)
+        return connection.savepoint(self.name, True) if self.joined else connection.savepoint(self.name)
 
 
 class RollbackTo(Command):
@@ -185,16 +190,17 @@ class RollbackTo(Command):
 
 
 class Release(Command):
-    """Release a savepoint."""
+    """Release a savepoint; `joined`, see `Savepoint`, lets it wait for the next command."""
 
-    __slots__ = ("name", "sql")
+    __slots__ = ("joined", "name", "sql")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, joined: bool = False) -> None:
         self.name = name
+        self.joined = joined
         self.sql = f"RELEASE SAVEPOINT {name}"
 
     def apply(self, connection: Any) -> Any:
-        return connection.release(self.name)
+        return connection.release(self.name, True) if self.joined else connection.release(self.name)
 
 
 class Call(Command):

@@ -256,13 +256,15 @@ class AsyncmyConnection:
                 if self._usable:  # else the server rolls back by itself
                     raise
 
-    async def savepoint(self, name: str) -> None:
+    async def savepoint(self, name: str, joined: bool = False) -> None:
         await self.control(f"SAVEPOINT {self._dialect.quote(name)}")
 
     async def rollback_to(self, name: str) -> None:
         await self._finish(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
 
-    async def release(self, name: str) -> None:
+    async def release(self, name: str, joined: bool = False) -> None:
+        if joined:  # the next one of that name, or the end, takes its place
+            return
         await self._finish(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
 
     async def reset(self) -> None:

@@ -226,13 +226,15 @@ class PyMySQLConnection:
                 if self._usable:  # else the server rolls back by itself
                     raise
 
-    def savepoint(self, name: str) -> None:
+    def savepoint(self, name: str, joined: bool = False) -> None:
         self.control(f"SAVEPOINT {self._dialect.quote(name)}")
 
     def rollback_to(self, name: str) -> None:
         self.control(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
 
-    def release(self, name: str) -> None:
+    def release(self, name: str, joined: bool = False) -> None:
+        if joined:  # the next one of that name, or the end, takes its place
+            return
         self.control(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
 
     def reset(self) -> None:

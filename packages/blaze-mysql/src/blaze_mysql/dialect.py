@@ -43,6 +43,7 @@ def features(server: Server) -> Features:
         returning=maria and version >= (10, 5),
         delete_returning=maria and version >= (10, 0),
         on_conflict=True,
+        joined_savepoints=True,
         row_batches=maria or version >= (8, 0, 19),  # VALUES ROW(...)
         max_bind_params=1_000_000,  # the drivers write values into the text: only its length has a limit
         array_param="expand",

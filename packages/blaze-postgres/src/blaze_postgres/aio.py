@@ -137,6 +137,7 @@ class AsyncpgConnection:
         "_epoch",
         "_incoming",
         "_raw",
+        "_released",
         "_statements",
         "_transport",
         "_usable",
@@ -155,6 +156,7 @@ class AsyncpgConnection:
         self._incoming = incoming(self._transport.get_extra_info("socket").fileno())
         self._usable = True
         self._epoch = 0  # counts rollbacks, which end cursors
+        self._released = ""  # a savepoint that is released together with the setting of the next one
 
     @property
     def usable(self) -> bool:
@@ -331,6 +333,7 @@ class AsyncpgConnection:
             await self._control(begin_text(self._dialect, self._config, isolation, read_only))
 
     async def commit(self) -> None:
+        self._released = ""
         if self._incoming():  # let asyncpg read it: it can only be the news of the end
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -348,6 +351,7 @@ class AsyncpgConnection:
             )
 
     async def rollback(self) -> None:
+        self._released = ""
         if self.in_transaction:
             self._epoch += 1
             try:
@@ -356,14 +360,20 @@ class AsyncpgConnection:
                 if self._usable:  # else the server rolls back by itself
                     raise
 
-    async def savepoint(self, name: str) -> None:
-        await self._control(f"SAVEPOINT {self._dialect.quote(name)}")
+    async def savepoint(self, name: str, joined: bool = False) -> None:
+        released, self._released = self._released, ""
+        before = f"RELEASE SAVEPOINT {released}; " if released else ""
+        await self._control(f"{before}SAVEPOINT {self._dialect.quote(name)}")
 
     async def rollback_to(self, name: str) -> None:
         self._epoch += 1
+        self._released = ""
         await self._finish(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
 
-    async def release(self, name: str) -> None:
+    async def release(self, name: str, joined: bool = False) -> None:
+        if joined:  # goes with the next savepoint; a COMMIT does it anyway
+            self._released = self._dialect.quote(name)
+            return
         await self._finish(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
 
     async def reset(self) -> None:

@@ -41,6 +41,7 @@ __all__ = ["PsycopgConnection", "connect"]
 # What psycopg2 raises from execute and from reading rows; ValueError and the others are about values.
 DRIVER_ERRORS = (psycopg2.Error, ValueError, OverflowError, UnicodeError)
 IDLE = ext.TRANSACTION_STATUS_IDLE
+IN_TRANSACTION = ext.TRANSACTION_STATUS_INTRANS
 BETWEEN_STATEMENTS = (IDLE, ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR)
 _detached: list[Any] = []  # driver connections of a parent process: never closed, never finalised here
 
@@ -155,11 +156,10 @@ class PsycopgConnection:
         "_dialect",
         "_epoch",
         "_incoming",
-        "_opening",
         "_patience",
-        "_pending",
         "_raw",
         "_usable",
+        "_waiting",
         "place",
     )
 
@@ -176,12 +176,11 @@ class PsycopgConnection:
         self._usable = True
         self.place: Any = None  # the pool's
         self._epoch = 0  # counts rollbacks, which end cursors
-        self._pending = ""  # the BEGIN that is sent together with the next statement
-        self._opening = ""  # the BEGIN that was sent last
+        self._waiting: list[str] = []  # commands that are sent together with the next statement
 
     @property
     def raw(self) -> Any:
-        if self._pending:  # others know nothing of the BEGIN that waits
+        if self._waiting:  # others know nothing of a BEGIN that waits
             self._control("")
         return self._raw
 
@@ -207,11 +206,11 @@ class PsycopgConnection:
     def in_transaction(self) -> bool:
         if self._raw.closed:
             return False
-        return bool(self._pending) or self._raw.get_transaction_status() != IDLE
+        return bool(self._waiting) or self._raw.get_transaction_status() != IDLE
 
     @property
     def needs_reset(self) -> bool:
-        return bool(self._pending) or self._raw.get_transaction_status() != IDLE
+        return bool(self._waiting) or self._raw.get_transaction_status() != IDLE
 
     @overload
     def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
@@ -224,7 +223,10 @@ class PsycopgConnection:
         patience.deadline = monotonic() + patience.limit
         try:
             cursor = self._cursor()
-            cursor.execute(self._opened(sql) if self._pending else sql, params or None)
+            if self._waiting:
+                self._send(cursor, sql, params or None)
+            else:
+                cursor.execute(sql, params or None)
             patience.deadline = inf  # all rows have come: what consumes them may take its time
             if consume is not None:
                 return consume(cursor)
@@ -244,7 +246,7 @@ class PsycopgConnection:
             cursor = self._cursor()
             for row in rows:
                 patience.deadline = monotonic() + patience.limit
-                cursor.execute(self._opened(sql) if self._pending else sql, row)
+                self._send(cursor, sql, row)
                 total += cursor.rowcount
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
@@ -257,7 +259,7 @@ class PsycopgConnection:
         patience.deadline = monotonic() + patience.limit
         try:
             cursor = self._cursor()
-            cursor.execute(self._opened(GUARDED.format("%s")), (target.name,))
+            self._send(cursor, GUARDED.format("%s"), (target.name,))
             if cursor.fetchone()[0]:
                 return -1
             cursor.copy_expert(target.sql, io.StringIO(copy_text(target.types, rows)))
@@ -297,15 +299,13 @@ class PsycopgConnection:
                 "a transaction is open already; end it first", statement="BEGIN", code="25001"
             )
         if isolation is None and not read_only:
-            self._pending = self._begin
+            self._waiting = [self._begin]
         else:
-            self._pending = begin_text(self._dialect, self._config, isolation, read_only)
+            self._waiting = [begin_text(self._dialect, self._config, isolation, read_only)]
 
     def commit(self) -> None:
-        if self._pending:  # nothing has been done since
-            self._pending = ""
+        if self._forget_waiting():
             return
-        self._opening = ""
         if not self.usable:
             raise lost_before_commit()
         try:
@@ -322,26 +322,38 @@ class PsycopgConnection:
             )
 
     def rollback(self) -> None:
-        if self._pending:
-            self._pending = ""
-        elif self.in_transaction:
+        if not self._forget_waiting() and self.in_transaction:
             self._epoch += 1
-            self._opening = ""
             try:
                 self._control("ROLLBACK")
             except DatabaseError:
                 if self._usable:  # else the server rolls back by itself
                     raise
 
-    def savepoint(self, name: str) -> None:
-        self._control(f"SAVEPOINT {self._dialect.quote(name)}")
+    def savepoint(self, name: str, joined: bool = False) -> None:
+        text = f"SAVEPOINT {self._dialect.quote(name)}"
+        if joined:
+            self._waiting.append(text)
+        else:
+            self._control(text)
 
     def rollback_to(self, name: str) -> None:
+        text = f"SAVEPOINT {self._dialect.quote(name)}"
+        if text in self._waiting:  # nothing has been done since
+            del self._waiting[self._waiting.index(text) + 1 :]
+            return
+        self._waiting.clear()
         self._epoch += 1
-        self._control(f"ROLLBACK TO SAVEPOINT {self._dialect.quote(name)}")
+        self._control(f"ROLLBACK TO {text}")
 
-    def release(self, name: str) -> None:
-        self._control(f"RELEASE SAVEPOINT {self._dialect.quote(name)}")
+    def release(self, name: str, joined: bool = False) -> None:
+        text = f"SAVEPOINT {self._dialect.quote(name)}"
+        if text in self._waiting:
+            del self._waiting[self._waiting.index(text) :]
+        elif joined:
+            self._waiting.append(f"RELEASE {text}")
+        else:
+            self._control(f"RELEASE {text}")
 
     def reset(self) -> None:
         self.rollback()
@@ -362,26 +374,42 @@ class PsycopgConnection:
         patience.deadline = monotonic() + patience.limit
         try:
             cursor = self._cursor()
-            cursor.execute(self._opened(sql) if self._pending else sql)
+            self._send(cursor, sql)
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
         finally:
             patience.deadline = inf
         return cursor
 
-    def _opened(self, sql: str) -> str:
-        """Put the BEGIN that waits in front of a statement: one round trip for both."""
-        begin, self._pending = self._pending, ""
-        if begin:
-            self._opening = begin
-        return f"{begin}; {sql}" if begin else sql
+    def _send(self, cursor: Any, sql: str, params: Optional[Parameters] = None) -> None:
+        """Execute a statement, with the commands that wait in front of it: one round trip for all."""
+        waiting = self._waiting
+        if not waiting:
+            cursor.execute(sql, params)
+            return
+        text = "; ".join(waiting)
+        text = text if params is None else text.replace("%", "%%")
+        try:
+            cursor.execute(f"{text}; {sql}" if sql else text, params)
+        except BaseException as error:
+            # What the driver refused was not sent, so they go on waiting. A statement that the server refused
+            # leaves a failed transaction; of an interrupted one nobody knows.
+            status = self._raw.get_transaction_status()
+            if not (status == IDLE or (status == IN_TRANSACTION and isinstance(error, Exception))):
+                waiting.clear()
+            raise
+        waiting.clear()
+
+    def _forget_waiting(self) -> bool:
+        """Forget what waits when the transaction ends; say whether that had not even begun for the server."""
+        unbegun = bool(self._waiting) and self._raw.get_transaction_status() == IDLE
+        self._waiting.clear()
+        return unbegun
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         diagnostics: Any = getattr(error, "diag", None)
         code = getattr(error, "pgcode", None) or ""
         lost = bool(self._raw.closed)
-        if self._opening and not lost and self._raw.get_transaction_status() == IDLE:
-            self._pending = self._opening  # the driver refused the statement before it was sent
         if diagnostics is None or not code:
             report = Report(code, str(error))
         else:

@@ -64,6 +64,7 @@ class Features(NamedTuple):
     json_paths: bool = False
     # Transactions
     savepoints: bool = True
+    joined_savepoints: bool = False  # savepoint() and release() take `joined`: see blaze.plan.Savepoint
     transactional_ddl: bool = False
     begin_on_read: bool = True  # a read must run inside BEGIN to be part of the session's transaction
     read_only_transactions: bool = True

@@ -248,17 +248,18 @@ class SessionBase(Holder, Observed):
             yield from revive(self)
         transactions = self.transactions
         begun, wrote = transactions.begun, transactions.wrote
-        guarded = begun and self.dialect.features.savepoints
+        features = self.dialect.features
+        guarded, joined = begun and features.savepoints, features.joined_savepoints
         flush = Flush(self)
         running = False
         try:
             self.flushing = True
             if guarded:
-                yield Savepoint("blaze_flush")
+                yield Savepoint("blaze_flush", joined)
             running = True
             yield from flush.run()
             if guarded:
-                yield Release("blaze_flush")
+                yield Release("blaze_flush", joined)
             self.flushing = False
         except BaseException as error:  # no `finally`: an interrupt at its only line would leave the flag set
             self.flushing = False

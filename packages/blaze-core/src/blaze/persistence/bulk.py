@@ -63,9 +63,10 @@ def whole(session: SessionBase, plan: Plan[T]) -> Plan[T]:
     transactions, work = session.transactions, session.work
     session.check_usable()
     begun, wrote = transactions.begun, transactions.wrote
-    guarded = begun and session.dialect.features.savepoints
+    features = session.dialect.features
+    guarded, joined = begun and features.savepoints, features.joined_savepoints
     if guarded:
-        yield Savepoint("blaze_bulk")
+        yield Savepoint("blaze_bulk", joined)
     mark = len(work.undo)
     try:
         result = yield from plan
@@ -75,7 +76,7 @@ def whole(session: SessionBase, plan: Plan[T]) -> Plan[T]:
         yield from transactions.take_back(begun, error, "blaze_bulk")
         raise
     if guarded:
-        yield Release("blaze_bulk")
+        yield Release("blaze_bulk", joined)
     return result
 
 
