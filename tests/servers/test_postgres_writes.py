@@ -170,12 +170,12 @@ def test_flushes_in_a_transaction_take_one_round_trip(engine: Engine, sent: list
             session.expunge(crate)
         session.add(Crate(code="c8"))
         session.flush()
-        with pytest.raises(DataError), session.transaction():
-            session.execute("SELECT ?", ["\x00"])
-        session.add(Crate(code="c9"))
-        with pytest.raises(SQLSyntaxError), session.transaction():
-            session.execute("SELEC 1")
-        session.commit()
+        with session.transaction():
+            with pytest.raises(DataError), session.transaction():
+                session.execute("SELECT ?", ["\x00"])
+            session.add(Crate(code="c9"))
+            with pytest.raises(SQLSyntaxError), session.transaction():
+                session.execute("SELEC 1")
         assert sent[-1] == "COMMIT"
     with Session(engine) as session:
         assert session.query(Crate).count() == 7

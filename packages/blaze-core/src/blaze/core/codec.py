@@ -23,6 +23,7 @@ from blaze.sql.columns import Column
 from blaze.sql.keyed import (
     Keyed,
     batch_columns,
+    beside_marks,
     delete_by_key,
     placeholder,
     table_name,
@@ -178,9 +179,10 @@ class ModelCodec:
             pass
         table = table or self.mapper.table
         columns = batch_columns(self.dialect, [own_column(table, a) for a in attributes])
-        names = [self.dialect.quote(own_column(table, a).name) for a in returning]
+        names = [each.name for each in batch_columns(self.dialect, [own_column(table, a) for a in returning])]
         ending = f" RETURNING {', '.join(names)}" if names else ""
-        found = self.dialect.insert_batch(table_name(self.dialect, table), columns, ending)
+        target = beside_marks(self.dialect, table_name(self.dialect, table))
+        found = self.dialect.insert_batch(target, columns, ending)
         self._batches[cached] = found
         return found
 

@@ -44,7 +44,12 @@ class Keyed(NamedTuple):
 
 def batch_columns(dialect: Dialect, columns: Sequence[TableColumn]) -> list[BatchColumn]:
     """Return columns as the batches of a dialect take them."""
-    return [BatchColumn(dialect.quote(column.name), column.type) for column in columns]
+    return [BatchColumn(beside_marks(dialect, dialect.quote(c.name)), c.type) for c in columns]
+
+
+def beside_marks(dialect: Dialect, text: str) -> str:
+    """Return SQL as it stands beside placeholders: where these are `%s`, a plain percent sign is doubled."""
+    return text.replace("%", "%%") if dialect.paramstyle == "format" else text
 
 
 def update_by_key(
@@ -59,10 +64,11 @@ def update_by_key(
     parts = []
     for column in columns:
         position += 1
-        parts.append(f"{dialect.quote(column.name)} = {dialect.placeholder(position)}")
+        name = beside_marks(dialect, dialect.quote(column.name))
+        parts.append(f"{name} = {dialect.placeholder(position)}")
     keys = [*keys, *([version] if version is not None else [])]
     where = _where(dialect, keys, position)
-    name = table_name(dialect, table)
+    name = beside_marks(dialect, table_name(dialect, table))
     batch = dialect.update_batch(name, batch_columns(dialect, columns), batch_columns(dialect, keys))
     return Keyed(f"UPDATE {name} SET {', '.join(parts)} WHERE {where}", batch, position)
 
@@ -73,23 +79,23 @@ def delete_by_key(
     """Return `DELETE ... WHERE keys [AND version]`, parameters in that order."""
     keys = [*keys, *([version] if version is not None else [])]
     where = _where(dialect, keys, 0)
-    name = table_name(dialect, table)
+    name = beside_marks(dialect, table_name(dialect, table))
     batch = dialect.delete_batch(name, batch_columns(dialect, keys))
     return Keyed(f"DELETE FROM {name} WHERE {where}", batch, 0)
 
 
 def _where(dialect: Dialect, columns: Sequence[TableColumn], position: int) -> str:
     return " AND ".join(
-        f"{dialect.quote(column.name)} = {dialect.placeholder(position + number)}"
+        f"{beside_marks(dialect, dialect.quote(column.name))} = {dialect.placeholder(position + number)}"
         for number, column in enumerate(columns, 1)
     )
 
 
 def insert_ignoring(dialect: Dialect, table: Table, columns: Sequence[TableColumn]) -> Keyed:
     """Return the INSERT of one row that does nothing where the row is there already."""
-    names = [dialect.quote(column.name) for column in columns]
+    names = [beside_marks(dialect, dialect.quote(column.name)) for column in columns]
     marks = ", ".join(dialect.placeholder(number) for number in range(1, len(columns) + 1))
-    target = table_name(dialect, table)
+    target = beside_marks(dialect, table_name(dialect, table))
     ending = dialect.ignore_conflicts(names)
     batch = dialect.insert_batch(target, batch_columns(dialect, columns), ending)
     return Keyed(f"INSERT INTO {target} ({', '.join(names)}) VALUES ({marks}){ending}", batch)

@@ -8,7 +8,7 @@ import pytest
 
 from blaze import StaleDataError
 from blaze.testing.suite.harness import Database, done, scenario
-from blaze.testing.suite.models import Account, Label, Node, Person, Post, Room
+from blaze.testing.suite.models import Account, Label, Node, Person, Post, Room, Share
 
 __all__ = [
     "test_a_batch_meets_a_row_that_is_gone",
@@ -20,6 +20,7 @@ __all__ = [
     "test_names_move_up_by_one",
     "test_names_swap_in_pairs",
     "test_null_beside_values_in_a_batch",
+    "test_percent_signs_in_names",
     "test_trees_are_deleted_leaves_first",
 ]
 
@@ -179,6 +180,34 @@ async def test_a_row_twice_in_a_bulk_update(db: Database) -> None:
         assert await s.bulk_update(posts, ["rating"]) == 10
         await s.commit()
     assert [post.rating for post in await objects(db, Post)] == [5, 6, 7, 8, 9]
+
+
+@scenario
+async def test_percent_signs_in_names(db: Database) -> None:
+    async with db.session() as s:
+        label = Label(name="l")
+        shares = [Share(part=n) for n in range(5)]
+        await s.add_all([label, *shares])
+        await s.flush()
+        for share in shares:
+            share.part += 10
+            share.labels.add(label)
+        await s.flush()
+        assert await s.bulk_update(shares[:2], ["part"]) == 2
+        assert await s.bulk_insert([Share(part=50) for _ in range(150)]) == 150
+        shares[0].labels.remove(label)
+        shares[1].labels.remove(label)
+        await s.delete(shares[2])
+        await s.delete(shares[3])
+        await s.commit()
+    async with db.session() as s:
+        found = await s.all(Share)
+        assert [share.part for share in found] == [10, 11, 14, *[50] * 150]
+        found[0].part = 99
+        await s.delete(found[1])
+        await s.commit()
+        assert await done(s.query(Share).where(Share.part == 99).count()) == 1
+        assert await done(s.query(Share).where(Share.labels.name == "l").count()) == 1
 
 
 @scenario

@@ -192,7 +192,7 @@ class Database:
     def written(self) -> set[str]:
         """Give the names of the tables to which the sessions so far may have written."""
         texts = [
-            entry.sql
+            entry.sql.replace("%%", "%")
             for session in self.sessions
             for entry in session.query_stats()
             if not entry.sql.lstrip().upper().startswith("SELECT")

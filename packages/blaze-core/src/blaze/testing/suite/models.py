@@ -188,6 +188,17 @@ class Document(Model):
         table = "suite_document"
 
 
+class Share(Model):
+    """Names with percent signs, which are placeholders to some drivers."""
+
+    id: Field[int] = field(primary_key=True)
+    part: Field[int] = field(column="part in %", default=0)
+    labels: ManyToMany[Label] = many_to_many(related_name="shares", through="suite_%s_label")
+
+    class Meta:
+        table = "suite_share_%s"
+
+
 class Animal(Model):
     """The root of a hierarchy in one table."""
 
@@ -250,7 +261,7 @@ class Boat(Vehicle):
 
 MODELS: list[type[Any]] = [
     Person, Label, Post, Comment, Passport, Node, City, Country, Room, Desk, Student, Course, Enrolment,
-    Account, Setting, Ticket, Document, Animal, Dog, Puppy, Cat, Vehicle, Car, Taxi, Boat,
+    Account, Setting, Ticket, Document, Share, Animal, Dog, Puppy, Cat, Vehicle, Car, Taxi, Boat,
 ]  # fmt: skip
 CIRCLES = [
     ("suite_country", "capital_id"),
