@@ -307,3 +307,61 @@ def test_a_table_that_is_not_joined() -> None:
             class Meta:
                 table = "odd"
                 joined = False
+
+
+def test_a_cascade_that_would_delete_half_an_object() -> None:
+    class Owner(Model):
+        name: Field[str] = field(default="")
+
+    class Owned(Model):
+        class Meta:
+            discriminator = "kind"
+
+    class Direct(Owned):
+        owner: ForeignKey[Owner] = foreign_key(on_delete="CASCADE")
+
+        class Meta:
+            joined = True
+
+    class Between(Owned):
+        class Meta:
+            joined = True
+
+    class Below(Between):  # in the table of its parent
+        owner: ForeignKey[Optional[Owner]] = foreign_key(on_delete="CASCADE")
+
+    for model in (Direct, Below):
+        with pytest.raises(
+            ModelError, match=r"\.owner: on_delete='CASCADE' would delete .* declare the key in Owned"
+        ):
+            SchemaBuilder(Engine("sqlite://").dialect).create_table_sql(model)
+
+
+def test_a_cascade_of_a_key_that_the_base_declares(engine: Engine) -> None:
+    class Keeper(Model):
+        name: Field[str] = field(default="")
+
+    class Kept(Model):
+        keeper: ForeignKey[Optional[Keeper]] = foreign_key(on_delete="CASCADE")
+
+        class Meta:
+            discriminator = "kind"
+
+    class Jewel(Kept):
+        carats: Field[int] = field(default=0)
+
+        class Meta:
+            joined = True
+
+    create_all(engine, [Keeper, Kept, Jewel])
+    try:
+        with Session(engine) as session:
+            session.add(Jewel(keeper=Keeper()))
+            session.commit()
+        with Session(engine) as session:
+            session.delete(session.query(Keeper).one())
+            session.commit()
+            assert session.query(Kept).all() == []
+            assert session.exec_scalar("SELECT COUNT(*) FROM jewel") == 0
+    finally:
+        drop_all(engine, [Keeper, Kept, Jewel])

@@ -291,15 +291,7 @@ class Resolver:
             relation.local = tuple(mapper.attributes[key] for key in keys)
             relation.remote = target.pk
             relation.nullable = relation.local[0].nullable
-            if spec.on_delete == "SET NULL" and not relation.nullable:
-                raise ModelError(
-                    f"{mapper.where}.{name}: on_delete='SET NULL' needs ForeignKey[Optional[...]]"
-                )
-            if spec.on_delete == "SET DEFAULT" and not relation.nullable:
-                raise ModelError(
-                    f"{mapper.where}.{name}: on_delete='SET DEFAULT' needs ForeignKey[Optional[...]]: the "
-                    "default of a key column is NULL"
-                )
+            self.check_on_delete(mapper, relation)
             member = mapper.model.__dict__[relation.slot]
             relation.get, relation.set = member.__get__, member.__set__
             self.add_inverse(mapper, relation)
@@ -315,6 +307,25 @@ class Resolver:
                     spec.on_delete,
                     spec.deferrable,
                 )
+            )
+
+    @staticmethod
+    def check_on_delete(mapper: Mapper, relation: Relation) -> None:
+        """Refuse what the database could not do, or only by half, when the target of a key goes."""
+        rule, place = relation.on_delete, f"{mapper.where}.{relation.name}"
+        if rule == "SET NULL" and not relation.nullable:
+            raise ModelError(f"{place}: on_delete='SET NULL' needs ForeignKey[Optional[...]]")
+        if rule == "SET DEFAULT" and not relation.nullable:
+            raise ModelError(
+                f"{place}: on_delete='SET DEFAULT' needs ForeignKey[Optional[...]]: the default of a key "
+                "column is NULL"
+            )
+        if rule == "CASCADE" and mapper.own_table is not mapper.base.own_table:
+            base = mapper.base
+            raise ModelError(
+                f"{place}: on_delete='CASCADE' would delete the row of table {mapper.own_table.name!r} and "
+                f"leave that of {base.own_table.name!r}, half an object; declare the key in {base.name}, or "
+                "take on_delete='RESTRICT' and delete the objects before their target"
             )
 
     def add_inverse(self, mapper: Mapper, relation: Relation) -> None:
