@@ -7,8 +7,8 @@ from typing import Any, Optional
 import pytest
 
 from blaze import Field, ForeignKey, Model, OneToOne, create_all, foreign_key, one_to_one
-from blaze.errors import ModelError, UnknownOptionError
-from tests.persistence.twins import Database, names
+from blaze.errors import ModelError, NotLoadedError, UniqueError, UnknownOptionError
+from tests.persistence.twins import Database, Twin, names
 
 pytestmark = pytest.mark.requirement("R51")
 
@@ -62,6 +62,66 @@ async def test_it_is_read_written_and_queried(db: Database) -> None:
         await s.commit()
     assert await db.rows("SELECT owner_id FROM desk") == [(None,)]
     assert await db.rows("SELECT owner_id FROM passport") == [(1,)]
+
+
+async def held_desk(db: Database, s: Twin) -> tuple[Any, Any, Any]:
+    """Store and load a person whose desk is not loaded on that side, that desk, and one that is free."""
+    await db.save(Desk(name="held", owner=Person(name="ann")), Desk(name="free"))
+    (ann,) = await s.all(Person)
+    held, free = sorted(await s.all(Desk), key=lambda desk: desk.name, reverse=True)
+    return ann, held, free
+
+
+@pytest.mark.parametrize("how", ["none", "other", "key"])
+async def test_a_change_of_mind_leaves_the_side_unread(db: Database, how: str) -> None:
+    async with db.session(autoflush=False) as s:
+        ann, held, free = await held_desk(db, s)
+        free.owner = ann
+        assert ann.desk is free
+        if how == "none":
+            free.owner = None
+        elif how == "other":
+            free.owner = Person(name="bob")
+        else:
+            free.owner_id = None
+        assert await s.read(ann, "desk") is held
+        await s.commit()
+        assert ann.desk is held
+        assert held.owner is ann
+
+
+async def test_the_side_is_set_while_another_holds_it_in_the_database(db: Database) -> None:
+    async with db.session(autoflush=False) as s:
+        ann, held, free = await held_desk(db, s)
+        free.owner = ann
+        if db.asynchronous:
+            with pytest.raises(NotLoadedError, match=r"Person\.desk is not loaded"):
+                ann.desk = None
+            assert free.owner is ann
+            assert ann.desk is free
+            await s.load(ann, Person.desk)  # who holds it gives it up
+            assert ann.desk is free
+            assert held.owner is None
+        ann.desk = None
+        await s.commit()
+        assert ann.desk is None
+        assert held.owner is None
+        assert free.owner is None
+    assert await db.rows("SELECT owner_id FROM desk") == [(None,), (None,)]
+
+
+async def test_who_holds_an_unread_side_is_not_known(db: Database) -> None:
+    async with db.session() as s:
+        ann, held, free = await held_desk(db, s)
+        free.owner = ann
+        with pytest.raises(UniqueError):
+            await s.commit()
+        await s.rollback()
+        assert await s.read(ann, "desk") is held
+        free.owner = ann
+        await s.commit()
+        assert held.owner is None
+        assert ann.desk is free
 
 
 def test_what_cannot_be_declared() -> None:

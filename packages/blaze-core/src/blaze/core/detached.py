@@ -33,6 +33,10 @@ class Detached:
     def single_changed(self, owner: Any, relation: Any, previous: Any) -> None:
         """Nothing is tracked."""
 
+    def was_unread(self, owner: Any, relation: Any) -> bool:
+        """Nothing will be read."""
+        return False
+
     def resolve_known(self, instance: Any, relation: Any) -> Any:
         """Nothing is known."""
         return UNSET

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from blaze.core.detached import COPIED
 from blaze.core.related_list import RelatedList
 from blaze.core.specs import UNSET, RelationSpec
-from blaze.errors import ValidationError
+from blaze.errors import NotLoadedError, ValidationError
 from blaze.sql.source import Source
 
 if TYPE_CHECKING:
@@ -176,6 +176,14 @@ class Relation:
         previous = getattr(instance, self.name)
         if previous is not None and previous is not value:
             setattr(previous, inverse.name, None)
+            if self.peek(instance) is UNSET:  # it had been assigned only: the rows tell who is there
+                try:
+                    stored = getattr(instance, self.name)
+                except NotLoadedError:
+                    setattr(previous, inverse.name, instance)
+                    raise
+                if stored is not None and stored is not value:
+                    setattr(stored, inverse.name, None)
         if value is not None:
             setattr(value, inverse.name, instance)
         self.show(instance, value)
@@ -228,7 +236,10 @@ class Relation:
             if found is not None:
                 found.note_removed(member)
         elif extra.get(self.name) is member:
-            self.show(owner, None)
+            if owner._ctx_ is not None and owner._ctx_.session.was_unread(owner, self):
+                del extra[self.name]  # the rows tell who is there
+            else:
+                self.show(owner, None)
 
     def extend(self, source: Source) -> Source:
         """Return the source reached from `source` (a place of the owner's table) by this relation."""

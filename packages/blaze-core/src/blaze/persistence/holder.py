@@ -45,6 +45,14 @@ class Holder:
         if not self.closed:
             self.work.singles.setdefault((id(owner), relation.name), (owner, relation, previous))
 
+    def was_unread(self, owner: Any, relation: Relation) -> bool:
+        """Whether the reverse side of a one-to-one relation shows what was assigned since the last flush,
+        and was not loaded before."""
+        if self.closed or relation.owner.is_new(owner):
+            return False
+        found = self.work.singles.get((id(owner), relation.name))
+        return found is not None and found[2] is UNSET
+
     def collection_changed(self, changed_list: RelatedList[Any]) -> None:
         """Called by a list of related objects at a change."""
         if not self.closed:

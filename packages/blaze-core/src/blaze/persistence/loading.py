@@ -259,12 +259,17 @@ def _select_rows(
     )
 
 
-def _unloaded(parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
+def _unloaded(session: SessionBase, parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
     owner_key = relation.owner.key
+    singles = session.work.singles
     found = {}
     for parent in parents:
         known = relation.peek(parent)
-        if known is UNSET or (relation.many and not known.is_loaded):
+        if (
+            known is UNSET
+            or (relation.many and not known.is_loaded)
+            or (singles and not relation.many and session.was_unread(parent, relation))
+        ):
             key = owner_key(parent)
             if key is not None:
                 found[key] = parent
@@ -279,7 +284,7 @@ def _load_reverse(
     identity: IdentityMap,
     whole: bool,
 ) -> Plan[None]:
-    owners = _unloaded(parents, relation)
+    owners = _unloaded(session, parents, relation)
     if not owners:
         return
     inverse = relation.inverse
@@ -298,8 +303,10 @@ def _load_reverse(
         for key, owner in owners.items():
             put(owner, buckets[key])
     else:
+        singles = session.work.singles
         for key, owner in owners.items():
             put(owner, buckets[key][0] if buckets[key] else None)
+            singles.pop((id(owner), relation.name), None)
     if session.work.pending:
         show_members(session.work, relation, owners)
 
@@ -312,7 +319,7 @@ def _load_linked(
     identity: IdentityMap,
     whole: bool,
 ) -> Plan[None]:
-    owners = _unloaded(parents, relation)
+    owners = _unloaded(session, parents, relation)
     if not owners:
         return
     load = session.compilation.codecs[relation.target].keyed_loader(relation.owner.pk)
