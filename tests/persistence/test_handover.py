@@ -20,6 +20,7 @@ from blaze import (
     foreign_key,
     key_column,
     one_to_one,
+    sql,
 )
 from blaze.errors import SessionError, UniqueError
 from tests.persistence.models import Account, Author, Book, Chapter, City, Country, Room, Setting
@@ -386,6 +387,60 @@ async def test_a_row_that_is_current_no_more_makes_way_for_a_new_one(db: Databas
         await s.add(Edition(id=3, document=1))
         await s.commit()
     assert await db.rows("SELECT id FROM edition WHERE current = 1 ORDER BY id") == [(2,), (3,)]
+
+
+@pytest.mark.parametrize("order", ["on first", "off first"])
+@pytest.mark.parametrize("current", [1, 2])
+async def test_another_row_becomes_the_current_one(db: Database, current: int, order: str) -> None:
+    create_all(db.engine, [Edition])
+    await db.save(*[Edition(id=n, document=1, current=n == current) for n in (1, 2, 3)])
+    async with db.session() as s:
+        (was,) = await s.all(Edition, Edition.current.is_(True))
+        becomes, other = await s.all(Edition, Edition.current.is_(False))
+        if order == "on first":
+            becomes.current, was.current = True, False
+        else:
+            was.current, becomes.current = False, True
+        other.document = 2
+        before = s.statements
+        await s.commit()
+        assert s.statements - before <= 4, "one to read, and one of each kind to write, or of each row"
+    rows = await db.rows("SELECT id FROM edition WHERE current = 1 AND document = 1")
+    assert rows == [(becomes.id,)]
+
+
+async def test_rows_of_partial_indexes_that_do_not_meet_cost_no_statement(db: Database) -> None:
+    create_all(db.engine, [Edition])
+    await db.save(*[Edition(id=n, document=n) for n in (1, 2)])
+    async with db.session() as s:
+        for edition in await s.all(Edition):
+            edition.current = False
+        before = s.statements
+        await s.commit()
+        assert s.statements - before == 1
+
+
+class Nick(Model):
+    """What is unique is computed, and so is no column."""
+
+    id: Field[int] = field(primary_key=True)
+    name: Field[str]
+    rank: Field[int] = field(default=0)
+
+    class Meta:
+        indexes = [Index(sql("lower(name)"), unique=True), Index("-rank", unique=True, where="rank > 0")]
+
+
+async def test_unique_expressions_leave_the_order_as_it_is(db: Database) -> None:
+    create_all(db.engine, [Nick])
+    await db.save(Nick(id=1, name="Ann", rank=1), Nick(id=2, name="Bob", rank=2))
+    async with db.session() as s:
+        one, two = await s.get(Nick, 1), await s.get(Nick, 2)
+        one.name, one.rank = "Eve", 3
+        two.name, two.rank = "ANN", 1
+        await s.add(Nick(id=3, name="bob", rank=2))
+        await s.commit()
+    assert await db.rows("SELECT name, rank FROM nick ORDER BY id") == [("Eve", 3), ("ANN", 1), ("bob", 2)]
 
 
 @pytest.mark.parametrize("left_out", ["only", "defer"])

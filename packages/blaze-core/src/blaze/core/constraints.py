@@ -28,6 +28,12 @@ class Index:
         self.unique = unique
         self.where = where
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The attributes, without their direction; none where a part of the index is an expression."""
+        found = tuple(part[part.startswith("-") :] for part in self.attributes if isinstance(part, str))
+        return found if len(found) == len(self.attributes) else ()
+
     def __repr__(self) -> str:
         return f"Index({', '.join(map(repr, self.attributes))})"
 

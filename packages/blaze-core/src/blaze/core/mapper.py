@@ -386,14 +386,19 @@ class Mapper:
         found = [tuple(attribute.name for attribute in self.pk)]
         found += [(a.name,) for a in self.attributes.values() if a.column.unique]
         found += [tuple(a.name for a in r.local) for r in self.key_relations if r.unique and len(r.local) > 1]
-        by_column = {attribute.column: attribute.name for attribute in self.attributes.values()}
-        named: list[Any] = []
         for mapper in self.lineage:
-            named += [each for each in mapper.constraints if isinstance(each, Unique)]
-            named += [each for each in mapper.indexes if each.unique and (partial or each.where is None)]
-        for each in named:
-            found.append(tuple(by_column[column] for column in self.columns_of(each.attributes, repr(each))))
+            for each in mapper.constraints:
+                if isinstance(each, Unique):
+                    found.append(self.attributes_of(each.attributes, repr(each)))
+            for index in mapper.indexes:
+                if index.unique and index.names and (partial or index.where is None):
+                    found.append(self.attributes_of(index.names, repr(index)))
         return list(dict.fromkeys(found))
+
+    def attributes_of(self, names: tuple[str, ...], what: str) -> tuple[str, ...]:
+        """Return the names of the columns that names of attributes and relations stand for."""
+        by_column = {attribute.column: attribute.name for attribute in self.attributes.values()}
+        return tuple(by_column[column] for column in self.columns_of(names, what))
 
     @cached_property
     def unique_places(self) -> tuple[tuple[tuple[Attribute, ...], tuple[int, ...], bool], ...]:
@@ -409,6 +414,27 @@ class Mapper:
             for names in self.unique_sets(partial=True)
             if not any(self.attributes[name].mutable for name in names)
         )
+
+    @cached_property
+    def partial_indexes(self) -> tuple[tuple[tuple[Attribute, ...], Table, str], ...]:
+        """The columns, the table and the condition of the indexes that are unique for some rows only."""
+        return tuple(
+            (
+                tuple(self.attributes[name] for name in self.attributes_of(index.names, repr(index))),
+                mapper.own_table,
+                index.where,
+            )
+            for mapper in self.lineage
+            for index in mapper.indexes
+            if index.unique and index.names and index.where is not None
+        )
+
+    @cached_property
+    def passing_indexes(self) -> frozenset[int]:
+        """The positions of the columns that decide who holds a unique value, or is in a partial index."""
+        conditions = " ".join(where for _, _, where in self.partial_indexes).lower()
+        named = (n for n, a in enumerate(self.columns) if conditions and a.column.name.lower() in conditions)
+        return self.unique_indexes.union(named)
 
     @cached_property
     def unique_indexes(self) -> frozenset[int]:

@@ -13,7 +13,7 @@ from blaze.core.context import LoadContext
 from blaze.core.detached import Detached
 from blaze.core.specs import UNSET
 from blaze.errors import StaleDataError
-from blaze.persistence.following import read_rows
+from blaze.persistence.loading import read_rows
 from blaze.plan import Plan
 
 if TYPE_CHECKING:

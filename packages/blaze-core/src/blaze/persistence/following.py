@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -11,7 +11,7 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.deletes import RULES, Deleter
 from blaze.persistence.key_changes import follow_statement
-from blaze.persistence.loading import chunks, keys_condition
+from blaze.persistence.loading import chunks, decoded_keys, keys_condition, read_rows
 from blaze.persistence.unit_of_work import restore_loaded
 from blaze.persistence.writing import changing
 from blaze.plan import Execute, Plan
@@ -102,7 +102,7 @@ def _new_keys(
     rows = yield from session.send(Execute(sql, params, list, True))
     decode = session.compilation.codecs[mapper].decode
     found = {}
-    for key, row in zip(_keys(session, mapper, rows), rows):
+    for key, row in zip(decoded_keys(session, mapper, rows), rows):
         left = iter(row[len(pk) :])
         new = tuple(
             [decode(a, next(left)) if isinstance(v, Expression) else v for a, v in zip(mapper.pk, wanted)]
@@ -130,7 +130,7 @@ def update_joined(
     sql, params = session.compilation.statement(statement).render(statement.binds)
     with changing(session, mapper, changes):
         rows = yield from session.send(Execute(sql, params, list, True))
-        keys = list(_keys(session, mapper, rows))
+        keys = list(decoded_keys(session, mapper, rows))
         count = 0
         for chunk in chunks(session, keys, 2 * len(pk)):  # half of the parameters are left to the values
             raised = UpdateBuilder(source).set(version, Column(source, version) + 1)
@@ -178,7 +178,7 @@ def delete(session: SessionBase, mapper: Mapper, builder: Any) -> Plan[int]:
         if not count:
             return count
         gone = [o for o, _ in met.rows if o is not None and mapper.is_clean(o)]
-        keys = set(_keys(session, mapper, (row for _, row in met.rows))) if near else set()
+        keys = set(decoded_keys(session, mapper, (row for _, row in met.rows))) if near else set()
     yield from _forget(session, mapper, deleter, gone, keys, far)
     return count
 
@@ -306,19 +306,10 @@ def _send_returning(
 
     def consume(rows: Iterable[Any]) -> Met:
         listed = list(rows)
-        found = zip(map(get, _keys(session, mapper, listed)), listed)
+        found = zip(map(get, decoded_keys(session, mapper, listed)), listed)
         return Met(len(listed), [pair for pair in found if every or pair[0] is not None])
 
     return (yield from session.send(Execute(sql, params, consume, True)))  # type: ignore[no-any-return]
-
-
-def _keys(session: SessionBase, mapper: Mapper, rows: Iterable[Any]) -> Iterator[Any]:
-    """Yield the keys that rows begin with, as the identity map has them."""
-    decode = session.compilation.codecs[mapper].decode
-    if len(mapper.pk) == 1:
-        (only,) = mapper.pk
-        return (decode(only, row[0]) for row in rows)
-    return (tuple([decode(a, value) for a, value in zip(mapper.pk, row)]) for row in rows)
 
 
 def follow(
@@ -354,21 +345,6 @@ def follow(
     deleter = deleter or Deleter(session)
     deleter.forget(gone)
     deleter.leave_lists()
-
-
-def read_rows(
-    session: SessionBase, mapper: Mapper, attributes: Sequence[Attribute], keys: list[Any]
-) -> Plan[dict[Any, Any]]:
-    """Return the rows of these keys that are there: key columns, then the attributes."""
-    pk = [Column(mapper.source, a.column) for a in mapper.pk]
-    outputs = [*pk, *[mapper.column_at(mapper.source, a) for a in attributes]]
-    found: dict[Any, Any] = {}
-    for chunk in chunks(session, keys, len(pk)):
-        statement = SelectBuilder(mapper.source).columns(*outputs).where(keys_condition(pk, chunk)).build()
-        sql, params = session.compilation.kept(statement).render(statement.binds)
-        rows = yield from session.send(Execute(sql, params, list))
-        found.update(zip(_keys(session, mapper, rows), rows))
-    return found
 
 
 def _take_over(

@@ -38,8 +38,10 @@ class Exchange:
         self.changed = changed
         self.gone = {id(instance) for instance in deleted}
         self.holders: dict[tuple[Place, tuple[Any, ...]], Any] = {}
-        # Changed rows that keep values which are unique on a condition, but may not meet that any more.
+        # Changed rows that keep values which are unique on a condition, but may not meet that any more; those
+        # of them that meet it in the database, as far as that was read.
         self.keepers: dict[tuple[Place, tuple[Any, ...]], list[Any]] = {}
+        self.present: set[tuple[Place, int]] = set()
         for mapper, instances in by_mapper(changed).items():
             get_old = mapper.get_old
             for place, positions, strict in mapper.unique_places:
@@ -61,12 +63,30 @@ class Exchange:
 
     def taken(self, instance: Any) -> Iterator[tuple[Place, Any]]:
         """Yield the rows whose unique values an object takes over, with the unique set."""
-        for place, _, _ in type(instance).__mapper__.unique_places:
+        for place, _, strict in type(instance).__mapper__.unique_places:
             values = coming(instance, place)
             if is_known(values):
                 holder = self.holders.get((place, values))
                 if holder is not None and holder is not instance:
                     yield place, holder
+                if not strict and self.present and (place, id(instance)) not in self.present:
+                    for keeper in self.keepers.get((place, values), ()):
+                        if (place, id(keeper)) in self.present:
+                            yield place, keeper
+
+    def rivals(self) -> dict[Place, list[Any]]:
+        """Return the changed rows that come to have one value of what is unique on a condition."""
+        groups: dict[tuple[Place, tuple[Any, ...]], list[Any]] = {key: [] for key in self.keepers}
+        for instance in self.changed:
+            for place, _, strict in type(instance).__mapper__.unique_places:
+                group = None if strict else groups.get((place, coming(instance, place)))
+                if group is not None:
+                    group.append(instance)
+        found: dict[Place, list[Any]] = {}
+        for (place, _), group in groups.items():
+            if len(group) > 1:
+                found.setdefault(place, []).extend(group)
+        return found
 
     def kept(self, instance: Any) -> Iterator[tuple[Place, Any]]:
         """Yield the rows with the values of a new object that may cease to be unique on their condition."""

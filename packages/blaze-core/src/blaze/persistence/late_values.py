@@ -6,14 +6,20 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.specs import UNSET
-from blaze.persistence.following import read_rows
+from blaze.dialects.types import Boolean
+from blaze.persistence.loading import chunks, decoded_keys, keys_condition, read_rows
 from blaze.persistence.stored import key_before, value_before
-from blaze.plan import Plan
+from blaze.plan import Execute, Plan
+from blaze.sql.builders import SelectBuilder
+from blaze.sql.columns import Column
+from blaze.sql.raw import Raw
+from blaze.sql.source import Source
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.persistence.base import SessionBase
+    from blaze.persistence.handover import Exchange
 
 
 def read_unique(session: SessionBase, changed: list[Any], deleted: Iterable[Any]) -> Plan[None]:
@@ -62,3 +68,26 @@ def note(mapper: Mapper, instance: Any, values: dict[Attribute, Any]) -> None:
     for attribute, value in values.items():
         if attribute.peek(instance) is UNSET:
             attribute.set(instance, value)
+
+
+def read_present(session: SessionBase, exchange: Exchange) -> Plan[None]:
+    """Ask which of the changed rows that come to have one value of an index with a condition meet that now.
+
+    It costs one statement for each such index, and none without such rows.
+    """
+    for place, instances in exchange.rivals().items():
+        mapper = type(instances[0]).__mapper__
+        rows = {key_before(type(o).__mapper__, o): o for o in instances}
+        for attributes, table, where in mapper.partial_indexes:
+            if attributes != place:
+                continue
+            source = Source(table)
+            pk = [Column(source, column) for column in table.primary_key]
+            condition: Any = Raw((f"({where})",), Boolean())
+            for chunk in chunks(session, list(rows), len(pk)):
+                query = SelectBuilder(source).columns(*pk).where(keys_condition(pk, chunk)).where(condition)
+                statement = query.build()
+                sql, params = session.compilation.kept(statement).render(statement.binds)
+                found = yield from session.send(Execute(sql, params, list))
+                keys = decoded_keys(session, mapper, found)
+                exchange.present.update((place, id(rows[key])) for key in keys)

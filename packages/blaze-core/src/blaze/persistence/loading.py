@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 
@@ -21,6 +21,7 @@ from blaze.sql.source import Source
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
+    from blaze.core.mapper import Mapper
     from blaze.core.parts import Part
     from blaze.core.paths import RelationPath
     from blaze.core.relations import Relation
@@ -388,6 +389,30 @@ def chunks(session: SessionBase, keys: list[Any], width: int) -> list[list[Any]]
         return [keys] if keys else []
     size = max(features.max_bind_params // width, 1)
     return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def decoded_keys(session: SessionBase, mapper: Mapper, rows: Iterable[Any]) -> Iterator[Any]:
+    """Yield the keys that rows begin with, as the identity map has them."""
+    decode = session.compilation.codecs[mapper].decode
+    if len(mapper.pk) == 1:
+        (only,) = mapper.pk
+        return (decode(only, row[0]) for row in rows)
+    return (tuple([decode(a, value) for a, value in zip(mapper.pk, row)]) for row in rows)
+
+
+def read_rows(
+    session: SessionBase, mapper: Mapper, attributes: Sequence[Attribute], keys: list[Any]
+) -> Plan[dict[Any, Any]]:
+    """Return the rows of these keys that are there: key columns, then the attributes."""
+    pk = [Column(mapper.source, a.column) for a in mapper.pk]
+    outputs = [*pk, *[mapper.column_at(mapper.source, a) for a in attributes]]
+    found: dict[Any, Any] = {}
+    for chunk in chunks(session, keys, len(pk)):
+        statement = SelectBuilder(mapper.source).columns(*outputs).where(keys_condition(pk, chunk)).build()
+        sql, params = session.compilation.kept(statement).render(statement.binds)
+        rows = yield from session.send(Execute(sql, params, list))
+        found.update(zip(decoded_keys(session, mapper, rows), rows))
+    return found
 
 
 def fetch_by(

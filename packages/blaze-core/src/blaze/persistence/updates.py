@@ -10,6 +10,7 @@ from blaze.core.specs import UNSET
 from blaze.errors import CheckError, ModelError, StaleDataError, ValidationError
 from blaze.persistence.batches import write_rows
 from blaze.persistence.handover import Exchange, by_mapper, refused_by_check
+from blaze.persistence.late_values import read_present
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.stored import key_before
 from blaze.plan import Execute, Plan
@@ -85,7 +86,7 @@ class Updater:
         others: list[tuple[Columns, list[Any]]] = []
         for mapper, instances in groups:
             self.inserter.take_keys(mapper, instances)
-            unique = mapper.unique_indexes
+            unique = mapper.passing_indexes
             changed = self.by_columns(mapper, instances)
             if changed:
                 mapper.require_table()
@@ -94,6 +95,8 @@ class Updater:
         if len(passing) > 1 or (passing and len(passing[0][1]) > 1):
             columns = {id(o): key for key, found in passing for o in found}
             exchange = Exchange([o for _, found in passing for o in found])
+            if exchange.keepers:
+                yield from read_present(self.session, exchange)
             passing, parked = exchange.order(columns, self.session.dialect.features.row_batches)
             if parked:
                 yield from self.park(parked)
