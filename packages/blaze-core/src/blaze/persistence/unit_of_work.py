@@ -121,6 +121,12 @@ class UnitOfWork:
                 prints[identity] = print_
         self.prints = prints
 
+    def note_print(self, instance: Any) -> None:
+        """Remember that an object's mutable values are what the database holds."""
+        print_ = fingerprint(type(instance).__mapper__, instance)
+        if print_ is not None:
+            self.prints[id(instance)] = print_
+
     # --- taking back ------------------------------------------------------------------------------
 
     def forget_pending(self) -> None:
