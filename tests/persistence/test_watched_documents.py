@@ -1,0 +1,62 @@
+"""Documents that somebody else holds: what changes in place is found, however often nothing had changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blaze import Engine, Session
+from tests.persistence.models import Book
+
+
+def stored(engine: Engine) -> dict[str, Any]:
+    with Session(engine) as session:
+        return {book.title: book.meta for book in session.query(Book).all()}
+
+
+@pytest.mark.requirement("R27")
+def test_a_held_document_that_changes_after_many_commits_is_written(engine: Engine) -> None:
+    documents = [{"n": number} for number in range(40)]
+    with Session(engine) as session:
+        books = [Book(title=f"b{number}", meta=document) for number, document in enumerate(documents)]
+        for book in books:
+            session.add(book)
+            session.commit()
+        for change in (True, 1, 1.0):  # equal values, different documents
+            documents[7]["n"] = change
+            session.commit()
+            assert repr(stored(engine)["b7"]) == repr({"n": change})
+        documents[0]["n"] = [{"deep": 1}]
+        session.commit()
+        documents[0]["n"][0]["deep"] = 2
+        session.commit()
+        assert stored(engine)["b0"] == {"n": [{"deep": 2}]}
+        assert books[0].meta is documents[0]
+
+
+def test_a_document_that_a_hook_changes_while_it_is_written_is_written_again(engine: Engine) -> None:
+    document = {"n": 1}
+
+    class Hook:
+        def before_execute(self, statement: str) -> None:
+            if statement.startswith("INSERT"):
+                document["n"] = 2
+
+    with Session(engine, hooks=[Hook()]) as session:
+        session.add(Book(title="b", meta=document))
+        session.commit()
+        session.commit()
+    assert stored(engine) == {"b": {"n": 2}}
+
+
+def test_documents_that_nobody_holds_any_more_are_not_watched(engine: Engine) -> None:
+    documents = [{"n": number} for number in range(100)]
+    with Session(engine) as session:
+        session.add_all([Book(title=f"b{n}", meta=document) for n, document in enumerate(documents)])
+        session.commit()
+        assert len(session.work.mutables) == 100
+        del documents[:]
+        for _ in range(14):
+            session.flush()
+        assert not session.work.mutables
