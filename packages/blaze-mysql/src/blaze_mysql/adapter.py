@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError
-from blaze_mysql.dialect import MySQLDialect
+from blaze_mysql.dialect import MySQLDialect, Server
 from blaze_mysql.opening import prepare
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["AsyncmyAdapter", "MySQLAdapter"]
 
 
-def _server_version(config: ConnectionConfig) -> str:
+def _ask(config: ConnectionConfig) -> Server:
     from blaze_mysql import connection
 
-    return connection.server_version(config)
+    return connection.ask(config)
 
 
 class MySQLAdapter:
@@ -33,7 +33,7 @@ class MySQLAdapter:
         self.dialect = MySQLDialect(driver="pymysql")
 
     def prepare(self, config: ConnectionConfig) -> Prepared:
-        return prepare(config, self.dialect, _server_version)
+        return prepare(config, self.dialect, _ask)
 
     def connect(self, config: ConnectionConfig) -> PyMySQLConnection:
         from blaze_mysql import connection
@@ -51,7 +51,7 @@ class AsyncmyAdapter:
         self.dialect = MySQLDialect(driver="asyncmy")
 
     def prepare(self, config: ConnectionConfig) -> Prepared:
-        return prepare(config, self.dialect, _server_version)
+        return prepare(config, self.dialect, _ask)
 
     async def connect(self, config: ConnectionConfig) -> AsyncmyConnection:
         try:

@@ -40,6 +40,7 @@ class MySQLCompiler(Compiler):
     """Conflicts are duplicate keys, filters of aggregates are CASE, JSON is read by functions."""
 
     windowed = False
+    new_name = ""  # of the row that met a conflict; where rows cannot be named, VALUES() tells its values
 
     @property
     def mariadb(self) -> bool:
@@ -58,12 +59,17 @@ class MySQLCompiler(Compiler):
         if conflict.where is not None:
             raise CapabilityError("mysql has no condition on the update of a conflict")
         if conflict.update:
-            return f" ON DUPLICATE KEY UPDATE {self.assignments(conflict.update, base)}"
+            server = cast("MySQLDialect", self.dialect).server
+            if not server.mariadb and server.version >= (8, 0, 20) and statement.query is None:
+                self.new_name = "blaze_new"  # VALUES() is deprecated since then
+            named = f" AS {self.new_name}" if self.new_name else ""
+            return f"{named} ON DUPLICATE KEY UPDATE {self.assignments(conflict.update, base)}"
         first = self.quote(statement.into[0].name)
         return f" ON DUPLICATE KEY UPDATE {first} = {first}"
 
     def render_excluded(self, node: Excluded[Any]) -> str:
-        return f"VALUES({self.quote(self.excluded_column(node))})"
+        column = self.quote(self.excluded_column(node))
+        return f"{self.new_name}.{column}" if self.new_name else f"VALUES({column})"
 
     def own_where(self, root: Source, groups: Sequence[Sequence[Placed]], base: int) -> str:
         text = super().own_where(root, groups, base)

@@ -22,7 +22,7 @@ from blaze.adapters.refusals import lost_before_commit, outcome_unknown
 from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
 from blaze_mysql.codecs import COLUMN_READERS
-from blaze_mysql.dialect import MySQLDialect
+from blaze_mysql.dialect import MySQLDialect, Server
 from blaze_mysql.errors import (
     KEY_COLUMNS,
     LOST_CODES,
@@ -42,7 +42,7 @@ from blaze_mysql.opening import (
     set_up_text,
 )
 
-__all__ = ["PyMySQLConnection", "connect", "server_version"]
+__all__ = ["PyMySQLConnection", "ask", "connect"]
 
 # What PyMySQL raises from execute and from reading rows; the last ones are about values and broken streams.
 DRIVER_ERRORS = (pymysql.Error, OSError, ValueError, OverflowError, TypeError, struct.error)
@@ -80,11 +80,18 @@ def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnectio
     return connection
 
 
-def server_version(config: ConnectionConfig) -> str:
-    """Ask a server for its version, by connecting to it."""
+def ask(config: ConnectionConfig) -> Server:
+    """Ask a server what it is, by connecting to it."""
     raw = open_raw(config)
     try:
-        return str(raw.get_server_info())
+        with raw.cursor() as cursor:
+            cursor.execute("SELECT @@innodb_autoinc_lock_mode, @@auto_increment_increment")
+            ((mode, step),) = cursor.fetchall()
+        # In the modes "traditional" and "consecutive" nothing comes between the keys of one statement.
+        return Server(str(raw.get_server_info()), int(step) if int(mode) < 2 else 0)
+    except DRIVER_ERRORS as error:
+        code, text = code_and_text(error)
+        raise opening_error(config.redacted(), code, text) from without_frames(error)
     finally:
         raw.close()
 

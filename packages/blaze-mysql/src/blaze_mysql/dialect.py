@@ -23,9 +23,14 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 class Server:
-    """Which server it is, as its version text says: ``8.4.0`` or ``10.11.6-MariaDB-log``."""
+    """Which server it is, as its version text says: ``8.4.0`` or ``10.11.6-MariaDB-log``.
 
-    def __init__(self, text: str) -> None:
+    ``key_step`` is by how much generated keys of one INSERT of rows go up; 0 where the server does not
+    guarantee that nothing comes between them.
+    """
+
+    def __init__(self, text: str, key_step: int = 0) -> None:
+        self.key_step = key_step
         # Before version 11 MariaDB says 5.5.5-10.x, for clients that know no MySQL with two digits.
         text = text[6:] if text.startswith("5.5.5-") else text
         match = _VERSION.match(text)
@@ -41,6 +46,7 @@ def features(server: Server) -> Features:
     return Features(
         lexis=Lexis(backslash_escapes=True, hash_comments=True, spaced_dashes=True),
         returning=maria and version >= (10, 5),
+        consecutive_keys=server.key_step,
         delete_returning=maria and version >= (10, 0),
         on_conflict=True,
         joined_savepoints=True,
@@ -83,7 +89,7 @@ class MySQLDialect(Dialect):
     def __init__(self, driver: str = "pymysql", version: Optional[str] = None) -> None:
         super().__init__()
         self.driver = driver
-        self.identify: Optional[Callable[[], str]] = None
+        self.identify: Optional[Callable[[], Server]] = None
         self._server = None if version is None else Server(version)
         self._features: Optional[Features] = None
         self.snapshots = False  # a read belongs to the session's transaction
@@ -92,7 +98,7 @@ class MySQLDialect(Dialect):
     def server(self) -> Server:
         """Give which server it is."""
         if self._server is None:
-            self._server = Server(self.identify() if self.identify is not None else "8.4.0")
+            self._server = self.identify() if self.identify is not None else Server("8.4.0")
         return self._server
 
     @property

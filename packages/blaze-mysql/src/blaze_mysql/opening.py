@@ -39,9 +39,9 @@ FOUND_ROWS = 2  # the client flag that counts the rows an UPDATE met, changed or
 
 
 def prepare(
-    config: ConnectionConfig, dialect: MySQLDialect, ask: Callable[[ConnectionConfig], str]
+    config: ConnectionConfig, dialect: MySQLDialect, ask: Callable[[ConnectionConfig], Server]
 ) -> Prepared:
-    """Check a configuration; `ask` asks the server for its version when the dialect needs to know it."""
+    """Check a configuration; `ask` asks the server what it is when the dialect needs to know it."""
     for name in ("mode", "pgbouncer"):
         if name in config.options:
             raise ConfigurationError(f"the option {name} means nothing to MySQL; leave it out")
@@ -49,7 +49,7 @@ def prepare(
     if isolation is not None and dialect.isolation(isolation) in _SNAPSHOTS:
         dialect.snapshots = True
     version = config.get("server_version")
-    dialect.identify = lambda: str(version) if version else ask(config)
+    dialect.identify = lambda: Server(str(version)) if version else ask(config)
     return Prepared(config)
 
 

@@ -29,6 +29,7 @@ class Features(NamedTuple):
     lexis: Lexis = STANDARD_LEXIS
     # Statements
     returning: bool = False  # INSERT ... RETURNING
+    consecutive_keys: int = 0  # without it: keys of one INSERT of rows go up by this from the last row id on
     update_returning: bool = False
     delete_returning: bool = False
     insert_default_values: bool = True  # INSERT INTO t DEFAULT VALUES

@@ -256,29 +256,41 @@ def _insert_returning(
 ) -> Plan[None]:
     """Insert objects into the model's table and put the generated keys on them."""
     codec = session.compilation.codecs[mapper]
-    if not session.dialect.features.returning:
+    features = session.dialect.features
+    if not features.returning and not features.consecutive_keys:
         raise CapabilityError(
             f"{session.dialect.name} cannot return the keys of a bulk insert; use add_all()"
         )
     assert mapper.identity is not None
-    batch = codec.insert_batch(attributes, (mapper.identity,)) if len(group) > 1 else None
+    returned = (mapper.identity,) if features.returning else ()
+    batch = codec.insert_batch(attributes, returned) if len(group) > 1 else None
     if batch is not None:
         done = 0
         for part in batch.parts(codec.taker(attributes, False)(group)):
             chunk = group[done : done + len(part)]
             done += len(part)
             sql, params = batch.render(part)
-            rows = yield from send(session, Execute(sql, params, list, True), chunk)
-            set_values(session, mapper.identity, zip(chunk, [row[0] for row in sorted(rows)]))
+            keys = yield from _new_keys(session, sql, params, chunk)
+            set_values(session, mapper.identity, zip(chunk, keys))
         return
     take = codec.taker(attributes, True)
     width = len(attributes)  # a row of nothing but defaults needs a statement of its own
     size = max(min(ROWS, session.dialect.features.max_bind_params // width), 1) if width else 1
     for start in range(0, len(group), size):
         chunk = group[start : start + size]
-        sql = codec.insert_sql(attributes, (mapper.identity,), len(chunk))
-        rows = yield from send(session, Execute(sql, take(chunk), list, True), chunk)
-        set_values(session, mapper.identity, zip(chunk, [row[0] for row in sorted(rows)]))
+        sql = codec.insert_sql(attributes, returned, len(chunk))
+        keys = yield from _new_keys(session, sql, take(chunk), chunk)
+        set_values(session, mapper.identity, zip(chunk, keys))
+
+
+def _new_keys(session: SessionBase, sql: str, params: Any, chunk: list[Any]) -> Plan[Sequence[int]]:
+    """Insert objects and return their keys in order: those that come back, or those that must follow."""
+    if session.dialect.features.returning:
+        rows = yield from send(session, Execute(sql, params, list, True), chunk)
+        return [row[0] for row in sorted(rows)]
+    outcome = yield from send(session, Execute(sql, params, None, True), chunk)
+    step, first = session.dialect.features.consecutive_keys, outcome.lastrowid
+    return range(first, first + step * len(chunk), step)
 
 
 # --- update -------------------------------------------------------------------------------------------

@@ -207,12 +207,15 @@ class Inserter:
         if missing and not generated:
             returned = (*mapper.pk, *missing)
         singly = bool(missing) and not self.features.returning
-        parts = self.singles if singly else self.parts
+        # Without a way to give them back, keys are reckoned from the first one, where that is sure.
+        step = self.features.consecutive_keys if missing == (mapper.identity,) else 0
+        parts = self.singles if singly and not step else self.parts
         for chunk, sql, params in parts(group, attributes, () if singly else returned, table):
             command = Execute(sql, params, list if returned and not singly else None, True)
             result = yield from self.session.send(command)
             if singly and generated:
-                self.give_keys(mapper, chunk, [(result.lastrowid,)])
+                first = result.lastrowid
+                self.give_keys(mapper, chunk, [(first + number * step,) for number in range(len(chunk))])
             elif generated:
                 # Generated keys ascend in the order of the rows of a statement; the result's order is free.
                 result.sort()
