@@ -38,8 +38,8 @@ from blaze_postgres.patience import Patience
 
 __all__ = ["PsycopgConnection", "connect"]
 
-# What psycopg2 raises from execute and from reading rows; ValueError and the others are about values.
-DRIVER_ERRORS = (psycopg2.Error, ValueError, OverflowError, UnicodeError)
+# What psycopg2 raises from execute and from reading rows; those of Python are about values.
+DRIVER_ERRORS = (psycopg2.Error, ValueError, OverflowError, TypeError, IndexError)
 IDLE = ext.TRANSACTION_STATUS_IDLE
 IN_TRANSACTION = ext.TRANSACTION_STATUS_INTRANS
 BETWEEN_STATEMENTS = (IDLE, ext.TRANSACTION_STATUS_INTRANS, ext.TRANSACTION_STATUS_INERROR)

@@ -79,7 +79,11 @@ _MEANINGS: dict[str, _Meaning] = {
     "42P01": _Meaning(e.SQLSyntaxError, "{message}; create the tables or run the migrations first"),
     "42703": _Meaning(e.SQLSyntaxError, "{message}; the table differs from the model, or the name is wrong"),
     "42883": _SYNTAX,
-    "42804": _SYNTAX,
+    "42804": _Meaning(
+        e.SQLSyntaxError,
+        "{message}; where a column of the database has another type than its field, give the field that type:"
+        " field(type=...)",
+    ),
     "42702": _SYNTAX,
     "42P07": _SYNTAX,
     "42701": _SYNTAX,
