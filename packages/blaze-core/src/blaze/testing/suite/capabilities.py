@@ -226,8 +226,9 @@ ELSEWHERE = frozenset(
     {
         "add_constraint", "begin_on_read", "boolean_literals", "comments", "constraint_names", "copy",
         "cuts_names", "drop_column", "foreign_keys", "generated_not_null", "identity_declares_key",
-        "keys_checked_late", "nulls_order", "offset_needs_limit", "read_only_transactions", "rename_column",
-        "row_batches", "stream_in_transaction", "transactional_ddl", "update_rules_beside_checks",
+        "joined_savepoints", "keys_checked_late", "nulls_order", "offset_needs_limit",
+        "read_only_transactions", "rename_column", "row_batches", "stream_in_transaction",
+        "transactional_ddl", "update_rules_beside_checks",
     }
 )  # fmt: skip
 
