@@ -14,6 +14,8 @@ from blaze_sqlite import codecs
 from blaze_sqlite.constraints import LEXIS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blaze.dialects.changes import AddedColumn, TableChange
     from blaze.dialects.migrating import MigrationLock
     from blaze_sqlite.rebuild import SQLiteRebuilder
@@ -183,6 +185,16 @@ class SQLiteDialect(Dialect):
 
     def make_encoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.encoder(type_)
+
+    def referring_sql(self, tables: Sequence[str]) -> Optional[tuple[str, tuple[Any, ...]]]:
+        """SQLite deletes the rows of a table that it drops, with all that ON DELETE rules say."""
+        names = tuple([name.lower() for name in tables])
+        marks = ", ".join("?" * len(names))
+        return (
+            'SELECT m.name, k."table" FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS k '
+            f"WHERE m.type = 'table' AND lower(k.\"table\") IN ({marks}) AND lower(m.name) NOT IN ({marks})",
+            names * 2,
+        )
 
     def make_decoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.decoder(type_)

@@ -133,6 +133,14 @@ _PLAIN_ERRORS: tuple[tuple[str, _Meaning], ...] = (
         ),
     ),
     ("cannot rollback - no transaction", _Meaning(e.DatabaseError, "there is no transaction to roll back")),
+    (
+        "too many levels of trigger recursion",
+        _Meaning(
+            e.DatabaseError,
+            "an ON DELETE or ON UPDATE rule goes more than 1000 rows deep, where SQLite stops; delete the"
+            " rows at the far end first, in several steps",
+        ),
+    ),
     ("no such savepoint", _Meaning(e.DatabaseError, "the savepoint is gone: {detail}")),
 )
 

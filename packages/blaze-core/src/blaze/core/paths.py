@@ -109,17 +109,10 @@ class RelationPath:
         return found if len(keys) == len(listed) else found | self._compare(None)
 
     def not_in(self, objects: Union[Iterable[object], Selectable]) -> Expression[bool]:
-        """Test for being related to none of the objects; where there is no related row, that is so.
-
-        None among the objects drops the rows without a related row, too.
+        """Test for being related to another object than these: the same as `~in_()`. As with `!=`, it is
+        not true where there is no related row; `exclude(relation__in=...)` keeps such rows.
         """
-        if isinstance(objects, Selectable):
-            return Not(self.in_(objects)) | self._compare(None)
-        listed = list(objects)
-        found = Not(self.in_(item for item in listed if item is not None))
-        if len([item for item in listed if item is not None]) == len(listed):
-            return found | self._compare(None)
-        return found & Not(self._compare(None))
+        return Not(self.in_(objects))
 
     def _key(self, item: object) -> Any:
         if not isinstance(item, self._target_.model):

@@ -338,6 +338,12 @@ class Dialect:
             return _chain(type_.to_storage(), self.encoder(type_.storage))
         return _chain(self.decoder(type_.storage), type_.from_storage())
 
+    def referring_sql(self, tables: Sequence[str]) -> Optional[tuple[str, tuple[Any, ...]]]:
+        """Give the query for (other table, table) where another table refers to one of these, and its
+        parameters; None where DROP TABLE refuses that by itself.
+        """
+        return None
+
     def is_native(self, type_: t.Custom) -> bool:
         """Say whether this dialect converts the custom type itself."""
         return False

@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 
 
 # What makes update() and delete() meet less than the whole table, or is refused there anyhow.
+_BEFORE_CUT = {
+    "where": "where(), filter() or exclude()",
+    "order_by": "order_by()",
+    "join": "a join",
+    "group_by": "group_by()",
+    "grouping": "grouping_sets()",
+    "having": "having()",
+    "distinct": "distinct()",
+}
 _NARROWING = ("where", "limit", "offset", "join", "group_by", "grouping", "having", "compound")
 
 # What leaves a query of objects all rows of their table.
@@ -95,6 +104,18 @@ class JoinTree:
         return Shape(mapper, attributes, joined)
 
 
+def _check_cut(cuts: set[str], kind: str) -> None:
+    """Raise `QueryError` for a clause after `limit()` or `offset()` that SQL applies before those."""
+    name = _BEFORE_CUT.get(kind)
+    if name is not None:
+        cut = min(cuts)
+        raise QueryError(
+            f"{name} after {cut}() or a slice: SQL cuts last, so it would not be about the rows of it. "
+            f"Put it before {cut}(), or test for the keys of the slice: "
+            ".where(Model.id.in_(Select(Model.id).limit(n)))"
+        )
+
+
 def build(query: Query[Any], variant: str) -> Built:
     """Return the statement of a query.
 
@@ -121,7 +142,10 @@ def build(query: Query[Any], variant: str) -> Built:
     else:
         _select(builder, query, clauses, built)
     quiet = variant in ("count", "exists")
+    cuts: set[str] = set()
     for kind, clause in clauses:
+        if cuts:
+            _check_cut(cuts, kind)
         if kind == "where":
             builder.where(*clause)
         elif kind == "order_by":
@@ -138,8 +162,10 @@ def build(query: Query[Any], variant: str) -> Built:
             how, source, on = clause
             builder.join(source, how, on)
         elif kind == "limit":
+            (cuts.discard if clause is None else cuts.add)(kind)
             builder.limit(None if clause is None else Literal(clause, INTEGER))
         elif kind == "offset":
+            (cuts.discard if clause is None else cuts.add)(kind)
             builder.offset(None if clause is None else Literal(clause, INTEGER))
         elif kind == "group_by":
             builder.group_by(*clause)
@@ -249,12 +275,16 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
     head = build(first, "rows")
     head.whole = False
     builder = CompoundBuilder(first)
+    cuts: set[str] = set()
     for kind, clause in clauses[start:]:
+        if cuts:
+            _check_cut(cuts, kind)
         if kind == "compound":
             builder.add(*clause)
         elif kind == "order_by":
             builder.order_by(*clause)
         elif kind in ("limit", "offset"):
+            (cuts.discard if clause is None else cuts.add)(kind)
             getattr(builder, kind)(None if clause is None else Literal(clause, INTEGER))
         elif kind == "include":
             head.includes += clause

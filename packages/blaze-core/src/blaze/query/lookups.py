@@ -11,6 +11,7 @@ from blaze.query.aliases import Alias
 from blaze.query.q import Q
 from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression, IsNull, Label, Literal, Logical, Not, combine
+from blaze.sql.functions import func
 from blaze.sql.selectable import Selectable
 from blaze.utils.naming import suggest
 
@@ -148,6 +149,8 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
         ):
             value = list(value)
         condition = LOOKUPS[operation](left, value)
+    if negated and operation == "in" and isinstance(value, Selectable):
+        return func.coalesce(condition, Literal(False))  # NULL among the rows of the query decides nothing
     settled = operation == "isnull" or value is None or (isinstance(value, list) and None in value)
     if negated and not settled and isinstance(left, Column) and left.nullable:
         condition = Logical("AND", IsNull(left, True), condition)

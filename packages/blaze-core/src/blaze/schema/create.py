@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
-from blaze.errors import ConfigurationError
+from blaze.errors import ConfigurationError, ForeignKeyError
 from blaze.plan import Begin, Command, Commit, Execute, Plan, arun, run
 from blaze.schema.builder import SchemaBuilder
+from blaze.schema.reading import define_tables
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
@@ -24,8 +25,26 @@ def create_all_plan(dialect: Dialect, models: Models) -> Plan[None]:
 
 
 def drop_all_plan(dialect: Dialect, models: Models) -> Plan[None]:
-    """Plan to drop what there is of the tables of models, with all their rows; `ModelError` comes at once."""
-    return _execute(SchemaBuilder(dialect).drop_sql(models, if_exists=True))
+    """Plan to drop what there is of the tables of models, with all their rows; `ModelError` comes at once.
+
+    It raises `ForeignKeyError` where another table refers to one of them.
+    """
+    definitions = define_tables(models, reached=True)
+    statements = SchemaBuilder(dialect).drop_tables(definitions, if_exists=True)
+    return _drop(dialect, [each.table.name for each in definitions], statements)
+
+
+def _drop(dialect: Dialect, tables: list[str], statements: Sequence[str]) -> Plan[None]:
+    asked = dialect.referring_sql(tables)
+    if asked is not None:
+        found = yield Execute(*asked, list, writes=False)
+        if found:
+            other, name = found[0]
+            raise ForeignKeyError(
+                f"the table {name!r} cannot be dropped: the table {other!r} refers to it, and its rows would "
+                "go or change by their ON DELETE rules; drop both, or remove the foreign key by a migration"
+            )
+    yield from _execute(statements)
 
 
 def create_all(engine: Engine, models: Models) -> None:
@@ -37,7 +56,10 @@ def create_all(engine: Engine, models: Models) -> None:
 
 
 def drop_all(engine: Engine, models: Models) -> None:
-    """Drop the tables of models with all their rows; those that are missing are no error."""
+    """Drop the tables of models with all their rows; those that are missing are no error.
+
+    Raises `ForeignKeyError` (or what the server raises) where a table that is not dropped refers to one.
+    """
     _run(engine, drop_all_plan(_checked(engine).dialect, models))
 
 

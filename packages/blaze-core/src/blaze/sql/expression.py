@@ -183,7 +183,9 @@ class Expression(Generic[T]):
         return membership(self, values, False)
 
     def not_in(self, values: Union[Iterable[Optional[T]], Selectable]) -> Expression[bool]:
-        """Test for being none of the values. NULL is not in a list unless the list holds None."""
+        """Test for being none of the values: the same as `~in_()`. As with `!=`, NULL is neither in a list
+        nor out of it; `exclude(field__in=...)` keeps such rows, and None in the list says that they go.
+        """
         return membership(self, values, True)
 
     # Logic.

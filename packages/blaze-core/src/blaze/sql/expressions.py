@@ -300,7 +300,7 @@ def membership(left: Expression[Any], values: Any, negated: bool) -> Expression[
     assert leaf.type is not None
     found: Expression[bool] = InList(left, leaf.type, listed, negated)
     if not with_null:
-        return Logical("OR", found, IsNull(left)) if negated and left.nullable else found
+        return found
     return Logical("AND", found, IsNull(left, True)) if negated else Logical("OR", found, IsNull(left))
 
 

@@ -1,0 +1,51 @@
+"""`drop_all` touches no table that it was not given."""
+
+from __future__ import annotations
+
+import pytest
+
+from blaze import (
+    Engine,
+    Field,
+    ForeignKey,
+    ForeignKeyError,
+    Model,
+    Session,
+    adrop_all,
+    create_all,
+    drop_all,
+    field,
+    foreign_key,
+)
+
+pytestmark = pytest.mark.requirement("R60")
+
+
+class Parent(Model):
+    id: Field[int] = field(primary_key=True)
+
+
+class Child(Model):
+    id: Field[int] = field(primary_key=True)
+    parent: ForeignKey[Parent] = foreign_key(related_name="children", on_delete="CASCADE")
+
+
+async def test_a_table_that_another_refers_to_is_not_dropped() -> None:
+    with Engine("sqlite://", pool_size=1, max_overflow=0) as engine:
+        create_all(engine, [Parent, Child])
+        with Session(engine, auto_commit=True) as s:
+            s.add(Child(parent=Parent()))
+        with pytest.raises(
+            ForeignKeyError, match=r"'parent' cannot be dropped: the table 'child' refers to it"
+        ):
+            drop_all(engine, [Parent])
+        with Session(engine) as s:
+            assert (s.query(Parent).count(), s.query(Child).count()) == (1, 1)
+        drop_all(engine, [Child])
+        drop_all(engine, [Child, Parent])
+        drop_all(engine, Parent)
+    async with Engine("sqlite://") as engine:
+        create_all(engine, [Parent, Child])
+        with pytest.raises(ForeignKeyError, match="refers to it"):
+            await adrop_all(engine, [Parent])
+        await adrop_all(engine, [Parent, Child])
