@@ -165,6 +165,7 @@ class TransactionManager:
             self.check_may_end("commit()")
         if session.hooks.before_commit:
             yield from self.tell("before_commit", fire(session.hooks.before_commit, session=session))
+            session.check_usable()  # a handler may have caught what has ended the transaction
         if session.work.pending:
             yield from self.flush_all()
         begun = self.begun
@@ -362,16 +363,21 @@ class TransactionManager:
         yield Release(level.savepoint)
 
     def abandon(self, level: Level, error: Optional[BaseException] = None) -> Plan[None]:
-        """Close a block in which an error was raised: undo exactly what it did."""
+        """Close a block in which an error was raised: undo exactly what it did.
+
+        Where the database has ended the whole transaction in an inner block, those around it are told so.
+        """
         if level not in self.levels:
             return
-        if level.savepoint is None or self.broken is not None:
+        if level.savepoint is None:
             yield from self.rollback(error)
             return
         self._undo_levels(self.levels.index(level))
         self.session.work.take_back(level.mark)
         self.bypassed = -1
         self.epoch += 1
+        if self.broken is not None:
+            return
         try:
             yield RollbackTo(level.savepoint)
             yield Release(level.savepoint)
