@@ -27,6 +27,9 @@ class Detached:
     def object_changed(self, instance: Any) -> None:
         """Nothing is tracked."""
 
+    def object_comes(self, instance: Any) -> None:
+        """Nothing is tracked."""
+
     def collection_changed(self, changed_list: Any) -> None:
         """Nothing is tracked."""
 

@@ -85,6 +85,17 @@ def relate(instance: Any, related: dict[str, Any]) -> None:
         setattr(instance, name, value)
 
 
+def unrelate(mapper: Mapper, instance: Any) -> None:
+    """Take an object whose constructor failed out of the lists of what it was related to."""
+    for relation in mapper.relations.values():
+        found = relation.peek(instance)
+        if relation.inverse is not None and found is not UNSET:
+            for other in list(found.peek()) if relation.many else (found,):
+                relation.inverse.forget_member(other, instance)
+            if relation.owns_key:
+                relation.set(instance, None)
+
+
 def inner_prefix(given: Iterable[str]) -> str:
     """Return what the names inside of generated source begin with, so that none is one of those given."""
     prefix = "_in_"
@@ -106,6 +117,7 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         f"{p}refuse": refuse_unknown,
         f"{p}refuse_positional": refuse_positional,
         f"{p}relate": relate,
+        f"{p}unrelate": unrelate,
         model: mapper,
     }
     parameters: list[str] = []
@@ -168,6 +180,15 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         else:
             late.append(f"        {me}.{name}.add(*{name})")
     late += [f"    if {p}unknown:", f"        {p}relate({me}, {p}unknown)"]
+    if len(late) > 2:
+        late = [f"    {line}" for line in late]
+        late = [
+            "    try:",
+            *late,
+            "    except BaseException:",
+            f"        {p}unrelate({model}, {me})",
+            "        raise",
+        ]
     signature = ", ".join([me, "/", f"*{p}positional", *parameters])
     source = "\n".join([f"def initialize({signature}, **{p}unknown):", *body, *late, ""])
     return make_function("initialize", source, names)

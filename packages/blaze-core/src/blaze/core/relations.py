@@ -210,9 +210,15 @@ class Relation:
         extra[self.name] = member
 
     def note_member(self, owner: Any, member: Any) -> None:
-        """Show `member` in the reverse side of `owner` where that side is loaded."""
+        """Show `member` in the reverse side of `owner` where that side is loaded.
+
+        A new object that nobody has added comes into the owner's session with the next flush.
+        """
         if owner is None or owner is UNSET:
             return
+        context = owner._ctx_
+        if context is not None and member._ctx_ is None and self.link is None:
+            context.session.object_comes(member)
         if self.many:
             found = (owner._extra_ or {}).get(self.name)
             if found is None and self.owner.is_new(owner):

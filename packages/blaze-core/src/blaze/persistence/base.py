@@ -231,19 +231,24 @@ class SessionBase(Holder, Observed):
             yield from transactions.see_implicit_commit()
         return result
 
-    def flush_plan(self) -> Plan[list[Any]]:
+    def flush_plan(self, all: bool = True) -> Plan[list[Any]]:
         """Write what is pending; a failure leaves session and objects as they were.
 
-        Return the objects whose hooks were called after it, which may have left something pending again.
+        Without `all` the new objects stay out that nobody has added. Return the objects whose hooks were
+        called after it, which may have left something pending again.
         """
         if self.flushing:
             return []
         self.check_usable()
         work = self.work
+        if work.comers and all:
+            for instance in self.comers():
+                self.adopt(instance)
+            work.comers.clear()
         if work.mutables:
             work.sweep(self.compilation.codecs)
-            if not work.needs_flush:
-                return []
+        if not work.needs_flush:
+            return []
         if work.expired:
             yield from revive(self)
         transactions = self.transactions
@@ -285,7 +290,7 @@ class SessionBase(Holder, Observed):
         """The objects that the next flush inserts."""
         if self.work.needs_flush and not self.flushing:
             Flush(self).cascade()
-        return list(self.work.new.values())
+        return [*self.work.new.values(), *self.comers()]
 
     @property
     def dirty(self) -> list[Any]:
@@ -452,6 +457,7 @@ class SessionBase(Holder, Observed):
             work.undo_to(0)
         self.closed = True
         work.new.clear()
+        work.comers.clear()
         work.changed.clear()
         work.deleted.clear()
         work.collections.clear()

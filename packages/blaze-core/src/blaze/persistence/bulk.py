@@ -177,7 +177,7 @@ def bulk_insert(
 ) -> Plan[BulkResult]:
     """Insert objects in batches; with `return_keys` the generated keys come back and are set on them."""
     if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
+        yield from session.flush_plan(False)
     return (yield from whole(session, _bulk_insert(session, objects, progress, return_keys)))
 
 
@@ -187,6 +187,7 @@ def _bulk_insert(
     done, total = 0, size_of(objects)
     keys: Optional[list[Any]] = [] if return_keys else None
     for batch in batches(objects):
+        session.let_go(batch)
         for mapper, instances in by_model(session, batch).items():
             with writing(session, mapper):
                 yield from insert_objects(session, mapper, instances, return_keys)
@@ -318,7 +319,7 @@ def bulk_update(
         for identity in watched:
             del work.mutables[identity]
         if work.pending and session.autoflush:
-            yield from session.flush_plan()
+            yield from session.flush_plan(False)
         rest = _batches_after(first, iterator)
         updated = yield from whole(session, _bulk_update(session, rest, fields, progress, total))
         count, written = updated
@@ -557,7 +558,7 @@ def bulk_delete(session: SessionBase, model: Any, keys: Iterable[Any], progress:
     mapper = session.mapper_of(model)
     mapper.require_table()
     if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
+        yield from session.flush_plan(False)
     return (yield from whole(session, _bulk_delete(session, mapper, keys, progress)))
 
 

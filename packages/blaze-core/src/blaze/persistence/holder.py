@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.context import LoadContext
@@ -52,6 +53,22 @@ class Holder:
             return False
         found = self.work.singles.get((id(owner), relation.name))
         return found is not None and found[2] is UNSET
+
+    def object_comes(self, instance: Any) -> None:
+        """Called by a new object that nobody has added, when it is given an object of the session."""
+        if not self.closed:
+            self.work.comers[id(instance)] = instance
+
+    def comers(self) -> list[Any]:
+        """Return the new objects that come with the next flush, as they refer to objects of the session."""
+        found = []
+        for instance in self.work.comers.values():
+            relations = type(instance).__mapper__.key_relations
+            if instance._ctx_ is None and any(
+                relation.inverse is not None and relation.peek(instance) in self for relation in relations
+            ):
+                found.append(instance)
+        return found
 
     def collection_changed(self, changed_list: RelatedList[Any]) -> None:
         """Called by a list of related objects at a change."""
@@ -190,6 +207,17 @@ class Holder:
             return
         self.adopt(instance)
         work.deleted[id(instance)] = instance
+
+    def let_go(self, instances: Iterable[Any]) -> None:
+        """Leave new objects to whoever writes or copies them, though they refer to objects of the session."""
+        comers = self.work.comers
+        for instance in instances if comers else ():
+            if comers.pop(id(instance), None) is None:
+                continue
+            for relation in type(instance).__mapper__.key_relations:
+                related = relation.peek(instance)
+                if relation.inverse is not None and related in self:
+                    relation.inverse.forget_member(related, instance)
 
     def expunge(self, instance: Any) -> None:
         """Take an object out of the session: it stays readable and is no longer tracked.

@@ -27,6 +27,7 @@ def merge_plan(session: SessionBase, instance: Any) -> Plan[Any]:
     sources = [instance]
     targets: dict[int, Any] = {}
     for source in sources:  # grows while it is gone through
+        session.let_go((source,))
         if id(source) in targets:
             continue
         target = yield from _target(session, source)

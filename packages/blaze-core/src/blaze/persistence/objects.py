@@ -30,7 +30,7 @@ def get_plan(session: SessionBase, model: Any, key: Any, keys: dict[str, Any]) -
     if found is not None:
         return None if id(found) in session.work.deleted or not isinstance(found, model) else found
     if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
+        yield from session.flush_plan(False)
         found = session.identity[model].get(key)
         if found is not None:
             return found if isinstance(found, model) else None

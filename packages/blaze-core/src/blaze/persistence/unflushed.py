@@ -44,7 +44,7 @@ def show_members(work: UnitOfWork, relation: Relation, owners: dict[Any, Any]) -
     inverse = relation.inverse
     assert inverse is not None
     by_id = {id(owner): owner for owner in owners.values()}
-    for member in (*work.changed.values(), *work.new.values()):
+    for member in (*work.changed.values(), *work.new.values(), *work.comers.values()):
         if not isinstance(member, relation.target.model):
             continue
         mapper = type(member).__mapper__

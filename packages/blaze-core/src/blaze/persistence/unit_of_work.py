@@ -47,6 +47,7 @@ class UnitOfWork:
         "absent",
         "changed",
         "collections",
+        "comers",
         "deleted",
         "expired",
         "forgotten",
@@ -67,6 +68,8 @@ class UnitOfWork:
         self.changed: dict[int, Any] = {}
         self.deleted: dict[int, Any] = {}
         self.collections: dict[int, RelatedList[Any]] = {}
+        # New objects that nobody has added, but that were given objects of the session.
+        self.comers: dict[int, Any] = {}
         # Objects whose JSON or array values have been read: those may change in place.
         self.mutables: dict[int, Any] = {}
         self.prints: dict[int, bytes] = {}  # their fingerprints, of those that were found unchanged
@@ -86,7 +89,9 @@ class UnitOfWork:
     @property
     def pending(self) -> bool:
         """Whether a flush may have something to do."""
-        return bool(self.new or self.changed or self.deleted or self.collections or self.mutables)
+        return bool(
+            self.new or self.changed or self.deleted or self.collections or self.mutables or self.comers
+        )
 
     @property
     def needs_flush(self) -> bool:
@@ -135,13 +140,14 @@ class UnitOfWork:
             if changed_list.saved is not None and not changed_list.relation.owner.is_new(changed_list.owner):
                 changed_list.restore(changed_list.saved)
         put_back_singles([s for s in self.singles.values() if not s[1].owner.is_new(s[0])])
-        self.renewed += self.new.values()
+        self.renewed += (*self.new.values(), *self.comers.values())
         for instance in self.changed.values():
             restore_loaded(instance)
         for instance in self.mutables.values():
             if not type(instance).__mapper__.is_new(instance):
                 refreeze(instance)
         self.new.clear()
+        self.comers.clear()
         self.changed.clear()
         self.deleted.clear()
         self.collections.clear()
@@ -214,6 +220,8 @@ class UnitOfWork:
             mapper = type(instance).__mapper__
             for relation in mapper.relations.values():
                 related = relation.peek(instance)
+                if relation.owns_key and relation.inverse is not None:
+                    self._hide(relation, relation.inverse, instance)
                 if related is None or related is UNSET:
                     continue
                 if relation.owns_key:
@@ -225,6 +233,19 @@ class UnitOfWork:
                     points_to = relation.inverse.peek
                     related.keep([item for item in related.peek() if points_to(item) is instance])
         self.renewed.clear()
+
+    def _hide(self, relation: Relation, inverse: Relation, instance: Any) -> None:
+        """Take an object that is new again out of what was loaded of its owner while it was pending."""
+        owner = relation.peek(instance)
+        if owner is UNSET:
+            owner = self.identity[relation.target.model].get(relation.key_of(instance))
+        shown = owner._extra_.get(inverse.name) if owner is not None and owner._extra_ else None
+        if shown is None or relation.target.is_new(owner):
+            return
+        if inverse.many:
+            shown.forget(instance)
+        elif shown is instance:
+            del owner._extra_[inverse.name]
 
     # --- entries of the undo log ------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ def upsert(
     """Insert objects, or update the rows that hold the same values in the `conflict` columns."""
     session.dialect.require("on_conflict", "ON CONFLICT")
     if session.work.pending and session.autoflush:
-        yield from session.flush_plan()
+        yield from session.flush_plan(False)
     return (yield from whole(session, _upsert_all(session, objects, conflict, update, progress)))
 
 
@@ -72,6 +72,7 @@ def _upsert_all(
     done, total = 0, size_of(objects)
     seen: dict[Mapper, set[Any]] = {}
     for batch in batches(objects):
+        session.let_go(batch)
         for mapper, instances in by_model(session, batch).items():
             mapper.require_one_table("upsert()", "get_or_create(), or add_all() what a query does not find")
             target = conflict_attributes(mapper, conflict)

@@ -1,0 +1,135 @@
+"""A new object comes with the object that it is given: what a list of a tracked object shows is saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blaze.errors import ValidationError
+from tests.persistence.models import Author, Book, Profile
+from tests.persistence.twins import Database, names
+
+
+async def count(s: Any, table: str = "book") -> int:
+    found: int = await s.scalar(f"SELECT count(*) FROM {table}")
+    return found
+
+
+@pytest.fixture
+async def author(db: Database) -> None:
+    await db.save(Author(name="a"))
+
+
+@pytest.mark.requirement("R27")
+@pytest.mark.parametrize("loaded", [False, True], ids=["not loaded", "loaded"])
+@pytest.mark.parametrize("how", ["constructor", "assignment"])
+async def test_a_child_of_a_loaded_parent_is_saved(
+    db: Database, author: None, how: str, loaded: bool
+) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        if loaded:
+            assert await s.read(parent, "books") == []
+        book = Book(title="t", author=parent) if how == "constructor" else Book(title="t")
+        book.author = parent
+        assert s.session.new == [book]
+        if loaded:
+            assert list(parent.books) == [book]
+        await s.commit()
+        assert book.id == 1
+        assert await s.read(parent, "books") == [book]
+    assert await db.rows("SELECT title, author_id FROM book") == [("t", 1)]
+
+
+@pytest.mark.requirement("R27")
+async def test_a_child_of_a_new_parent_is_saved_with_it(db: Database) -> None:
+    async with db.session() as s:
+        parent = Author(name="a")
+        book = Book(title="t", author=parent)
+        assert s.session.new == []
+        await s.add(parent)
+        assert s.session.new == [parent, book]
+        await s.commit()
+        assert await count(s) == 1
+
+
+async def test_a_one_to_one_child_is_saved(db: Database, author: None) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        profile = Profile(text="x", author=parent)
+        assert s.session.new == [profile]
+        assert parent.profile is profile
+        await s.commit()
+        assert await count(s, "profile") == 1
+
+
+async def test_a_child_that_goes_elsewhere_is_not_saved(db: Database, author: None) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        book = Book(title="t", author=parent)
+        book.author = Author(name="other")
+        assert s.session.new == []
+        assert await s.read(parent, "books") == []
+        await s.commit()
+        assert await count(s) == 0
+
+
+async def test_a_rollback_takes_the_child_out(db: Database, author: None) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        assert await s.read(parent, "books") == []
+        book = Book(title="t", author=parent)
+        await s.rollback()
+        assert list(parent.books) == []
+        assert s.session.new == []
+        await s.commit()
+        assert await count(s) == 0
+        await s.add(book)
+        await s.commit()
+        assert await count(s) == 1
+
+
+@pytest.mark.parametrize("loaded", [False, True], ids=["not loaded", "loaded"])
+async def test_an_object_that_cannot_be_made_leaves_nothing(db: Database, author: None, loaded: bool) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        if loaded:
+            assert await s.read(parent, "books") == []
+        make: Any = Book
+        with pytest.raises(ValidationError):
+            make(title="t", author=parent, editor="nobody")
+        with pytest.raises(AttributeError):
+            make(title="t", author=parent, nonsense=5)
+        assert s.session.new == []
+        assert await s.read(parent, "books") == []
+        await s.commit()
+        assert await count(s) == 0
+
+
+@pytest.mark.requirement("R69")
+@pytest.mark.parametrize("given", [list, iter], ids=["list", "iterator"])
+async def test_bulk_operations_write_each_object_once(db: Database, author: None, given: Any) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        assert await s.bulk_insert(given([Book(title=f"b{n}", author=parent) for n in range(3)])) == 3
+        assert s.session.new == []
+        known = Book(title="u", author=parent)
+        known.id = 9
+        await s.upsert(given([known]), conflict=["id"])
+        await s.commit()
+        assert await count(s) == 4
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        assert names(await s.read(parent, "books"), "title") == ["b0", "b1", "b2", "u"]
+
+
+async def test_a_merged_object_is_saved_once(db: Database, author: None) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        outside = Book(title="t", author=parent)
+        inside = await s.merge(outside)
+        assert inside is not outside
+        assert s.session.new == [inside]
+        await s.commit()
+        assert await count(s) == 1
