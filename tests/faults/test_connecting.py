@@ -174,3 +174,41 @@ async def test_a_silent_server_costs_connect_timeout(
     assert not isinstance(raised.value, PoolTimeoutError)
     assert engine.pool_stats().in_use == 0
     check_hidden(raised.value, caplog, PASSWORD)
+
+
+async def test_a_server_without_a_connection_left(
+    own_place: tuple[Place, OwnServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    place, server = own_place
+    user = f"one_{place.kind}"
+    make, drop = {
+        "postgresql": (
+            [f"CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT 1"],
+            f"DROP ROLE {user}",
+        ),
+        "mysql": (
+            [
+                f"CREATE USER {user}@'%' IDENTIFIED BY '{PASSWORD}' WITH MAX_USER_CONNECTIONS 1",
+                f"GRANT SELECT ON own.* TO {user}@'%'",
+            ],
+            f"DROP USER {user}@'%'",
+        ),
+    }[place.backend]
+    async with place.session() as admin:
+        for text in make:
+            await admin.execute(text)
+        await admin.commit()
+        engine = place.make_engine(dsn=server.dsn(user=user))
+        async with place.connection(engine) as connection:
+            await place.identity(connection)
+            with pytest.raises(
+                ConnectionLostError, match=r"cannot be opened: the (server|user) has"
+            ) as raised:
+                await place.acquire(engine)
+        assert raised.value.retryable
+        check_hidden(raised.value, caplog, PASSWORD)
+        async with place.connection(engine):
+            assert engine.pool_stats().in_use == 1
+        await engine.adispose()
+        await admin.execute(drop)
+        await admin.commit()

@@ -69,6 +69,7 @@ def open_raw(config: ConnectionConfig) -> Any:
 def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnection:
     """Open a connection and set its session up."""
     raw = open_raw(config)
+    dialect.know(raw.get_server_info())
     connection = PyMySQLConnection(raw, dialect)
     try:
         check_tls(config, isinstance(raw._sock, ssl.SSLSocket))
@@ -168,8 +169,7 @@ class PyMySQLConnection:
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
         except BaseException as error:
-            if not isinstance(error, Exception):  # an interrupt may have left half an answer unread
-                self._usable = False
+            self._note_interrupt(error)
             raise
 
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
@@ -189,6 +189,9 @@ class PyMySQLConnection:
             return cursor.rowcount  # type: ignore[no-any-return]
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+        except BaseException as error:
+            self._note_interrupt(error)
+            raise
 
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
         if self._streaming is not None:
@@ -269,6 +272,14 @@ class PyMySQLConnection:
             self._raw.query(sql)
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
+        except BaseException as error:
+            self._note_interrupt(error)
+            raise
+
+    def _note_interrupt(self, error: BaseException) -> None:
+        """Give the connection up after an interrupt, which may have left half an answer unread."""
+        if not isinstance(error, Exception):
+            self._usable = False
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         code, text = code_and_text(error)

@@ -101,6 +101,13 @@ class MySQLDialect(Dialect):
             self._server = self.identify() if self.identify is not None else Server("8.4.0")
         return self._server
 
+    def know(self, version: str) -> None:
+        """Take note of the version that a connection was told, where nothing else has to be asked."""
+        if self._server is None:
+            server = Server(version)
+            if features(server).returning:
+                self._server = server
+
     @property
     def features(self) -> Features:  # type: ignore[override]
         """Give the capabilities, which depend on the server."""

@@ -294,7 +294,7 @@ def _place(code: int, message: str) -> tuple[Optional[str], tuple[str, ...]]:
     return None, (name.rpartition(".")[2],)
 
 
-_NAMES = re.compile(r"'[^']*'")
+_NAMES = re.compile(r"(?<=\s)'[^']*'")  # not the apostrophe of "Can't"
 _OPENING: dict[int, tuple[type[e.BlazeError], str]] = {
     1045: (e.ConfigurationError, "user or password is wrong"),
     1698: (e.ConfigurationError, "the user may not log in this way"),
@@ -306,23 +306,33 @@ _OPENING: dict[int, tuple[type[e.BlazeError], str]] = {
     3159: (e.ConfigurationError, "the server demands TLS: set sslmode=require"),
     2061: (e.ConfigurationError, "the server and the driver share no way to authenticate"),
     1040: (e.ConnectionLostError, "the server has no connection left"),
+    1203: (e.ConnectionLostError, "the user has too many connections"),
+    1226: (e.ConnectionLostError, "the user has used up what is granted"),
+    1129: (e.ConfigurationError, "the server has locked this client out after many errors (FLUSH HOSTS)"),
+    3118: (e.ConfigurationError, "the account is locked"),
+    4151: (e.ConfigurationError, "the account is locked"),
+    1820: (e.ConfigurationError, "the password has expired"),
+    1862: (e.ConfigurationError, "the password has expired"),
 }
 
 
 def opening_error(where: str, code: int, text: str) -> e.BlazeError:
     """Give the exception for a failure to connect; `where` is the redacted DSN."""
     lowered = _NAMES.sub("''", text).lower()  # a host may be called anything
+    kind: type[e.BlazeError] = e.ConnectionLostError
+    cure = ""
     if code in _OPENING:
         kind, cure = _OPENING[code]
     elif "timed out" in lowered or "timeout" in lowered:
         kind, cure = e.TimeoutError, "the server did not answer within connect_timeout"
     elif "name or service" in lowered or "getaddrinfo" in lowered or "resolution" in lowered:
-        kind, cure = e.ConnectionLostError, "the host is unknown; check its name"
+        cure = "the host is unknown; check its name"
     elif "ssl" in lowered or "tls" in lowered or "certificate" in lowered:
         kind, cure = e.ConfigurationError, "TLS as sslmode asks for it is refused; check sslmode"
-    else:
-        kind, cure = e.ConnectionLostError, "no server listens there; check host and port, and start it"
-    message = f"{where} cannot be opened: {cure} ({text.strip()})"
+    elif "refused" in lowered or "connect call failed" in lowered or "no such file" in lowered:
+        cure = "no server listens there; check host and port, and start it"
+    text = f"{cure} ({text.strip()})" if cure else text.strip()
+    message = f"{where} cannot be opened: {text}"
     if issubclass(kind, e.DatabaseError):
         return kind(message, code=str(code) if code else None)
     return kind(message)

@@ -218,7 +218,7 @@ _OPENING: tuple[tuple[str, type[e.BlazeError], str], ...] = (
     ("password authentication failed", e.ConfigurationError, "user or password is wrong"),
     ("no password supplied", e.ConfigurationError, "the server asks for a password and the DSN has none"),
     ("no pg_hba.conf entry", e.ConfigurationError, "pg_hba.conf of the server does not admit this client"),
-    ('role ""', e.ConfigurationError, "the user does not exist"),
+    ('role "" does not exist', e.ConfigurationError, "the user does not exist"),
     ('database "" does not exist', e.ConfigurationError, "the database does not exist; create it first"),
     ("ssl", e.ConfigurationError, "TLS as sslmode asks for it is refused; check sslmode and certificates"),
     ("certificate", e.ConfigurationError, "a certificate is missing or refused; check sslrootcert"),
