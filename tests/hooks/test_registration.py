@@ -280,6 +280,11 @@ class TestModelMethods:
         ("name", "parameters", "message"),
         [
             ("befor_save", "session", "looks like the hook 'before_save'"),
+            ("before_saved", "", "looks like the hook 'before_save'"),
+            ("on_loaded", "", "looks like the hook 'on_load'"),
+            ("after_deletion", "", "looks like the hook 'after_delete'"),
+            ("before_validation", "created", "looks like the hook 'before_validate'"),
+            ("after_commits", "", "looks like the hook 'after_commit'"),
             ("before_save", "sesion", "'sesion', which no hook gives; did you mean 'session'"),
             ("before_save", "rows", "'rows', which after_execute give"),
             ("before_commit", "session", "about a session, not about one object"),
@@ -294,7 +299,15 @@ class TestModelMethods:
 
     @pytest.mark.parametrize(
         ("name", "parameters"),
-        [("before_sale", "session"), ("on_loan", "session"), ("after_hours", ""), ("befor_save", "customer")],
+        [
+            ("before_sale", "session"),
+            ("on_loan", "session"),
+            ("after_hours", ""),
+            ("after_sale", ""),
+            ("befor_save", "customer"),
+            ("after_saved", "stock"),
+            ("saved", ""),
+        ],
     )
     def test_other_methods_are_left_alone(
         self, registry: hooks.HookRegistry, name: str, parameters: str

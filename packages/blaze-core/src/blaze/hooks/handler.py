@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
@@ -20,6 +21,9 @@ Call = Callable[..., Any]
 
 MODEL, REGISTERED, PLUGIN, SESSION = range(4)  # where a handler comes from, in calling order
 TRYFIRST = 100
+PREFIXES = ("before_", "after_", "on_")  # of all events
+ENDING = re.compile(r"(e[ds]?|s|ing|ion)$")
+FORMS = {ENDING.sub("", event): event for event in EVENTS}  # by what all forms of a verb begin with
 
 
 class Handler(NamedTuple):
@@ -142,7 +146,8 @@ def model_handlers(model: Any) -> Iterator[Handler]:
             )
         else:
             # Stricter than for hook objects: a model has many methods that are no hooks (`after_sale`).
-            meant = misspelt(name, functools.partial(function, None), at_least=1, likeness=0.92)
+            least = 0 if name.startswith(PREFIXES) else 1
+            meant = misspelt(name, functools.partial(function, None), least, likeness=0.92)
             if meant:
                 raise ModelError(
                     f"{where} looks like the hook {meant!r};"
@@ -190,8 +195,11 @@ def marked_priority(function: Any) -> int:
 def misspelt(
     name: str, function: Callable[..., Any], at_least: int = 0, likeness: float = 0.8
 ) -> Optional[str]:
-    """Return the event that a function seems to be meant for: a close name, and only arguments of hooks."""
-    meant = close_matches(name, EVENTS, likeness)
+    """Return the event that a function seems to be meant for: a close name, or another form of its verb, and
+    only arguments of hooks.
+    """
+    other_form = FORMS.get(ENDING.sub("", name))
+    meant = [other_form] if other_form else close_matches(name, EVENTS, likeness)
     if not meant:
         return None
     import inspect
