@@ -123,7 +123,10 @@ class _Writer:
         key = _key_source(keys)
         write(f"{indent}{target} = get{number}({key})")
         write(f"{indent}if {target} is None:")
-        owner = None if inverse is None or number else _key_source([columns[a] for a in inverse.local])
+        owner = None
+        if inverse is not None and not number:
+            local = [(a, columns[a]) for a in inverse.local]
+            owner = _key_source([v if a in mapper.pk else self.decoded(a, v) for a, v in local])
         if mapper.subclasses:
             self.dispatch(mapper, columns, number, f"{indent}    ")
             if owner is not None:
@@ -143,6 +146,12 @@ class _Writer:
         write(f"{indent}    set_context{number}({target}, context{number})")
         if number:
             write(f"{indent}    append{number}({target})")
+        if owner is not None:
+            assert inverse is not None
+            self.names["fill_owner"] = inverse.fill
+            write(f"{indent}    owner = owner_of({owner})")
+            write(f"{indent}    if owner is not None:")
+            write(f"{indent}        fill_owner({target}, owner)")
         owned = [(relation, child) for relation, child in children if relation.owns_key]
         others = [(relation, child) for relation, child in children if not relation.owns_key]
         for relation, _ in children:
