@@ -205,6 +205,8 @@ async def test_all_migrations_must_be_given_in_their_order(db: Twin) -> None:
         await db.apply([first, first])
     with pytest.raises(MigrationError, match="no Migration"):
         await db.apply(["CREATE TABLE x (a)"])
+    with pytest.raises(MigrationError, match="None is no list of migrations"):
+        await db.apply(None)
 
 
 @pytest.mark.requirement("R84")

@@ -26,10 +26,11 @@ T = TypeVar("T")
 class MigrationEngine:
     """Apply migrations to a database, each once and in order, and take them back.
 
-    Migrations are given here or to `apply`, which remembers them for `rollback`: always all there are, the
-    oldest first. What has been applied stands in the table `table` (in `schema`). Any number of runners may
-    work at once, in threads, processes or on other machines; one waits for another at most `lock_timeout`
-    seconds per migration. The methods that begin with `a` are awaited and do the same.
+    Migrations are given here or to `apply`, the oldest first: all there are, at once or in steps, since an
+    engine remembers what it was given, for `rollback` too. What has been applied stands in the table `table`
+    (in `schema`). Any number of runners may work at once, in threads, processes or on other machines; one
+    waits for another at most `lock_timeout` seconds per migration. The methods that begin with `a` are
+    awaited and do the same.
     """
 
     def __init__(
@@ -184,6 +185,8 @@ class MigrationEngine:
 
     def _remember(self, migrations: Iterable[Migration]) -> list[str]:
         """Keep migrations and return their names; without any given, those of all that are known."""
+        if not isinstance(migrations, (Migration, Iterable)):
+            raise MigrationError(f"{migrations!r} is no list of migrations; write [Migration(...), ...]")
         given = [migrations] if isinstance(migrations, Migration) else list(migrations)
         names: set[str] = set()
         for each in given:
