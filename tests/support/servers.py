@@ -1,8 +1,9 @@
 """Find database servers for the tests, or start them, and lend databases in them.
 
 A server is looked for in the environment (`BLAZE_TEST_POSTGRES`, `BLAZE_TEST_MYSQL`: a DSN whose user may
-create databases), then at its usual local port, then among the programs of this machine, which are started in
-a folder of their own. Where there is none the test is skipped, which fails where CI=true.
+create databases), then at its usual local port, then among the programs of this machine and in the packages
+of this environment (pgserver), which are started in a folder of their own. Where there is none the test is
+skipped, which fails where CI=true.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import glob
+import importlib.util
 import os
 import shutil
 import socket
@@ -134,6 +136,12 @@ def _program(name: str, *folders: str) -> Optional[str]:
     return candidates[-1] if candidates else None
 
 
+def package_folder(name: str) -> Path:
+    """Give the folder of an installed package, without importing it; one without files if there is none."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else Path("no-such-folder")
+
+
 def _free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -173,6 +181,8 @@ def _running(command: list[str], dsn: str, log: Path, options: dict[str, Any]) -
 @contextlib.contextmanager
 def _own_postgres(folder: Path) -> Iterator[Optional[str]]:
     places = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
+    if not any(glob.glob(f"{place}/initdb") for place in places):
+        places = (f"{package_folder('pgserver')}/pginstall/bin",)
     initdb, server = _program("initdb", *places), _program("postgres", *places)
     if initdb is None or server is None:
         yield None
