@@ -221,18 +221,6 @@ INDEXES = {
 }
 
 
-# Capabilities that other modules of the suite try, or that say how and not whether something is done.
-ELSEWHERE = frozenset(
-    {
-        "add_constraint", "begin_on_read", "boolean_literals", "comments", "constraint_names", "copy",
-        "cuts_names", "drop_column", "foreign_keys", "generated_not_null", "identity_declares_key",
-        "joined_savepoints", "keys_checked_late", "nulls_order", "offset_needs_limit",
-        "read_only_transactions", "rename_column", "row_batches", "stream_in_transaction",
-        "transactional_ddl", "update_rules_beside_checks",
-    }
-)  # fmt: skip
-
-
 @pytest.mark.parametrize("name", STATEMENTS)
 @scenario
 async def test_capabilities_of_statements(db: Database, name: str) -> None:
