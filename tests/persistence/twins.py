@@ -2,70 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, Callable
+from typing import Any
 
 from blaze import AsyncSession, Engine, Model, Session
+from blaze.testing.twin import Twin
+from blaze.testing.twin import done as settled
 
-
-async def settled(value: Any) -> Any:
-    """Await what can be awaited."""
-    return await value if inspect.isawaitable(value) else value
-
-
-class Twin:
-    """A `Session` or an `AsyncSession` under one interface: all methods are awaited.
-
-    `do` runs a function of the session itself; `read` reads a relation, loading it first where the session
-    does not load by itself; `session` is the session.
-    """
-
-    def __init__(self, session: Any) -> None:
-        self.session = session
-
-    def __getattr__(self, name: str) -> Any:
-        member = getattr(self.session, name)
-        if not callable(member):
-            return member
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            return await settled(member(*arguments, **named))
-
-        return call
-
-    async def do(self, function: Callable[[Any], Any]) -> Any:
-        return await settled(function(self.session))
-
-    async def all(self, model: type[Model], *conditions: Any) -> list[Any]:
-        query = self.session.query(model)
-        found = await settled((query.where(*conditions) if conditions else query).all())
-        return list(found)
-
-    async def read(self, instance: Any, name: str) -> Any:
-        if self.session.asynchronous and not self.session.closed and instance in self.session:
-            await self.session.load(instance, name)
-        found = getattr(instance, name)
-        return found if found is None or isinstance(found, Model) else list(found)
-
-    @asynccontextmanager
-    async def transaction(self, **options: Any) -> AsyncIterator[None]:
-        block = self.session.transaction(**options)
-        if self.session.asynchronous:
-            async with block:
-                yield
-        else:
-            with block:
-                yield
-
-    async def scalar(self, sql: str, *params: Any) -> Any:
-        return await settled(self.session.exec_scalar(sql, list(params) or None))
-
-    @property
-    def statements(self) -> int:
-        total: int = self.session.query_stats().total
-        return total
+__all__ = ["Database", "Twin", "names", "settled"]
 
 
 class Database:

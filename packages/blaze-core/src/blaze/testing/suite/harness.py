@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Callable
@@ -21,16 +20,12 @@ from blaze.schema import acreate_all, adrop_all
 from blaze.schema.order import in_dependency_order
 from blaze.schema.reading import define_tables
 from blaze.testing.suite import library, models, values
+from blaze.testing.twin import Twin, done
 
 __all__ = ["db", "suite_database"]
 
 LIBRARY = "suite_library_"
 MODELS: list[type[Any]] = [*models.MODELS, *values.MODELS, *library.MODELS]
-
-
-async def done(value: Any) -> Any:
-    """Await what can be awaited."""
-    return await value if inspect.isawaitable(value) else value
 
 
 async def each(stream: Any) -> AsyncIterator[Any]:
@@ -51,60 +46,6 @@ def scenario(case: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., No
         db.play(case(db, **arguments))
 
     return test
-
-
-class Twin:
-    """A `Session` or an `AsyncSession` under one interface: all methods but `query` are awaited.
-
-    `read` reads a relation, loading it first where the session does not load by itself.
-    """
-
-    def __init__(self, session: Any) -> None:
-        self.session = session
-
-    def __getattr__(self, name: str) -> Any:
-        member = getattr(self.session, name)
-        if not callable(member):
-            return member
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            return await done(member(*arguments, **named))
-
-        return call
-
-    def query(self, *entities: Any) -> Any:
-        """Start a query; what it gives is `done()`."""
-        return self.session.query(*entities)
-
-    async def all(self, model: Any, *conditions: Any) -> list[Any]:
-        """Give the objects that meet the conditions, in the order of their keys where they have an `id`."""
-        query = self.query(model)
-        query = query.where(*conditions) if conditions else query
-        return list(await done(query.order_by(model.id).all() if hasattr(model, "id") else query.all()))
-
-    async def read(self, instance: Any, name: str) -> Any:
-        """Read a relation."""
-        if self.session.asynchronous and not self.session.closed and instance in self.session:
-            await self.session.load(instance, name)
-        found = getattr(instance, name)
-        return found if found is None or isinstance(found, Model) else list(found)
-
-    @asynccontextmanager
-    async def transaction(self, **options: Any) -> AsyncIterator[None]:
-        """Open a block of `session.transaction()`."""
-        block = self.session.transaction(**options)
-        if self.session.asynchronous:
-            async with block:
-                yield
-        else:
-            with block:
-                yield
-
-    @property
-    def statements(self) -> int:
-        """How many statements the session has sent."""
-        total: int = self.session.query_stats().total
-        return total
 
 
 class Database:
