@@ -562,3 +562,34 @@ async def test_what_is_related_and_deleted_leaves_the_list(db: Database, order: 
         await s.commit()
         assert await s.read(house, "tenants") == []
     assert await db.rows("SELECT count(*) FROM tenant") == [(0,)]
+
+
+class Flat(Model):
+    house: Field[str] = field(primary_key=True)
+    number: Field[int] = field(primary_key=True, init=True)
+
+
+class Guest(Model):
+    id: Field[int] = field(primary_key=True)
+    flat: ForeignKey[Optional[Flat]] = foreign_key(related_name="guests", on_delete="SET NULL")
+    flat_number: Field[Optional[int]] = key_column()
+
+
+@pytest.mark.parametrize("how", ["object", "key"])
+async def test_a_child_leaves_a_parent_of_two_key_columns_that_is_replaced(db: Database, how: str) -> None:
+    create_all(db.engine, [Flat, Guest])
+    async with db.session() as s:
+        old, other = Flat(house="h", number=1), Flat(house="h", number=2)
+        guest = Guest(id=1, flat=old)
+        await s.add_all([guest, other])
+        await s.commit()
+        with s.session.no_autoflush():
+            if how == "object":
+                guest.flat = other
+            else:
+                guest.flat_number = 2
+            await s.delete(old)
+            await s.add(Flat(house="h", number=1))
+        await s.commit()
+        assert await s.read(guest, "flat") is other
+    assert await db.rows("SELECT flat_house, flat_number FROM guest") == [("h", 2)]

@@ -8,7 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from blaze import Session
-from tests.persistence.models import Author, Book, Tag
+from tests.persistence.models import Author, Book, Profile, Tag
 from tests.persistence.twins import Database
 
 pytestmark = pytest.mark.requirement("R52", "R54")
@@ -111,3 +111,34 @@ def test_both_sides_of_a_key_are_set_before_the_flush(blocking: Database, what: 
         assert book.author is (author if what == "the same" else None)
         s.refresh(book)
         assert book.author_id == (1 if what == "the same" else None)
+
+
+def test_a_side_that_was_not_known_is_read_after_a_change_was_undone(blocking: Database) -> None:
+    with Session(blocking.engine) as s:
+        s.add_all([Author(id=1, name="a"), Profile(id=1, author_id=1), Profile(id=2)])
+        s.commit()
+    with Session(blocking.engine) as s:
+        author, first, second = s.get_one(Author, 1), s.get_one(Profile, 1), s.get_one(Profile, 2)
+        second.author = author
+        second.author = None
+        s.commit()
+        assert (first.author, author.profile) == (author, first)
+    with Session(blocking.engine) as s:
+        author, first, second = s.get_one(Author, 1), s.get_one(Profile, 1), s.get_one(Profile, 2)
+        with s.no_autoflush():
+            second.author = author
+            author.profile = None
+        s.commit()
+        assert (first.author, second.author, author.profile) == (None, None, None)
+
+
+async def test_late_lists_go_back_to_what_the_database_has(db: Database) -> None:
+    await db.save(Author(id=1, name="a"), Author(id=2, name="b"), Book(id=1, title="x", author_id=1))
+    async with db.session(autoflush=False) as s:
+        one, two, book = await s.get(Author, 1), await s.get(Author, 2), await s.get(Book, 1)
+        assert await s.read(book, "author") is one
+        book.author = two
+        assert await s.read(one, "books") == []
+        assert await s.read(two, "books") == [book]
+        await s.rollback()
+        assert (list(one.books), list(two.books)) == ([book], [])

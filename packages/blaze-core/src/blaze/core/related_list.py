@@ -142,6 +142,8 @@ class RelatedList(Sequence[M], Generic[M]):
                 self._take(list(self.added.values()))
             else:
                 context.session.load_lazily(owner, self._relation)
+                if self._dropped:  # by changes that are pending
+                    self._compact()
         assert self._items is not None
         return self._items
 

@@ -470,7 +470,8 @@ class Flush:
 def displaced(changed: list[Any], leaving: list[Any]) -> Iterator[tuple[Any, Relation]]:
     """Yield the relations of changed objects to whatever takes the key of an object that leaves it.
 
-    Their own keys do not change, but the database changes them with that of the object that leaves.
+    Their own keys do not change, or not in every column, but the database changes them with that of the
+    object that leaves.
     """
     before = {}
     for instance in leaving:
@@ -479,12 +480,12 @@ def displaced(changed: list[Any], leaving: list[Any]) -> Iterator[tuple[Any, Rel
     for instance in changed:
         mapper = type(instance).__mapper__
         for relation in mapper.key_relations:
-            related = relation.peek(instance)
-            if related is None or related is UNSET:
-                continue
-            key = local_before(mapper, instance, relation)
+            key, related = local_before(mapper, instance, relation), relation.peek(instance)
             holder = before.get((relation.target.base, key))
-            if holder is not None and holder is not related and relation.target.key(related) == key:
+            if holder is None or related is None or related is holder:
+                continue
+            now = relation.key_of(instance) if related is UNSET else relation.target.key(related)
+            if now is not None and (related is not UNSET if now == key else len(relation.local) > 1):
                 yield instance, relation
 
 

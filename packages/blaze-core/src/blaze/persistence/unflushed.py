@@ -44,16 +44,44 @@ def show_members(work: UnitOfWork, relation: Relation, owners: dict[Any, Any]) -
     inverse = relation.inverse
     assert inverse is not None
     by_id = {id(owner): owner for owner in owners.values()}
+    for owner in owners.values() if work.singles and not relation.many else ():
+        note_stored(work, relation, owner, relation.peek(owner))
     for member in (*work.changed.values(), *work.new.values(), *work.comers.values()):
         if not isinstance(member, relation.target.model):
             continue
         mapper = type(member).__mapper__
         owner = inverse.known(member)
         before = None if mapper.is_new(member) else owners.get(local_before(mapper, member, inverse))
-        if before is not None and before is not owner:
+        after = by_id.get(id(owner))
+        if before is after:
+            continue
+        # Rows are put where their objects point now; what a rollback goes back to is where they pointed.
+        if before is not None:
+            if not is_shown(relation, before, member):
+                put(work, relation, before, member, True)
             relation.forget_member(before, member)
-        if id(owner) in by_id and not is_shown(relation, owner, member):
-            relation.note_member(owner, member)
+        if after is not None:
+            if is_shown(relation, after, member):
+                put(work, relation, after, member, False)
+            relation.note_member(after, member)
+
+
+def note_stored(work: UnitOfWork, relation: Relation, owner: Any, member: Any) -> None:
+    """Remember what a one-to-one side shows without the changes that are pending, now that it is known."""
+    place = id(owner), relation.name
+    if place in work.singles:
+        work.singles[place] = (owner, relation, member)
+
+
+def put(work: UnitOfWork, relation: Relation, owner: Any, member: Any, shown: bool) -> None:
+    """Have a loaded reverse side show an object, or not, as if its row had said so."""
+    if not relation.many:
+        relation.put(owner, member if shown else None)
+        note_stored(work, relation, owner, member if shown else None)
+    elif shown:
+        relation.collection(owner).show(member)
+    else:
+        relation.collection(owner).forget(member)
 
 
 def is_shown(relation: Relation, owner: Any, member: Any) -> bool:

@@ -268,7 +268,9 @@ class Updater:
         """Write the keys of relations to objects that were inserted later."""
         groups: dict[Any, list[Any]] = {}
         for instance, relation in self.inserter.postponed:
-            relation.take_key(instance, relation.peek(instance))
+            related = relation.peek(instance)
+            if related is not UNSET:  # else the key was given
+                relation.take_key(instance, related)
             self.inserter.meanwhile.completed(instance, relation)
             groups.setdefault(relation, []).append(instance)
         for relation, instances in groups.items():
