@@ -78,3 +78,12 @@ def test_a_relation_is_no_argument_of_a_function() -> None:
         for function in functions:
             with pytest.raises(QueryError, match=r"no argument of an SQL function.*func\.count\("):
                 function(value)
+
+
+@pytest.mark.parametrize("method", ["filter", "exclude"])
+def test_conditions_nested_too_deeply_are_refused_clearly(session: Session, method: str) -> None:
+    nested = reduce(lambda a, n: ~(a | Q(number=n)), range(1500), Q(number=-1))
+    with pytest.raises(QueryError, match="nested too deeply"):
+        getattr(session.query(Volume), method)(nested).count()
+    flat = reduce(lambda a, n: a | Q(number=n), range(1500), Q(number=-1))
+    assert session.query(Volume).filter(~flat).count() == 0

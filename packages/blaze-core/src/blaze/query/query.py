@@ -18,6 +18,7 @@ from blaze.sql.derived import CTE, Derived
 from blaze.sql.expressions import Expression, Label, Logical, Not, ScalarSubquery
 from blaze.sql.expressions import Literal as BoundLiteral
 from blaze.sql.selectable import Selectable
+from blaze.sql.walk import too_deep
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -207,7 +208,10 @@ class Query(Selectable, Generic[R]):
         combined: Any = None
         for condition in conditions:
             if isinstance(condition, Q):
-                part = q_expression(names, condition, negated)
+                try:
+                    part = q_expression(names, condition, negated)
+                except RecursionError:
+                    raise too_deep() from None
             elif isinstance(condition, Expression):
                 part = condition
             else:
