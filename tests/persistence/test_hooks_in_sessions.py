@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from blaze.errors import ValidationError
+from blaze.errors import SessionError, ValidationError
 from tests.persistence.models import Author, Book, Profile, Tag
 from tests.persistence.twins import Database, names
 
@@ -249,3 +250,80 @@ async def test_a_validation_error_names_every_field(db: Database) -> None:
             await s.flush()
         assert set(caught.value.errors) == {"title", "rating"}
         await s.rollback()
+
+
+@pytest.mark.requirement("R28")
+@pytest.mark.parametrize(
+    "event", ["before_save", "after_save", "before_commit", "after_commit", "before_execute"]
+)
+async def test_a_hook_gathers_tasks_on_its_own_session(awaiting: Database, event: str) -> None:
+    found: list[Any] = []
+
+    async def handler(session: Any) -> None:
+        if not found:
+            found.append(0)
+            counts = [session.query(Tag).count(), session.exec_scalar("SELECT 7"), session.get(Tag, 99)]
+            found.extend(await asyncio.gather(*map(asyncio.ensure_future, counts)))
+
+    hooks = type("Hooks", (), {event: staticmethod(handler)})()
+    async with awaiting.session(hooks=[hooks]) as s:
+        await s.add(Tag(name="t"))
+        await asyncio.wait_for(s.session.commit(), 10)
+        assert await s.session.query(Tag).count() == 1
+    assert found[2:] == [7, None]
+    assert found[1] in (0, 1)
+
+
+async def test_a_task_that_outlives_its_hook_waits_for_its_turn(awaiting: Database) -> None:
+    tasks: list[Any] = []
+
+    class Hooks:
+        async def after_save(self, session: Any) -> None:
+            tasks.append(asyncio.ensure_future(session.query(Tag).count()))
+
+    async with awaiting.session(hooks=[Hooks()]) as s:
+        await s.add_all([Tag(name="t"), Tag(name="u")])
+        await asyncio.wait_for(s.session.commit(), 10)
+        assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [2, 2]
+
+
+async def test_a_task_of_a_hook_opens_no_stream_and_no_wait_for_ever(awaiting: Database) -> None:
+    problems: list[BaseException] = []
+
+    async def stream(session: Any) -> None:
+        try:
+            async for _ in session.query(Tag).stream():
+                pass
+        except SessionError as error:
+            problems.append(error)
+
+    class Hooks:
+        async def after_save(self, session: Any) -> None:
+            await asyncio.gather(asyncio.ensure_future(stream(session)))
+
+    async with awaiting.session(hooks=[Hooks()]) as s:
+        await s.add(Tag(name="t"))
+        await asyncio.wait_for(s.session.commit(), 10)
+    assert "give the task a session of its own" in str(problems[0])
+
+
+async def test_no_object_leaves_during_the_flush_of_another_task(awaiting: Database) -> None:
+    going = asyncio.Event()
+    checked = asyncio.Event()
+
+    class Hooks:
+        async def after_save(self) -> None:
+            going.set()
+            await checked.wait()
+
+    async with awaiting.session(hooks=[Hooks()]) as s:
+        tag = Tag(name="t")
+        await s.add(tag)
+        flushing = asyncio.ensure_future(s.session.commit())
+        await asyncio.wait_for(going.wait(), 10)
+        with pytest.raises(SessionError, match="another task is flushing"):
+            s.session.expunge(tag)
+        checked.set()
+        await flushing
+        s.session.expunge(tag)
+        assert tag not in s.session

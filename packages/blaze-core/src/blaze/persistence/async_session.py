@@ -13,7 +13,7 @@ from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
 from blaze.persistence import merging, objects, refreshing
 from blaze.persistence.async_blocks import AsyncTransaction
-from blaze.persistence.async_turns import TaskQueue, Turn, check_block, is_barred
+from blaze.persistence.async_turns import HookRun, TaskQueue, Turn, check_block, is_barred, running_hook
 from blaze.persistence.base import never_entered
 from blaze.persistence.bulk_calls import AsyncBulkCalls
 from blaze.persistence.caching import invalidate_plan
@@ -72,9 +72,13 @@ class AsyncSession(AsyncBulkCalls):
         if self.work.expired and not last:
             plan = revived(self, plan)
         task = asyncio.current_task()
-        if self._owner is task:  # a hook uses the session that runs it
+        run = running_hook(self)
+        if run is not None or self._owner is task:  # a hook uses the session that runs it
             try:
-                return await arun(plan, self._perform)
+                if run is None:
+                    return await arun(plan, self._perform)
+                async with run.lock:
+                    return await arun(plan, self._perform)
             finally:
                 if last and not self.transactions.active:
                     await self._release()
@@ -96,6 +100,11 @@ class AsyncSession(AsyncBulkCalls):
         Raises `SessionError` when a block does not end in time.
         """
         check_block(self)
+        if running_hook(self) is not None:
+            raise SessionError(
+                "a task that a hook has started opens a stream of the session that runs the hook: "
+                "open it in the hook itself, or give the task a session of its own"
+            )
         lock = self._lock
         if lock is None:
             lock = self._lock = asyncio.Lock()
@@ -125,6 +134,15 @@ class AsyncSession(AsyncBulkCalls):
             if self._queue is not None:
                 self._queue.wake()
 
+    def expunge(self, instance: Any) -> None:
+        """Take an object out of the session: it stays readable and is no longer tracked.
+
+        Raises `SessionError` while another task's flush is writing, which may be about this object.
+        """
+        if self.flushing and self._in_use():
+            raise SessionError("another task is flushing the session: await that before expunge()")
+        super().expunge(instance)
+
     def _check_turn(self) -> None:
         """Raise `SessionError` where a task would have to wait for the block of another one."""
         check_block(self)
@@ -138,7 +156,7 @@ class AsyncSession(AsyncBulkCalls):
     async def _perform(self, command: Command) -> Any:
         if not command.connected:
             answer = command.apply(None)
-            return (await answer) if is_awaitable(answer) else answer
+            return (await HookRun(self).wait_for(answer)) if is_awaitable(answer) else answer
         connection = self.connection
         if connection is None:
             connection = self.connection = await self.engine.aacquire()
@@ -175,7 +193,7 @@ class AsyncSession(AsyncBulkCalls):
         """Call the handlers of a statement; what they send themselves does not call them again."""
         self.telling = True
         try:
-            await acall(handlers, session=self, **arguments)
+            await HookRun(self).wait_for(acall(handlers, session=self, **arguments))
         finally:
             self.telling = False
 

@@ -22,6 +22,49 @@ if TYPE_CHECKING:
 current_block: ContextVar[Optional[Level]] = ContextVar("blaze_current_block", default=None)
 
 
+# The hook that this task runs, or was started by.
+current_hook: ContextVar[Optional[HookRun]] = ContextVar("blaze_current_hook", default=None)
+
+
+class HookRun:
+    """An asynchronous hook while it runs: the tasks that it starts share the turn of the session with it.
+
+    The hook may wait for them, so they cannot wait for the end of its operation; they go one by one.
+    """
+
+    __slots__ = ("_lock", "active", "session")
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.active = True
+        self._lock: Optional[asyncio.Lock] = None
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """Held by whoever runs something in the session."""
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
+    async def wait_for(self, answer: Any) -> Any:
+        """Await what the hook has returned, then what its tasks are in the middle of."""
+        token = current_hook.set(self)
+        try:
+            return await answer
+        finally:
+            current_hook.reset(token)
+            self.active = False  # whoever comes now waits for a turn of its own
+            if self._lock is not None and self._lock.locked():
+                async with self._lock:
+                    pass
+
+
+def running_hook(session: AsyncSession) -> Optional[HookRun]:
+    """Return the hook of a session that this task takes part in."""
+    run = current_hook.get()
+    return run if run is not None and run.active and run.session is session else None
+
+
 class TaskQueue(Queue):
     """The tasks that wait for the block of another one."""
 
