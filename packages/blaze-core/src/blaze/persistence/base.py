@@ -304,7 +304,8 @@ class SessionBase(Holder, Observed):
             changed = (
                 codec.diff(instance, old)
                 if old is not None
-                else any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes)
+                else not work.is_unchanged(instance)
+                and any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes)
             )
             if changed and id(instance) not in work.deleted:
                 found.append(instance)

@@ -132,6 +132,11 @@ class UnitOfWork:
         if print_ is not None:
             self.prints[id(instance)] = print_
 
+    def is_unchanged(self, instance: Any) -> bool:
+        """Whether an object's mutable values are certainly what they were when they were compared last."""
+        known = self.prints.get(id(instance))
+        return known is not None and known == fingerprint(type(instance).__mapper__, instance)
+
     # --- taking back ------------------------------------------------------------------------------
 
     def forget_pending(self) -> None:
@@ -417,9 +422,20 @@ def restore_loaded(instance: Any) -> None:
 
 def fingerprint(mapper: Mapper, instance: Any) -> Optional[bytes]:
     """Return what changes with a mutable value, or with the text it was read from; None if nothing does."""
-    columns = [mapper.columns[index] for index in mapper.mutable_indexes]
+    columns = mapper.columns
+    parts: list[Any] = []
+    for index in mapper.mutable_indexes:
+        attribute = columns[index]
+        try:
+            parts.append(attribute.get(instance))
+        except (AttributeError, TypeError):  # an empty slot, as UNSET, which cannot be written
+            parts.append(...)
+        try:
+            parts.append(attribute.raw_get(instance))
+        except (AttributeError, TypeError):
+            parts.append(...)
     try:
-        return dumps([(a.peek(instance), a.peek_raw(instance)) for a in columns], 2)
+        return dumps(parts, 2)
     except ValueError:  # there are values of other types than those of documents
         return None
 
