@@ -9,8 +9,11 @@ gets NULL, or a value that nobody has.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Optional
 from uuid import uuid4
 
@@ -194,23 +197,25 @@ class Exchange:
         return []
 
     def parking(self, instance: Any, place: Place) -> Optional[tuple[Attribute, Any]]:
-        """Return a column of a unique set, and what it can hold for a while; None when there is none."""
+        """Return a column of a unique set, and what it can hold for a while; None when there is none.
+
+        A column that the update replaces is taken rather than one that it has to write again, and one that
+        may be NULL rather than one that needs a stand-in. Keys that stay are not taken: they find the row.
+        """
         mapper = type(instance).__mapper__
         gone = id(instance) in self.gone
-        found = None
-        for attribute in place:
-            # The update has to replace the value again, and a row that goes is found by its key.
-            if gone:
-                if attribute in mapper.pk:
-                    continue
-            elif value_before(mapper, instance, attribute) == coming(instance, (attribute,))[0]:
+        found: list[tuple[bool, bool, int, Any]] = []
+        for number, attribute in enumerate(place):
+            stays = gone or value_before(mapper, instance, attribute) == coming(instance, (attribute,))[0]
+            if stays and attribute in mapper.pk:
                 continue
-            if attribute.nullable:
-                return attribute, None
-            value = stand_in(attribute)
-            if value is not None and found is None:
-                found = attribute, value
-        return found
+            value = None if attribute.nullable else stand_in(attribute)
+            if attribute.nullable or value is not None:
+                found.append((stays, not attribute.nullable, number, value))
+        if not found:
+            return None
+        _, _, number, value = min(found, key=itemgetter(0, 1, 2))
+        return place[number], value
 
 
 def holds_for_all(instance: Any, place: Place) -> bool:
@@ -362,6 +367,22 @@ def referred(rows: dict[Any, Any], instance: Any, harmless: Sequence[str] = ()) 
             yield found
 
 
+def with_parked(
+    batches: list[tuple[Columns, list[Any]]], parked: dict[int, set[int]]
+) -> list[tuple[Columns, list[Any]]]:
+    """Return batches in which rows write all columns that they were parked in, by the rows' identity."""
+    found: list[tuple[Columns, list[Any]]] = []
+    for (mapper, indexes), group in batches:
+        parts: list[tuple[Columns, list[Any]]] = []
+        for instance in group:
+            columns = mapper, tuple(sorted({*indexes, *parked.get(id(instance), ())}))
+            if not parts or parts[-1][0] != columns:
+                parts.append((columns, []))
+            parts[-1][1].append(instance)
+        found += parts
+    return found
+
+
 def by_mapper(instances: Iterable[Any]) -> dict[Mapper, list[Any]]:
     """Group objects by their mapper."""
     found: dict[Mapper, list[Any]] = {}
@@ -400,4 +421,13 @@ def stand_in(attribute: Attribute) -> Any:
         return -1 - number if attribute.column.identity else number  # checks like `n > 0` are the usual ones
     if isinstance(kind, t.Uuid):
         return chance
+    if isinstance(kind, t.Float):
+        return float(chance.int >> 75)
+    if isinstance(kind, t.Numeric) and (kind.precision is None or kind.precision > 5):
+        return Decimal(chance.int % 10 ** min(kind.precision or 18, 18)).scaleb(-(kind.scale or 0))
+    if isinstance(kind, (t.Date, t.DateTime)):  # days and moments of years that nobody writes about
+        moment = dt.datetime(5000, 1, 1) + dt.timedelta(days=1_800_000 * (chance.int >> 75) / 2**53)
+        if isinstance(kind, t.Date):
+            return moment.date()
+        return moment.replace(tzinfo=dt.timezone.utc) if kind.timezone else moment
     return chance.bytes if isinstance(kind, t.Binary) else None

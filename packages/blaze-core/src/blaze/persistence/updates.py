@@ -9,7 +9,7 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import CheckError, ModelError, StaleDataError, ValidationError
 from blaze.persistence.batches import write_rows
-from blaze.persistence.handover import Exchange, by_mapper, refused_by_check
+from blaze.persistence.handover import Exchange, by_mapper, refused_by_check, with_parked
 from blaze.persistence.late_values import read_present
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.stored import key_before
@@ -56,6 +56,7 @@ class Updater:
         # What the flush has put on objects by itself: `on_update` values, and what the database computes.
         self.replaced: list[tuple[Attribute, Any, Any]] = []
         self.done: set[int] = set()  # what was written before the new rows of its table
+        self.parked: dict[int, set[int]] = {}  # the positions of the columns that rows gave up
         self.moved: dict[int, tuple[Any, ...]] = {}  # where rows are whose key was parked
 
     def update_all(self, instances: list[Any]) -> Plan[None]:
@@ -100,6 +101,8 @@ class Updater:
             passing, parked = exchange.order(columns, self.session.dialect.features.row_batches)
             if parked:
                 yield from self.park(parked)
+        if self.parked:
+            passing = with_parked(passing, self.parked)
         for (mapper, indexes), found in (*others, *passing):
             yield from self.update(mapper, tuple(mapper.columns[index] for index in indexes), found)
 
@@ -111,6 +114,7 @@ class Updater:
             mapper = type(instance).__mapper__
             codec = self.codecs[mapper]
             mappers[attribute] = mapper
+            self.parked.setdefault(id(instance), set()).add(mapper.columns.index(attribute))
             encoded = codec.encode(attribute, value)
             key = codec.key_params(key_before(mapper, instance))
             groups.setdefault(attribute, []).append((encoded, *key))
