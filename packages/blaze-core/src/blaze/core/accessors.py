@@ -6,7 +6,6 @@ from operator import attrgetter
 from typing import Any, Optional
 
 from blaze.core.detached import COPIED
-from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError
 
@@ -60,28 +59,19 @@ def _relation(instance: Any, name: str) -> Any:
     return mapper.relations[name]
 
 
-def key_property(key: str, slot: str, relation_slot: str, name: str) -> property:
-    """Return the property of the key column `key`: a plain read; a write forgets the related object.
+def key_property(key: str, slot: str, names: list[str]) -> property:
+    """Return the property of the key column `key` of these relations: a plain read; a write forgets the
+    related objects.
 
-    Loaded lists of the former and the new related object are kept in step.
+    Loaded lists of the former and the new related objects are kept in step.
     """
 
     def write(instance: Any, value: Any) -> None:
-        relation = _relation(instance, name)
-        inverse = relation.inverse
-        previous = relation.known(instance)
+        relations = [_relation(instance, name) for name in names]
+        before = [relation.known(instance) for relation in relations]
         setattr(instance, slot, value)
-        if (
-            value is not None
-            and previous is not None
-            and previous is not UNSET
-            and relation.target.key(previous) == relation.key_of(instance)
-        ):
-            return
-        clear_slot(relation.owner, instance, relation_slot)
-        if inverse is not None:
-            inverse.forget_member(previous, instance)
-            inverse.note_member(relation.known(instance), instance)
+        for relation, previous in zip(relations, before):
+            relation.follow_key(instance, previous)
 
     return mapped_property(key, attrgetter(slot), write)
 

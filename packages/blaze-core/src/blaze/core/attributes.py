@@ -25,6 +25,7 @@ class Attribute:
         "column",
         "get",
         "key_of",
+        "keys_of",
         "mutable",
         "name",
         "nullable",
@@ -46,7 +47,8 @@ class Attribute:
         self.slot = name
         self.mutable = type.python_type in (dict, list)
         self.raw_slot: Optional[str] = f"_raw_{name}" if self.mutable else None
-        self.key_of: Optional[Relation] = None
+        self.key_of: Optional[Relation] = None  # the first of `keys_of`
+        self.keys_of: tuple[Relation, ...] = ()
         self.owner: Mapper  # the model that declares it; those derived from it share the attribute
         self.column: TableColumn
         # The slot's own accessors: they bypass properties, change tracking and `__getattr__`.

@@ -34,8 +34,24 @@ class Slots:
         self.mutables: list[str] = []
         self.stored: dict[str, str] = {}
         self.keys: dict[str, str] = {}
-        self.key_relation: dict[str, str] = {}
+        self.key_relation: dict[str, str] = {}  # the relation that each key column was made for
+        self.keys_of: dict[str, list[str]] = {}  # the key columns of each relation, shared ones among them
         self.relations: dict[str, str] = {}
+        # By column: the first key that stands in it, and of how many its relation has.
+        self.held: dict[str, tuple[str, int]] = {}
+
+    def share(self, keys: list[str], column: Any) -> list[str]:
+        """Return the key columns of the next relation, given its own and what `column=` says: where a
+        composite key names the column of a relation before it, both have that one.
+        """
+        columns = [column] if isinstance(column, str) else keys if column is None else column
+        if not isinstance(columns, (list, tuple)) or len(columns) != len(keys):
+            return list(keys)  # the error comes when the target is known
+        found = []
+        for key, name in zip(keys, columns):
+            held, width = self.held.setdefault(name.lower(), (key, len(keys)))
+            found.append(held if max(width, len(keys)) > 1 else key)
+        return found
 
     def with_own(self, own: Slots) -> Slots:
         """Return these slots of a base model and those that a subclass adds."""
@@ -47,6 +63,7 @@ class Slots:
             found.stored.update(part.stored)
             found.keys.update(part.keys)
             found.key_relation.update(part.key_relation)
+            found.keys_of.update(part.keys_of)
             found.relations.update(part.relations)
         return found
 
@@ -161,9 +178,6 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         else:
             parameters.append(f"{name}=None")
             body.append(f"    {me}.{slot} = {name}")
-    keys_of: dict[str, list[str]] = {}
-    for key, relation in slots.key_relation.items():
-        keys_of.setdefault(relation, []).append(key)
     for name, declaration in mapper.declarations.items():
         kind = getattr(declaration.spec, "kind", None)
         if kind is None:
@@ -171,7 +185,7 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         parameters.append(f"{name}={unset}")
         late.append(f"    if {name} is not {unset}:")
         if name in slots.relations:
-            without = " and ".join(f"{key} is {unset}" for key in keys_of[name])
+            without = " and ".join(f"{key} is {unset}" for key in slots.keys_of[name])
             late.append(f"        {me}.{name} = {name}")
             late.append(f"    elif {without}:")
             late.append(f"        {me}.{slots.relations[name]} = None")

@@ -158,6 +158,11 @@ class Mapper:
         """The relations whose key stands in this table."""
         return [relation for relation in self.relations.values() if relation.owns_key]
 
+    @cached_property
+    def sharing(self) -> list[Relation]:
+        """The relations that share a key column with another one."""
+        return [relation for relation in self.key_relations if relation.sharing]
+
     @property
     def family_key_relations(self) -> list[Relation]:
         """The relations with a key of this model and of those derived from it."""

@@ -170,8 +170,7 @@ def _make_concrete(
     own_slots = namespace.get("__slots__", ())
     namespace["__slots__"] = (*own.names(), *((own_slots,) if isinstance(own_slots, str) else own_slots))
     for key, slot in own.keys.items():
-        relation = own.key_relation[key]
-        namespace[key] = key_property(key, slot, own.relations[relation], relation)
+        namespace[key] = key_property(key, slot, [name for name, keys in own.keys_of.items() if key in keys])
     for attribute, slot in own.stored.items():
         if attribute == discriminator:
             namespace[attribute] = inheritance.discriminator_property(slot, attribute)
@@ -247,7 +246,10 @@ def _plan_slots(
         elif isinstance(spec, RelationSpec) and spec.kind in ("foreign_key", "one_to_one"):
             slots.relations[name] = f"_r_{name}"
             keys = registry.key_names(name, declaration, declarations, declared_keys, module, qualname)
+            own_keys = slots.keys_of[name] = slots.share(keys, spec.column)
             for key in keys:
+                if key not in own_keys:
+                    continue
                 if key in declarations and key not in declared_keys:
                     raise ModelError(
                         f"{where}.{key}: is the key column of the relation {name!r}; "

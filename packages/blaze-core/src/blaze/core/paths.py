@@ -133,7 +133,7 @@ class RelationPath:
         relation = self._relation_
         if other is None:
             if relation.owns_key:
-                return self._column(relation.remote[0]).is_(None)
+                return self._column(relation.telling).is_(None)
             return Not(IsNull(Column(self._source_, self._target_.pk[0].column), True))
         return self._equal(self._key_columns(), self._key(other))
 

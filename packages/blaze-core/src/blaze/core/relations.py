@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.detached import COPIED
 from blaze.core.related_list import RelatedList
+from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET, RelationSpec
 from blaze.errors import NotLoadedError, ValidationError
 from blaze.sql.source import Source
@@ -61,10 +62,12 @@ class Relation:
         "name",
         "nullable",
         "on_delete",
+        "own",
         "owner",
         "owns_key",
         "remote",
         "set",
+        "sharing",
         "slot",
         "spec",
         "target",
@@ -83,6 +86,8 @@ class Relation:
         self.on_delete = spec.on_delete
         self.local: tuple[Attribute, ...] = ()
         self.remote: tuple[Attribute, ...] = ()
+        self.own: tuple[Attribute, ...] = ()  # the local ones that say that there is no related object
+        self.sharing: tuple[Relation, ...] = ()  # others that have a local one of these, too
         self.link: Optional[Link] = None
         self.inverse: Optional[Relation] = None
         # Accessors of the hidden slot, for relations that own their key.
@@ -95,6 +100,11 @@ class Relation:
     def unique(self) -> bool:
         """Whether at most one object has the same key."""
         return self.kind == ONE_TO_ONE or self.spec.unique
+
+    @property
+    def telling(self) -> Attribute:
+        """The attribute of the target whose local counterpart is NULL where there is no related object."""
+        return self.remote[self.local.index(self.own[0])]
 
     def __repr__(self) -> str:
         return f"<relation {self.owner.name}.{self.name} -> {self.target.name}>"
@@ -145,9 +155,15 @@ class Relation:
         return None if any(value is None or value is UNSET for value in values) else values
 
     def take_key(self, instance: Any, related: Any) -> None:
-        """Copy the related object's key into the local key attributes."""
+        """Copy the related object's key into the local key attributes; without an object, those that other
+        relations share stay.
+        """
+        if related is None:
+            for local in self.own:
+                local.set(instance, None)
+            return
         for local, remote in zip(self.local, self.remote):
-            value = None if related is None else remote.peek(related)
+            value = remote.peek(related)
             local.set(instance, None if value is UNSET else value)
 
     def assign(self, instance: Any, value: Any) -> None:
@@ -164,11 +180,28 @@ class Relation:
             self._assign_reverse(instance, value)
             return
         previous = self.known(instance)
+        following = [(r, r.known(instance)) for r in self.sharing if r.peek(instance) is UNSET]
         self.set(instance, value)
         self.take_key(instance, value)
+        for relation, former in following:
+            relation.follow_key(instance, former)
         if self.inverse is not None and previous is not value:
             self.inverse.forget_member(previous, instance)
             self.inverse.note_member(value, instance)
+
+    def follow_key(self, instance: Any, previous: Any) -> None:
+        """After a write to a key column: forget an object that the key no longer means."""
+        if (
+            previous is not None
+            and previous is not UNSET
+            and self.target.key(previous) is not None
+            and self.target.key(previous) == self.key_of(instance)
+        ):
+            return
+        clear_slot(self.owner, instance, self.slot)
+        if self.inverse is not None:
+            self.inverse.forget_member(previous, instance)
+            self.inverse.note_member(self.known(instance), instance)
 
     def _assign_reverse(self, instance: Any, value: Any) -> None:
         inverse = self.inverse
@@ -260,7 +293,7 @@ class Relation:
                 self.target.table,
                 parent=source,
                 on=pairs,
-                outer=not self.owns_key or self.local[0].column.nullable,
+                outer=not self.owns_key or any(a.column.nullable for a in self.local),
                 many=self.many,
                 name=self.name,
                 only=self.target.source.only,

@@ -87,7 +87,7 @@ class Resolver:
                 found.append(mapper.attributes[name])
             else:
                 found += self.relation_attributes(mapper, name, declaration, (*seen, mapper))
-        return tuple(found)
+        return tuple(dict.fromkeys(found))
 
     def relation_attributes(
         self, mapper: Mapper, name: str, declaration: Declaration, seen: tuple[Mapper, ...] = ()
@@ -96,7 +96,7 @@ class Resolver:
         target = self.target_of(mapper, name)
         keys = self.key_attributes(target, seen)
         slots = mapper.slots
-        names = [key for key, relation in slots.key_relation.items() if relation == name]
+        names = slots.keys_of[name]
         if len(names) != len(keys):
             raise ModelError(
                 f"{mapper.where}.{name}: {target.name} has {len(keys)} key columns but was unknown when "
@@ -118,6 +118,14 @@ class Resolver:
                 attribute.slot = slots.keys[key]
                 attribute.owner = mapper
                 mapper.attributes[key] = attribute
+            elif slots.key_relation.get(key) != name:
+                if attribute.type != target_key.type:
+                    raise ModelError(
+                        f"{mapper.where}.{name}: shares the column {column!r} with "
+                        f"{slots.key_relation[key]!r}, whose key is {attribute.type!r} and not "
+                        f"{target_key.type!r}; give one column="
+                    )
+                attribute.nullable = attribute.nullable and optional
             found.append(attribute)
         return found
 
@@ -247,8 +255,12 @@ class Resolver:
         relation_name = mapper.slots.key_relation.get(attribute.name)
         unique, index = spec.unique, spec.index
         if relation_name is not None:
+            keys_of = mapper.slots.keys_of
+            relation_name = next(
+                (n for n, keys in keys_of.items() if keys == [attribute.name]), relation_name
+            )
             relation_spec: RelationSpec = mapper.declarations[relation_name].spec
-            single = list(mapper.slots.key_relation.values()).count(relation_name) == 1
+            single = len(keys_of[relation_name]) == 1
             unique = single and (relation_spec.unique or relation_spec.kind == kinds.ONE_TO_ONE)
             index = single and relation_spec.index and not unique and not (key and pk[0] is attribute)
         if attribute.nullable and key:
@@ -287,16 +299,19 @@ class Resolver:
                     f"{mapper.where}.{name}: its target {target.name} cannot work; see its own error"
                 )
             relation = Relation(name, spec.kind, mapper, target, spec)
-            keys = [key for key, owner in mapper.slots.key_relation.items() if owner == name]
-            relation.local = tuple(mapper.attributes[key] for key in keys)
+            keys_of = mapper.slots.keys_of
+            relation.local = tuple(mapper.attributes[key] for key in keys_of[name])
             relation.remote = target.pk
-            relation.nullable = relation.local[0].nullable
+            shared = {key for other, keys in keys_of.items() if other != name for key in keys}
+            relation.own = tuple(a for a in relation.local if a.name not in shared) or relation.local
+            relation.nullable = all(a.nullable for a in relation.own)
             self.check_on_delete(mapper, relation)
             member = mapper.model.__dict__[relation.slot]
             relation.get, relation.set = member.__get__, member.__set__
             self.add_inverse(mapper, relation)
             for attribute in relation.local:
-                attribute.key_of = relation
+                attribute.keys_of += (relation,)
+                attribute.key_of = attribute.keys_of[0]
             mapper.missing[relation.slot] = _missing_relation(relation)
             mapper.add_relation(relation)
             mapper.foreign_keys.append(
@@ -308,6 +323,10 @@ class Resolver:
                     spec.deferrable,
                 )
             )
+        for relation in mapper.relations.values():
+            if relation.owns_key and relation.owner is mapper:
+                others = dict.fromkeys(r for attribute in relation.local for r in attribute.keys_of)
+                relation.sharing = tuple(other for other in others if other is not relation)
 
     @staticmethod
     def check_on_delete(mapper: Mapper, relation: Relation) -> None:
@@ -319,6 +338,11 @@ class Resolver:
             raise ModelError(
                 f"{place}: on_delete='SET DEFAULT' needs ForeignKey[Optional[...]]: the default of a key "
                 "column is NULL"
+            )
+        if rule in ("SET NULL", "SET DEFAULT") and len(relation.own) < len(relation.local):
+            raise ModelError(
+                f"{place}: on_delete={rule!r} would empty the column that it shares with another relation; "
+                "use 'CASCADE', 'RESTRICT' or 'NO ACTION'"
             )
         if rule == "CASCADE" and mapper.own_table is not mapper.base.own_table:
             base = mapper.base

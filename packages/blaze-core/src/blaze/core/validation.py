@@ -81,7 +81,7 @@ def full_clean(mapper: Mapper, instance: Any) -> None:
         relation = attribute.key_of
         if value is None and attribute is mapper.version:
             continue  # the first flush gives a new object its version
-        if value is None and relation is not None and relation.peek(instance) not in (None, UNSET):
+        if value is None and any(r.peek(instance) not in (None, UNSET) for r in attribute.keys_of):
             continue  # the key is taken from the related object when it is flushed
         messages = field_messages(attribute, value)
         if messages:
@@ -97,3 +97,23 @@ def full_clean(mapper: Mapper, instance: Any) -> None:
                 errors.setdefault(name, []).extend(messages)
     if errors:
         raise ValidationError(errors, model=mapper.model)
+
+
+def refuse_disagreement(mapper: Mapper, instances: Iterable[Any]) -> None:
+    """Raise `ValidationError` for an object whose related objects need different values in a column that
+    their relations share.
+    """
+    for instance in instances:
+        for relation in mapper.sharing:
+            related = relation.peek(instance)
+            if related is None or related is UNSET:
+                continue
+            for local, remote in zip(relation.local, relation.remote):
+                value = remote.peek(related)
+                if value not in (None, UNSET) and value != local.peek(instance):
+                    others = ", ".join(other.name for other in local.keys_of if other is not relation)
+                    message = (
+                        f"its {relation.target.name} does not go with {others}: both stand in the column "
+                        f"{local.column.name!r} and need the same value there"
+                    )
+                    raise ValidationError({relation.name: [message]}, model=mapper.model)

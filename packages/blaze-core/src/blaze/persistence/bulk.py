@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 from blaze.core.instances import set_class
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.core.validation import explain
+from blaze.core.validation import explain, refuse_disagreement
 from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError, UniqueError
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
@@ -167,6 +167,8 @@ def take_related_keys(mapper: Mapper, instances: Sequence[Any]) -> None:
                 related = relation.peek(instance)
                 if related is not None and related is not UNSET:
                     relation.take_key(instance, related)
+    if mapper.sharing:
+        refuse_disagreement(mapper, instances)
 
 
 # --- insert -------------------------------------------------------------------------------------------

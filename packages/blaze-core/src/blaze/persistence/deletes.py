@@ -78,9 +78,9 @@ class Deleter:
                 earlier.add(key_before(mapper, instance))
         for relation, holders in emptied.items():
             codec = self.codecs[relation.owner]
-            empty = (None,) * len(relation.local)
+            empty = (None,) * len(relation.own)
             params = [(*empty, *codec.key_params(key_before(relation.owner, o))) for o in holders]
-            yield from write_rows(self.session, codec.update_keyed(relation.local, False), params)
+            yield from write_rows(self.session, codec.update_keyed(relation.own, False), params)
         for base in present:
             yield from self.delete_links(groups[base])
             for part in parts.get(base) or (groups[base],):

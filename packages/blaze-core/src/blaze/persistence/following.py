@@ -374,9 +374,9 @@ def _take_over(
 
 def put(mapper: Mapper, instance: Any, attribute: Attribute, value: Any, raw: Any) -> None:
     """Store a loaded value past change tracking; a relation that pointed elsewhere is forgotten."""
-    relation = attribute.key_of
-    if relation is not None and attribute.peek(instance) != value:
-        clear_slot(mapper, instance, relation.slot)
+    if attribute.keys_of and attribute.peek(instance) != value:
+        for relation in attribute.keys_of:
+            clear_slot(mapper, instance, relation.slot)
     if attribute.mutable:
         clear_slot(mapper, instance, attribute.slot)
         clear_slot(mapper, instance, str(attribute.raw_slot))

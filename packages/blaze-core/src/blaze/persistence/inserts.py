@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
-from blaze.core.validation import refuse_deleted
+from blaze.core.validation import refuse_deleted, refuse_disagreement
 from blaze.errors import SessionError
 from blaze.persistence.meanwhile import Meanwhile
 from blaze.persistence.stored import value_before
@@ -122,6 +122,12 @@ class Inserter:
                     )
                 relation.take_key(instance, None)
                 self.postponed.append((instance, relation))
+        if mapper.sharing:
+            refuse_disagreement(mapper, [o for o in instances if not self.is_moving(mapper, o)])
+
+    def is_moving(self, mapper: Mapper, instance: Any) -> bool:
+        """Whether the key of an object that this one refers to changes in this flush."""
+        return bool(self.moving) and any(id(r.peek(instance)) in self.moving for r in mapper.sharing)
 
     def is_waiting(self, related: Any, batch: Optional[set[int]]) -> bool:
         """Whether a related object of a circle of keys has no row yet; `batch` is being inserted."""

@@ -48,11 +48,10 @@ def coming(instance: Any, attributes: tuple[Attribute, ...]) -> tuple[Any, ...]:
     """Return the values that columns are going to be written with, as far as they are known."""
     values = []
     for attribute in attributes:
-        relation = attribute.key_of
-        related = None if relation is None else relation.peek(instance)
-        if relation is not None and related is not None and related is not UNSET:
-            attribute, instance_of = relation.remote[relation.local.index(attribute)], related
-        else:
-            instance_of = instance
-        values.append(attribute.peek(instance_of))
+        source, instance_of = attribute, instance
+        for relation in attribute.keys_of:
+            related = relation.peek(instance)
+            if related is not None and related is not UNSET:
+                source, instance_of = relation.remote[relation.local.index(attribute)], related
+        values.append(source.peek(instance_of))
     return tuple(values)

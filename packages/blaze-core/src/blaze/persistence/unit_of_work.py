@@ -346,12 +346,12 @@ def leave(objects: dict[Any, Any], key: Any, instance: Any) -> None:
 
 def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: dict[Any, Any]) -> None:
     """Put a snapshot back: columns, undecoded values, and the loaded objects of relations that moved."""
-    moved = set()
+    moved: set[Relation] = set()
     for attribute, value in zip(mapper.columns, values):
         if attribute.mutable:
             continue
         if attribute.key_of is not None and attribute.peek(instance) != value:
-            moved.add(attribute.key_of)
+            moved.update(attribute.keys_of)
         if value is UNSET:
             clear_slot(mapper, instance, attribute.slot)
         else:

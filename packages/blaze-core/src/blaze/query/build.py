@@ -22,7 +22,7 @@ from blaze.sql.values import INTEGER
 from blaze.sql.walk import has_aggregate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
@@ -386,29 +386,38 @@ def assigned(mapper: Mapper, values: Mapping[Any, Any]) -> dict[Any, Any]:
         assert relation is not None
         if not relation.owns_key:
             raise QueryError(f"{mapper.name}.{name} has no column in this table")
-        columns = [local.column for local in relation.local]
-        found.update(zip(columns, related_key(relation, value)))
+        for local, part in related_key(relation, value):
+            if found.setdefault(local.column, part) is not part and found[local.column] != part:
+                raise disagreement(relation, local)
     return found
 
 
-def related_key(relation: Relation, value: Any) -> Sequence[Any]:
-    """Return the values of a relation's key columns for an object, its key, or None."""
+def disagreement(relation: Relation, local: Attribute) -> QueryError:
+    """Return the error for a related object that needs another value in a column that relations share."""
+    return QueryError(
+        f"{relation.owner.name}.{relation.name} and another value that is given do not agree about the "
+        f"column {local.column.name!r}"
+    )
+
+
+def related_key(relation: Relation, value: Any) -> Iterable[tuple[Attribute, Any]]:
+    """Return the key attributes of a relation and their values for an object, its key, or None."""
     width = len(relation.local)
     where = f"{relation.owner.name}.{relation.name}"
     if value is None:
-        return (None,) * width
+        return [(local, None) for local in relation.own]
     if isinstance(value, relation.target.model):
         keys = [remote.peek(value) for remote in relation.remote]
         if any(key is None or key is UNSET for key in keys):
             raise QueryError(f"{where} is given a {relation.target.name} that has no key yet; flush it first")
-        return keys
+        return zip(relation.local, keys)
     if hasattr(type(value), "__mapper__"):
         raise QueryError(f"{where} is a {relation.target.name}, not a {type(value).__name__}")
     if width == 1:
-        return (value,)
+        return [(relation.local[0], value)]
     if not isinstance(value, (tuple, list)) or len(value) != width:
         raise QueryError(f"{where} is a {relation.target.name} or its key of {width} parts, not {value!r}")
-    return value
+    return zip(relation.local, value)
 
 
 def delete_builder(query: Query[Any]) -> DeleteBuilder:

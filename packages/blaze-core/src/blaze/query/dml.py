@@ -11,7 +11,7 @@ from blaze.core.loaders import Shape, default_attributes
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import CapabilityError, QueryError
-from blaze.query.build import among_keys, assigned, changed_table, related_key, versioned
+from blaze.query.build import among_keys, assigned, changed_table, disagreement, related_key, versioned
 from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, M
 from blaze.query.query import Condition, Query, R
 from blaze.query.root import label_of, root_of
@@ -270,8 +270,9 @@ class Insert(_Writing):
             for relation in relations:
                 if relation.name in row:
                     row = {**row}
-                    key = related_key(relation, row.pop(relation.name))
-                    row.update((local.name, part) for local, part in zip(relation.local, key))
+                    for local, part in related_key(relation, row.pop(relation.name)):
+                        if row.setdefault(local.name, part) is not part and row[local.name] != part:
+                            raise disagreement(relation, local)
             found.append([row[n] if n in row else make() for n, make in zip(names, makers)])
         return found
 

@@ -159,7 +159,7 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
 
 def _own_key(path: RelationPath) -> Any:
     """Return the key column that a relation has in its owner's table, None when it has none."""
-    return getattr(path, path._target_.pk[0].name) if path._relation_.owns_key else None
+    return getattr(path, path._relation_.telling.name) if path._relation_.owns_key else None
 
 
 def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[bool]:
