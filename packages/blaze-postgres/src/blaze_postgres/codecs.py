@@ -220,15 +220,24 @@ def array_text(item: t.SQLType) -> Callable[[Sequence[Any]], str]:
     """Give the function from encoded items to the text of their array."""
     item = stored(item)
     if isinstance(item, t.Integer):
-        return lambda values: (
-            "{"
-            + ",".join(
-                ["NULL" if v is None else str(v) for v in values] if None in values else map(str, values)
-            )
-            + "}"
-        )
+        return _numbers_text
     write = _item_text(item)
+    if isinstance(item, (t.String, t.Json)):
+        return lambda values: _texts_text(values, write)
     return lambda values: "{" + ",".join(["NULL" if v is None else write(v) for v in values]) + "}"
+
+
+def _numbers_text(values: Sequence[Any]) -> str:
+    texts = ["NULL" if v is None else str(v) for v in values] if None in values else map(str, values)
+    return "{" + ",".join(texts) + "}"
+
+
+def _texts_text(values: Sequence[Any], write: Callable[[str], str]) -> str:
+    if values and None not in values:
+        joined = '","'.join(values)  # one look at all of them, not at each
+        if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+            return '{"' + joined + '"}'
+    return "{" + ",".join(["NULL" if v is None else write(v) for v in values]) + "}"
 
 
 def stored(type_: t.SQLType) -> t.SQLType:

@@ -53,8 +53,16 @@ def refuse(problem: Optional[str]) -> DataError:
 def decimal_encoder(type_: t.Numeric) -> Codec:
     """Give the encoder of a decimal column, for databases that would round what has too many places."""
     check = type_.check
+    least, whole = -t.MOST_DECIMAL_PLACES, t.MOST_WHOLE_DIGITS
+    if type_.precision is not None:
+        least, whole = -(type_.scale or 0), type_.precision - (type_.scale or 0)
 
     def encode(value: Any) -> Decimal:
+        if value.__class__ is Decimal:
+            _, digits, exponent = value.as_tuple()
+            # Most values pass here, in a third of the time of the check.
+            if exponent.__class__ is int and least <= exponent <= 0 and len(digits) + exponent <= whole:
+                return value
         problem = check(value)
         if problem:
             raise refuse(problem)
