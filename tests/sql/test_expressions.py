@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from blaze.dialects.types import Numeric
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.functions import case, func, literal
@@ -104,12 +106,22 @@ def test_mistakes_are_named_at_once(build: Any, message: str) -> None:
 def test_both_sides_of_a_calculation_take_the_same_values() -> None:
     for value in (2, 1.5, Decimal("1.5")):
         assert (value * book.id).type == (book.id * value).type
+    for value in (2, Decimal("1.5")):
         assert (value + book.price).type == (book.price + value).type
     assert (timedelta(days=1) + book.published).type == book.published.type
     assert (datetime(2020, 1, 1, tzinfo=timezone.utc) - book.published).type == book.loan.type
     assert (book.published - timedelta(days=1)).type == book.published.type
     assert (2 * book.loan).type == (book.loan / 2).type == book.loan.type
     assert ("a" + book.title + "b").type.python_type is str
+
+
+@pytest.mark.parametrize("op", [operator.add, operator.sub, operator.mul, operator.truediv])
+def test_a_decimal_does_not_go_with_a_float(op: Any) -> None:
+    for left, right in ((book.price, 1.5), (1.5, book.price), (book.price, book.weight)):
+        with pytest.raises(QueryError, match=r"give a Decimal, or cast\(\)"):
+            op(left, right)
+    assert op(book.price.cast(float), 1.5).type == book.weight.type
+    assert isinstance(op(book.price, Decimal("1.5")).type, Numeric)
 
 
 def test_a_condition_has_no_truth_value() -> None:

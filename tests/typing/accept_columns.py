@@ -102,3 +102,14 @@ def functions() -> None:
     latest: Expression[Optional[datetime]] = func.max(Book.published)
     print(count, lower, length, now, total, latest)
     func.anything(Book.id, 1).label("x")
+
+
+def calculations() -> None:
+    assert_type(Book.price * 2, Expression[Decimal])
+    assert_type(2 * Book.price, Expression[Decimal])
+    assert_type(Book.price + Decimal("0.5"), Expression[Decimal])
+    assert_type(Book.price - Book.id, Expression[Decimal])
+    assert_type(Book.price / Book.price, Expression[Decimal])
+    assert_type(Book.id * 2, Expression[int])
+    assert_type(Book.title + "x", Expression[str])
+    assert_type("x" + Book.title, Expression[str])

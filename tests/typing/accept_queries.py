@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 from typing_extensions import assert_type
 
-from blaze import Delete, Insert, Q, Row, Select, Session, Update, case, func
+from blaze import CTE, Delete, Insert, Q, Row, Select, Session, Update, case, func
 from blaze.query.terminal import Plan
 from tests.typing.accept_models import Author, Book, Everything
 
@@ -132,6 +132,15 @@ def writing(session: Session) -> None:
     assert_type(session.exec_scalar(Delete(Book).all_rows().returning(Book.title)), Optional[str])
     assert_type(session.query(Book).where(Book.id == 1).update(price=Decimal(1)), int)
     assert_type(session.query(Book).where(Book.id == 1).delete(), int)
+
+
+def subqueries(session: Session) -> None:
+    totals = Select(Book.author_id, func.sum(Book.price).label("n")).group_by(Book.author_id).alias("totals")
+    joined = session.query(Author.name, totals.c.n).join(totals, on=totals.c.author_id == Author.id)
+    assert_type(joined.all(), list[Row[str, Any]])
+    session.query(Author.name, totals.c.n).left_join(totals, on=totals.c.author_id == Author.id).all()
+    dear = CTE("dear", Select(Book.author_id).where(Book.price > 20))
+    session.query(Author).with_cte(dear).join(dear, on=dear.c.author_id == Author.id).all()
 
 
 def cases(session: Session) -> None:

@@ -56,3 +56,14 @@ def logic(now: datetime) -> None:
     print((Book.id > 1) & (now > now))  # error
     print((Book.id > 1) | "x")  # error
     print(~Book.title)  # error
+
+
+def calculations() -> None:
+    print(Book.price * 1.5)  # error
+    print(1.5 * Book.price)  # error
+    print(Book.price + 1.1)  # error
+    print(Book.price / 2.0)  # error
+    print(Book.title + 5)  # error
+    print(5 + Book.title)  # error
+    print(Book.title * 2)  # error
+    print(Book.title - "x")  # error

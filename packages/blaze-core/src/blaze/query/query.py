@@ -32,6 +32,7 @@ R = TypeVar("R", covariant=True)
 
 Condition = Expression[Optional[bool]]
 Path = Union[type["Model"], str]  # to a checker a relation on the class is the target's class
+Joinable = Union[Path, CTE, Derived]
 
 _new = object.__new__
 _LAZY = ("batch", "raise")
@@ -327,21 +328,21 @@ class Query(Selectable, Generic[R]):
 
     # --- tables -----------------------------------------------------------------------------------
 
-    def join(self, target: Path, on: Optional[Condition] = None) -> Self:
+    def join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
         """Join a relation (`Author.books`), or a model `on` a condition; columns of the target can then be
         used.
         """
         return self._join("inner", target, on)
 
-    def left_join(self, target: Path, on: Optional[Condition] = None) -> Self:
+    def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
         """Join like `join`, and keep rows that have no counterpart."""
         return self._join("left", target, on)
 
-    def right_join(self, target: Path, on: Optional[Condition] = None) -> Self:
+    def right_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
         """Join like `join`, and keep rows of the target without a counterpart, with NULL for the others."""
         return self._join("right", target, on)
 
-    def full_join(self, target: Path, on: Optional[Condition] = None) -> Self:
+    def full_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
         """Join like `join`, and keep rows without a counterpart of both sides."""
         return self._join("full", target, on)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
     from blaze.query.entities import Left2, Left3, Left4, Left5, Left6, Left7, Left8
     from blaze.query.paging import Page
-    from blaze.query.query import Condition, Path
+    from blaze.query.query import Condition, Joinable, Path
     from blaze.query.row import Row
     from blaze.sql.expressions import Expression
 
@@ -36,38 +36,40 @@ class QuerySet(Query[R], Generic[R]):
         def include(self, *paths: Path, **parts: Part[Any]) -> QuerySet[Any]: ...
         def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
         @overload
-        def left_join(self: QuerySet[M], target: Path, on: Optional[Condition] = None) -> QuerySet[M]: ...
+        def left_join(self: QuerySet[M], target: Joinable, on: Optional[Condition] = None) -> QuerySet[M]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1]], target: Joinable, on: Optional[Condition] = None
         ) -> QuerySet[Left2[T0, T1]]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1, T2]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1, T2]], target: Joinable, on: Optional[Condition] = None
         ) -> QuerySet[Left3[T0, T1, T2]]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1, T2, T3]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1, T2, T3]], target: Joinable, on: Optional[Condition] = None
         ) -> QuerySet[Left4[T0, T1, T2, T3]]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1, T2, T3, T4]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1, T2, T3, T4]], target: Joinable, on: Optional[Condition] = None
         ) -> QuerySet[Left5[T0, T1, T2, T3, T4]]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Joinable, on: Optional[Condition] = None
         ) -> QuerySet[Left6[T0, T1, T2, T3, T4, T5]]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6]], target: Joinable, on: Optional[Condition] = None
         ) -> QuerySet[Left7[T0, T1, T2, T3, T4, T5, T6]]: ...
         @overload
         def left_join(
-            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]], target: Path, on: Optional[Condition] = None
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+            target: Joinable,
+            on: Optional[Condition] = None,
         ) -> QuerySet[Left8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
         @overload
-        def left_join(self, target: Path, on: Optional[Condition] = None) -> Self: ...
-        def left_join(self, target: Path, on: Optional[Condition] = None) -> Any: ...
+        def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self: ...
+        def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
 
     def all(self) -> list[R]:
         """Return all results."""
@@ -177,41 +179,43 @@ class AsyncQuerySet(Query[R], Generic[R]):
         def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[M], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[M], target: Joinable, on: Optional[Condition] = None
         ) -> AsyncQuerySet[M]: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[Row[T0, T1]], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[Row[T0, T1]], target: Joinable, on: Optional[Condition] = None
         ) -> AsyncQuerySet[Left2[T0, T1]]: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[Row[T0, T1, T2]], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[Row[T0, T1, T2]], target: Joinable, on: Optional[Condition] = None
         ) -> AsyncQuerySet[Left3[T0, T1, T2]]: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[Row[T0, T1, T2, T3]], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[Row[T0, T1, T2, T3]], target: Joinable, on: Optional[Condition] = None
         ) -> AsyncQuerySet[Left4[T0, T1, T2, T3]]: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4]], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4]], target: Joinable, on: Optional[Condition] = None
         ) -> AsyncQuerySet[Left5[T0, T1, T2, T3, T4]]: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Joinable, on: Optional[Condition] = None
         ) -> AsyncQuerySet[Left6[T0, T1, T2, T3, T4, T5]]: ...
         @overload
         def left_join(
-            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6]], target: Path, on: Optional[Condition] = None
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6]],
+            target: Joinable,
+            on: Optional[Condition] = None,
         ) -> AsyncQuerySet[Left7[T0, T1, T2, T3, T4, T5, T6]]: ...
         @overload
         def left_join(
             self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
-            target: Path,
+            target: Joinable,
             on: Optional[Condition] = None,
         ) -> AsyncQuerySet[Left8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
         @overload
-        def left_join(self, target: Path, on: Optional[Condition] = None) -> Self: ...
-        def left_join(self, target: Path, on: Optional[Condition] = None) -> Any: ...
+        def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self: ...
+        def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
 
     async def all(self) -> list[R]:
         """Return all results."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
     from blaze.query.entities import Left2, Left3, Left4, Left5, Left6, Left7, Left8, LongRow
     from blaze.query.paging import Page
-    from blaze.query.query import Condition, Path
+    from blaze.query.query import Condition, Joinable, Path
     from blaze.query.row import Row
     from blaze.sql.expressions import Expression
 
@@ -189,37 +189,39 @@ class Select(Query[R], Generic[R]):
         def include(self, *paths: Path, **parts: Part[Any]) -> Select[Any]: ...
         def include(self, *paths: Path, **parts: Part[Any]) -> Any: ...
         @overload
-        def left_join(self: Select[M], target: Path, on: Optional[Condition] = None) -> Select[M]: ...
+        def left_join(self: Select[M], target: Joinable, on: Optional[Condition] = None) -> Select[M]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1]], target: Joinable, on: Optional[Condition] = None
         ) -> Select[Left2[T0, T1]]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1, T2]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1, T2]], target: Joinable, on: Optional[Condition] = None
         ) -> Select[Left3[T0, T1, T2]]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1, T2, T3]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1, T2, T3]], target: Joinable, on: Optional[Condition] = None
         ) -> Select[Left4[T0, T1, T2, T3]]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1, T2, T3, T4]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1, T2, T3, T4]], target: Joinable, on: Optional[Condition] = None
         ) -> Select[Left5[T0, T1, T2, T3, T4]]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1, T2, T3, T4, T5]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1, T2, T3, T4, T5]], target: Joinable, on: Optional[Condition] = None
         ) -> Select[Left6[T0, T1, T2, T3, T4, T5]]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1, T2, T3, T4, T5, T6]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1, T2, T3, T4, T5, T6]], target: Joinable, on: Optional[Condition] = None
         ) -> Select[Left7[T0, T1, T2, T3, T4, T5, T6]]: ...
         @overload
         def left_join(
-            self: Select[Row[T0, T1, T2, T3, T4, T5, T6, T7]], target: Path, on: Optional[Condition] = None
+            self: Select[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+            target: Joinable,
+            on: Optional[Condition] = None,
         ) -> Select[Left8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
         @overload
-        def left_join(self, target: Path, on: Optional[Condition] = None) -> Self: ...
-        def left_join(self, target: Path, on: Optional[Condition] = None) -> Any: ...
+        def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self: ...
+        def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
 
     __iter__: ClassVar[None] = None

@@ -44,7 +44,9 @@ S = TypeVar("S")
 Key = Any
 Text = Optional[str]
 Quantity = Union[int, float, Decimal, date, time, timedelta, "Expression[Any]", Selectable]
-DecimalOperand = Union[Decimal, int, "Expression[Optional[Decimal]]", "Expression[Optional[int]]"]
+# What numbers other than decimals, times and durations are: a decimal does not go with a float.
+Calculable = Union[int, float, date, time, timedelta, None]
+DecimalOperand = Union[Decimal, int, "Expression[Optional[Decimal]]", "Expression[Optional[int]]", Selectable]
 
 
 class Expression(Generic[T]):
@@ -206,7 +208,9 @@ class Expression(Generic[T]):
     @overload
     def __add__(self: Expression[Text], other: Union[str, Expression[Text]]) -> Expression[Text]: ...
     @overload
-    def __add__(self, other: Quantity) -> Expression[T]: ...
+    def __add__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __add__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
     def __add__(self, other: Any) -> Any:
         return Arithmetic("+", self, other)
 
@@ -215,20 +219,38 @@ class Expression(Generic[T]):
     @overload
     def __radd__(self: Expression[Text], other: str) -> Expression[Text]: ...
     @overload
-    def __radd__(self, other: Quantity) -> Expression[T]: ...
+    def __radd__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __radd__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
     def __radd__(self, other: Any) -> Any:
         return Arithmetic("+", arithmetic_operand(self, other), self)
 
-    def __sub__(self, other: Quantity) -> Expression[T]:
+    @overload
+    def __sub__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __sub__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
+    def __sub__(self, other: Any) -> Any:
         return Arithmetic("-", self, other)
 
-    def __rsub__(self, other: Quantity) -> Expression[T]:
+    @overload
+    def __rsub__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __rsub__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
+    def __rsub__(self, other: Any) -> Any:
         return Arithmetic("-", arithmetic_operand(self, other), self)
 
-    def __mul__(self, other: Quantity) -> Expression[T]:
+    @overload
+    def __mul__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __mul__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
+    def __mul__(self, other: Any) -> Any:
         return Arithmetic("*", self, other)
 
-    def __rmul__(self, other: Quantity) -> Expression[T]:
+    @overload
+    def __rmul__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __rmul__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
+    def __rmul__(self, other: Any) -> Any:
         return Arithmetic("*", arithmetic_operand(self, other), self)
 
     @overload
@@ -236,14 +258,24 @@ class Expression(Generic[T]):
         self: Expression[int], other: Union[int, float, Expression[Any]]
     ) -> Expression[float]: ...
     @overload
-    def __truediv__(self, other: Quantity) -> Expression[T]: ...
+    def __truediv__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __truediv__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
     def __truediv__(self, other: Any) -> Any:
         return Arithmetic("/", self, other)
 
-    def __rtruediv__(self, other: Quantity) -> Expression[Any]:
+    @overload
+    def __rtruediv__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[Any]: ...
+    @overload
+    def __rtruediv__(self: Expression[Calculable], other: Quantity) -> Expression[Any]: ...
+    def __rtruediv__(self, other: Any) -> Any:
         return Arithmetic("/", arithmetic_operand(self, other), self)
 
-    def __mod__(self, other: Quantity) -> Expression[T]:
+    @overload
+    def __mod__(self: Expression[Optional[Decimal]], other: DecimalOperand) -> Expression[T]: ...
+    @overload
+    def __mod__(self: Expression[Calculable], other: Quantity) -> Expression[T]: ...
+    def __mod__(self, other: Any) -> Any:
         return Arithmetic("%", self, other)
 
     def __neg__(self) -> Expression[T]:

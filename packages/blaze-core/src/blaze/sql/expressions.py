@@ -13,7 +13,7 @@ from sys import intern
 from typing import Any, Optional
 from uuid import UUID
 
-from blaze.dialects.types import Integer, SQLType, String
+from blaze.dialects.types import Float, Integer, Numeric, SQLType, String
 from blaze.errors import QueryError
 from blaze.security.redaction import redactor
 from blaze.sql.expression import Expression as Expression
@@ -345,6 +345,11 @@ class Arithmetic(Expression[T]):
     def __init__(self, op: str, left: Expression[Any], other: Any) -> None:
         right = other if isinstance(other, Expression) else arithmetic_operand(left, other)
         if not has_meaning(op, left.type, right.type):
+            if {Numeric, Float} == {left.type.__class__, right.type.__class__}:
+                raise QueryError(
+                    f"cannot calculate {left.describe()} {op} {right.describe()}: one is a decimal, which is "
+                    "exact, the other a float; give a Decimal, or cast() one of the two"
+                )
             raise QueryError(
                 f"cannot calculate {left.describe()} {op} {right.describe()}:"
                 f" {left.type!r} {op} {right.type!r} has no meaning; cast() one of the two"

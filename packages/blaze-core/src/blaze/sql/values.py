@@ -162,6 +162,8 @@ _MEANINGFUL = {
 
 def has_meaning(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> bool:
     """Tell whether `left op right` means anything; types of no known kind, such as JSON, may do all."""
+    if isinstance(left, (Numeric, Float)) and isinstance(right, (Numeric, Float)):
+        return isinstance(left, Numeric) is isinstance(right, Numeric)
     kinds = [name for side in (left, right) for name, types in _KINDS if isinstance(side, types)]
     return len(kinds) < 2 or op in _MEANINGFUL.get((kinds[0], kinds[1]), "")
 
