@@ -351,3 +351,36 @@ async def test_links_are_made_anew_with_their_columns(
             assert old not in s.session
     column = "seats" if key == "own" else "level"
     assert await db.rows(f"SELECT {column} FROM {through.__mapper__.table.name}") == [(9,)]
+
+
+CHANGES = {
+    "replaced": lambda s, club, p, q, old: [s.delete(old), s.add(Membership(club=club, person=p, level=9))],
+    "replaced the other way": lambda s, club, p, q, old: [
+        s.add(Membership(club=club, person=p, level=9)), s.delete(old)
+    ],
+    "moved and made anew": lambda s, club, p, q, old: [
+        setattr(old, "person", q), s.add(Membership(club=club, person=p, level=9))
+    ],
+    "cleared and moved": lambda s, club, p, q, old: [club.members.clear(), setattr(old, "person", q)],
+    "removed and moved": lambda s, club, p, q, old: [club.members.remove(p), setattr(old, "person", q)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", CHANGES)
+async def test_a_link_and_its_object_change_in_one_flush(db: Database, how: str) -> None:
+    await db.save(Club(name="a"), Person(name="p"), Person(name="q"), Membership(club_id=1, person_id=1))
+    async with db.session() as s:
+        club, p, q = await s.get(Club, 1), await s.get(Person, 1), await s.get(Person, 2)
+        old = await s.get_one(Membership, (1, 1))
+        owners = [(club, "members"), (p, "clubs"), (q, "clubs"), (club, "memberships"), (q, "memberships")]
+        for owner, name in owners:
+            await s.read(owner, name)
+        with s.session.no_autoflush():
+            CHANGES[how](s.session, club, p, q, old)
+        await s.commit()
+        shown = [len(await s.read(owner, name)) for owner, name in owners]
+        gone = how in ("cleared and moved", "removed and moved")
+        moved = how == "moved and made anew"
+        assert shown == ([0, 0, 0, 0, 0] if gone else [2, 1, 1, 2, 1] if moved else [1, 1, 0, 1, 0])
+    rows = [tuple(row)[:3] for row in await db.rows(ROWS)]
+    assert rows == ([] if gone else [(1, 1, 9), (1, 2, 3)] if moved else [(1, 1, 9)])

@@ -321,17 +321,18 @@ class Flush:
             kept = [s for s in work.singles.values() if id(s[0]) not in work.new]
             work.undo.append(partial(put_back_singles, kept))
             work.singles.clear()
-        for group in self.inserter.groups:
-            if group.mapper.key_relations:
-                show_inserted(work, group.mapper, group.instances)
-        for updated in self.updater.groups:
-            if updated.mapper.bridges and any(a.key_of is not None for a in updated.attributes):
-                relink(self.deleter, updated)
         if deleted:
             self.finish_delete([o for identity, o in deleted.items() if identity not in self.first], ())
             self.deleter.leave_lists()
         if self.linker is not None and (self.linker.unlinked or self.linker.bridged):
             self.linker.finish(self.deleter)
+        # What goes leaves the lists first: something else may link the same pair.
+        for updated in self.updater.groups:
+            if updated.mapper.bridges and any(a.key_of is not None for a in updated.attributes):
+                relink(self.deleter, updated)
+        for group in self.inserter.groups:
+            if group.mapper.key_relations:
+                show_inserted(work, group.mapper, group.instances)
         for instances in self.new.values():
             for instance in instances:
                 work.new.pop(id(instance), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError
 from blaze.persistence.batches import write_rows
-from blaze.persistence.stored import key_before
+from blaze.persistence.stored import key_before, value_before
 from blaze.persistence.unit_of_work import restore_loaded
 from blaze.plan import Plan
 from blaze.sql.keyed import insert_ignoring
@@ -90,10 +90,10 @@ class Linker:
                         pair = (*own, *target.key_params(key))
                         found.setdefault(link, {})[pair] = owner, member
         for link, owners in cleared.items():
-            self.note_unlinked(link, owners)
+            self.note_unlinked(link, owners, early)
             yield from write_rows(session, session.link_sql(link, "clear"), owners)
         for link, pairs in removed.items():
-            self.note_unlinked(link, pairs)
+            self.note_unlinked(link, pairs, early)
             yield from write_rows(session, session.link_sql(link, "remove"), list(pairs))
         for link, pairs in added.items():
             if link.model is None:
@@ -101,7 +101,7 @@ class Linker:
             else:
                 yield from self.insert_through(link, pairs)
 
-    def note_unlinked(self, link: Link, keys: Iterable[tuple[Any, ...]]) -> None:
+    def note_unlinked(self, link: Link, keys: Iterable[tuple[Any, ...]], early: bool) -> None:
         """Find the loaded objects of a `through` model whose rows go: told by both keys, or by the first."""
         if link.model is None:
             return
@@ -111,7 +111,9 @@ class Linker:
         by_column = {attribute.column: attribute for attribute in mapper.columns}
         parts = [by_column[column] for column in (*link.own, *link.target)[:width]]
         for instance in self.session.identity.of(mapper).values():
-            if tuple([codec.encode(part, part.peek(instance)) for part in parts]) in gone:
+            own = type(instance).__mapper__
+            held = [value_before(own, instance, a) if early else a.peek(instance) for a in parts]
+            if tuple([codec.encode(part, value) for part, value in zip(parts, held)]) in gone:
                 self.unlinked[id(instance)] = instance
 
     def insert_through(self, link: Link, pairs: Pairs) -> Plan[None]:
@@ -159,6 +161,9 @@ class Linker:
             if not type(instance)._tracked_:
                 mapper = type(instance).__mapper__
                 work.undo.append(work.undo_update(mapper, instance, mapper.get_old(instance), {}))
+                for relation in mapper.key_relations:
+                    if relation.inverse is not None:
+                        deleter.leave(relation, relation.inverse, instance)
                 restore_loaded(instance)
         if gone:
             deleter.cascade(deleter.forget(gone, linked=False))
