@@ -91,9 +91,9 @@ def test_a_wrong_dsn_is_told_in_one_line(dsn: str, message: str) -> None:
 
 
 @pytest.mark.long
-def test_the_whole_demo_stays_within_60_seconds_and_400_mb() -> None:
+def test_the_whole_demo_stays_within_60_seconds_and_400_mb(database_url: str) -> None:
     start = time.perf_counter()
-    run = run_demo(seconds=300)
+    run = run_demo("--dsn", database_url, seconds=300)
     assert run.returncode == 0, run.stderr
     assert time.perf_counter() - start < 60
     memory = re.search(r"peak memory (\d+) MB", run.stdout)
