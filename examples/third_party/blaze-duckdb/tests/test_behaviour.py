@@ -196,6 +196,41 @@ def test_what_duckdb_cannot_change_is_said_before_anything_is_sent() -> None:
         AddColumn("shelf", TableColumn("depth", Integer(), nullable=True, unique=True)).steps(builder)
 
 
+class Guest(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str]
+
+    class Meta:
+        discriminator = "kind"
+
+
+class Poet(Guest):
+    poems: Field[int] = field(default=0)
+
+    class Meta:
+        joined = True
+
+
+class Letter(Model):
+    id: Field[int] = field(primary_key=True)
+    guest: ForeignKey[Guest] = foreign_key(on_delete="CASCADE")
+
+
+def test_nobody_carries_out_rules_on_delete_but_joined_rows_go_together(engine: Engine) -> None:
+    create_all(engine, [Guest, Poet, Letter])
+    with Session(engine) as session:
+        poet = Poet(name="Matsuo", poems=980)
+        letter = Letter(guest=poet)
+        session.add_all([poet, letter, Guest(name="Sora")])
+        session.commit()
+        session.delete(poet)
+        session.commit()
+        assert session.query(Guest.name).scalars() == ["Sora"]
+        assert session.exec_scalar("SELECT count(*) FROM poet") == 0
+        assert letter in session
+        assert session.query(Letter).count() == 1
+
+
 def test_foreign_keys_are_left_out_and_deferred_ones_refused() -> None:
     class Bill(Model):
         stay: ForeignKey[Stay] = foreign_key()

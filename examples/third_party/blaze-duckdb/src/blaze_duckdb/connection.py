@@ -80,7 +80,7 @@ class DuckDBConnection:
     keep_on_fork = False
 
     def __init__(self, raw: Any, dialect: DuckDBDialect, statement_timeout: float = 0.0) -> None:
-        self._raw = raw
+        self._raw: Any = raw
         self._dialect = dialect
         self._statement_timeout = statement_timeout
         self._stream: Optional[_Stream] = None

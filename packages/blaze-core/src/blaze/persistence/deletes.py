@@ -17,6 +17,7 @@ from blaze.persistence.stored import key_before, keys_before, local_before, valu
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import stale
 from blaze.plan import Plan
+from blaze.sql.keyed import delete_by_key
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -109,6 +110,16 @@ class Deleter:
         count = yield from write_rows(self.session, codec.delete_keyed, params)
         if count >= 0 and count != len(instances):
             raise stale("DELETE", base, instances, count)
+        dialect = self.session.dialect
+        if dialect.features.foreign_keys:
+            return  # the database deletes the rest of joined rows
+        for mapper, group in by_mapper(instances).items():
+            params = codec.keys_params(keys_before(mapper, group))
+            for table in mapper.tables:
+                if table is not base.table:
+                    yield from write_rows(
+                        self.session, delete_by_key(dialect, table, table.primary_key), params
+                    )
 
     def forget(self, instances: Iterable[Any], linked: bool = True) -> dict[Mapper, set[Any]]:
         """Take deleted, clean objects out of identity map and loaded lists; return their keys.
@@ -213,6 +224,8 @@ class Deleter:
 
     def referring(self, mapper: Mapper) -> list[tuple[Relation, dict[Any, Any]]]:
         """Return the relations of loaded models that the deletion of a row has an effect on."""
+        if not self.session.dialect.features.foreign_keys:
+            return []
         return [
             (relation, objects)
             for model, objects in self.work.identity.items()

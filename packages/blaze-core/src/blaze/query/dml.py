@@ -72,9 +72,11 @@ class _Writing(Returning[Any]):
 
     def statement(self) -> Statement:
         found: Optional[Statement] = self.__dict__.get("_built")
-        if found is None:
-            found = self.__dict__["_built"] = self._whole(self.output_columns()[0]).build()
-        return found
+        if found is not None:
+            return found
+        built: Statement = self._whole(self.output_columns()[0]).build()
+        self.__dict__["_built"] = built
+        return built
 
     def _whole(self, columns: Sequence[Any]) -> Any:
         """Return the builder of the statement with all its values."""
