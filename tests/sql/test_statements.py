@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from blaze.dialects.dialect import Dialect
+from blaze.dialects.features import Lexis
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql.builders import DeleteBuilder, InsertBuilder, SelectBuilder, UpdateBuilder
 from blaze.sql.cache import StatementCache
@@ -236,9 +237,29 @@ def test_placeholders_become_the_dialects(text: str, parameters: Any, target: Di
     assert len(params) in (len(parameters), 2)
 
 
-def test_backslashes_escape_where_the_database_says_so() -> None:
-    assert convert(r"'\'?' = ?", [1], NUMERIC, backslash=True)[0] == r"'\'?' = $1"
-    assert convert(r"'\' = ?", [1], NUMERIC)[0] == r"'\' = $1"
+class Reading(Numbered):
+    """Reads SQL in a way of its own."""
+
+    def __init__(self, **lexis: bool) -> None:
+        super().__init__()
+        self.features = self.features._replace(lexis=Lexis(**lexis))
+
+
+@pytest.mark.parametrize(
+    ("text", "lexis", "expected"),
+    [
+        (r"'\'?' = ?", {"backslash_escapes": True}, r"'\'?' = $1"),
+        (r"'\' = ?", {}, r"'\' = $1"),
+        ("[a?b] = ? AND [:c] = 1", {"bracket_names": True}, "[a?b] = $1 AND [:c] = 1"),
+        ("a[?] = 1", {}, "a[$1] = 1"),
+        ("a = ? # why?", {"hash_comments": True}, "a = $1 # why?"),
+        ("a #> ? = 1", {}, "a #> $1 = 1"),
+    ],
+)
+def test_quotes_names_and_comments_are_those_of_the_database(
+    text: str, lexis: dict[str, bool], expected: str
+) -> None:
+    assert convert(text, [1], Reading(**lexis))[0] == expected
 
 
 @pytest.mark.parametrize(

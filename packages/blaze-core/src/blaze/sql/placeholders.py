@@ -16,11 +16,11 @@ from blaze.utils.parameters import NamedParameters
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
+    from blaze.dialects.features import Lexis
 
 Parameters = Union[Sequence[Any], Mapping[str, Any]]
 
-_TOKEN = re.compile(
-    r"""
+_TOKEN = r"""
       (?P<skip>
           (?<![A-Za-z0-9_$]) [eE] '(?:[^'\\]|\\.|'')*'            # E'...' with backslashes
         | '(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*`
@@ -31,15 +31,21 @@ _TOKEN = re.compile(
     | (?P<mark>\?)
     | %(?: (?P<format>s)(?![A-Za-z0-9_]) | \((?P<pyname>[^)]+)\)s | (?P<percent>%) )
     | (?<![:A-Za-z0-9_]) : (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_WITH_BACKSLASH = re.compile(
-    _TOKEN.pattern.replace(
-        """'(?:[^']|'')*' | "(?:[^"]|"")*" |""", r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" |"""
-    ),
-    re.VERBOSE | re.DOTALL,
-)
+    """
+
+
+@lru_cache(maxsize=32)
+def _token_of(lexis: Lexis) -> re.Pattern[str]:
+    """Return what finds placeholders in SQL as a database reads it."""
+    pattern = _TOKEN
+    if lexis.backslash_escapes:
+        plain = """'(?:[^']|'')*' | "(?:[^"]|"")*" |"""
+        pattern = pattern.replace(plain, r"""'(?:[^'\\]|\\.|'')*' | "(?:[^"\\]|\\.|"")*" |""")
+    if lexis.bracket_names:
+        pattern = pattern.replace("| ::", r"| :: | \[[^\]]*\]")
+    if lexis.hash_comments:
+        pattern = pattern.replace("| ::", r"| :: | \#[^\n]*")
+    return re.compile(pattern, re.VERBOSE | re.DOTALL)
 
 
 class _Token(NamedTuple):
@@ -51,18 +57,16 @@ class _Token(NamedTuple):
     end: int
 
 
-def convert(
-    sql: str, parameters: Parameters, dialect: Dialect, *, backslash: bool = False
-) -> tuple[str, tuple[Any, ...]]:
+def convert(sql: str, parameters: Parameters, dialect: Dialect) -> tuple[str, tuple[Any, ...]]:
     """Return the text with the dialect's placeholders, and the parameters in their order.
 
     A mapping fills `:name` and `%(name)s`, a sequence `?` or `%s`. Without parameters the text is returned
-    as it stands. `backslash` says that a backslash escapes quotes inside plain literals. Raise `QueryError`
-    where the number or the names do not agree.
+    as it stands. Raise `QueryError` where the number or the names do not agree.
     """
+    lexis = dialect.features.lexis
     if not parameters:
         if dialect.paramstyle == "qmark":
-            tokens = _tokens(sql, backslash)
+            tokens = _tokens(sql, lexis)
             named = next((token.name for token in tokens if token.kind == "name"), None)
             if named is not None:
                 raise QueryError(f"the SQL has no value for :{named}; give a dict of parameters")
@@ -71,7 +75,7 @@ def convert(
                 raise QueryError(f"the SQL has {marks} placeholders, but no parameters were given")
         return sql, ()
     if isinstance(parameters, Mapping):
-        text, names = _named(sql, dialect.paramstyle, dialect.placeholder, backslash)
+        text, names = _named(sql, dialect.paramstyle, dialect.placeholder, lexis)
         missing = [name for name in names if name not in parameters]
         if missing:
             raise QueryError(
@@ -85,15 +89,15 @@ def convert(
         return text, NamedParameters([parameters[name] for name in names], names)
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
         raise QueryError(f"parameters are a list, a tuple or a dict, not {type(parameters).__name__}")
-    return _positional(sql, dialect.paramstyle, dialect.placeholder, backslash, len(parameters)), tuple(
+    return _positional(sql, dialect.paramstyle, dialect.placeholder, lexis, len(parameters)), tuple(
         parameters
     )
 
 
 @lru_cache(maxsize=512)
-def _tokens(sql: str, backslash: bool) -> tuple[_Token, ...]:
+def _tokens(sql: str, lexis: Lexis) -> tuple[_Token, ...]:
     found = []
-    for token in (_WITH_BACKSLASH if backslash else _TOKEN).finditer(sql):
+    for token in _token_of(lexis).finditer(sql):
         if token["skip"] is not None:
             continue
         if token["mark"]:
@@ -109,8 +113,8 @@ def _tokens(sql: str, backslash: bool) -> tuple[_Token, ...]:
 
 
 @lru_cache(maxsize=512)
-def _named(sql: str, paramstyle: str, placeholder: Any, backslash: bool) -> tuple[str, tuple[str, ...]]:
-    tokens = _tokens(sql, backslash)
+def _named(sql: str, paramstyle: str, placeholder: Any, lexis: Lexis) -> tuple[str, tuple[str, ...]]:
+    tokens = _tokens(sql, lexis)
     pyformat = any(sql[token.start] == "%" and token.kind == "name" for token in tokens)
     names: list[str] = []
     parts: list[str] = []
@@ -137,8 +141,8 @@ def _named(sql: str, paramstyle: str, placeholder: Any, backslash: bool) -> tupl
 
 
 @lru_cache(maxsize=512)
-def _positional(sql: str, paramstyle: str, placeholder: Any, backslash: bool, given: int) -> str:
-    tokens = _tokens(sql, backslash)
+def _positional(sql: str, paramstyle: str, placeholder: Any, lexis: Lexis, given: int) -> str:
+    tokens = _tokens(sql, lexis)
     counts = {kind: sum(token.kind == kind for token in tokens) for kind in ("?", "%s")}
     # `?` is also an operator of PostgreSQL and `%s` could be arithmetic: what agrees in number is meant.
     style = next((kind for kind in ("%s", "?") if counts[kind] == given), None)
