@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from blaze import Field, Model, Session, create_all, field
 from blaze.adapters import ConnectionConfig
 from blaze.engine import Engine
-from blaze.errors import BlazeError, ConfigurationError
+from blaze.errors import BlazeError, ConfigurationError, ValidationError
 from blaze.security import Redactor, Secret, redact_dsn, redact_statement
 
 PASSWORD = "hunter2"
@@ -131,3 +132,17 @@ def test_redacted_parameters() -> None:
     unknown: Any = redactor.parameters([PASSWORD, 3])
     assert unknown == ["<str>", "<int>"], "what nobody can name is not shown"
     assert redactor.parameters(["a" * 50], ["name"]) == ["'aaaaaaaaa... (52 characters)"]
+
+
+def test_a_sensitive_column_hides_a_field_of_another_name() -> None:
+    class Login(Model):
+        proof: Field[str] = field(column="password_hash", max_length=10, primary_key=True)
+
+    assert "s3cr3t" not in repr(Login(proof="s3cr3t"))
+    with Engine("sqlite://") as engine, Session(engine) as session:
+        create_all(engine, [Login])
+        session.add(Login(proof="s3cr3t" * 2))
+        with pytest.raises(ValidationError) as caught:
+            session.flush()
+        assert "s3cr3t" not in str(caught.value)
+        session.rollback()

@@ -17,6 +17,7 @@ from blaze import (
     ModelError,
     QueryError,
     Session,
+    SessionError,
     StaleDataError,
     Unique,
     UniqueError,
@@ -499,3 +500,50 @@ async def test_none_is_a_value_and_nothing_given_is_left_to_the_database(db: Dat
     assert await db.rows("SELECT id, note, title FROM draft ORDER BY id") == [
         (1, None, ""), (2, None, ""), (3, "none yet", ""), (8, "now", ""), (9, "none yet", "kept"),
     ]  # fmt: skip
+
+
+@pytest.mark.requirement("R69", "R70")
+@pytest.mark.parametrize("end", ["commit", "rollback", "close"])
+@pytest.mark.parametrize("earlier", [False, True])
+async def test_progress_cannot_end_the_transaction(db: Database, end: str, earlier: bool) -> None:
+    create_all(db.engine, OWN)
+
+    async with db.session() as s:
+        if earlier:
+            await s.add(Tag(name="kept"))
+            await s.flush()
+
+        async def atell(done: int, total: Optional[int]) -> None:
+            await getattr(s, end)()
+
+        def tell(done: int, total: Optional[int]) -> None:
+            getattr(s.session, end)()
+
+        with pytest.raises(SessionError, match=f"{end}.. inside progress= of a bulk operation"):
+            await s.bulk_insert([Stock(shop="a", item=1)], progress=atell if db.asynchronous else tell)
+        assert s.session.in_transaction is earlier
+        await s.bulk_insert([Stock(shop="a", item=2)])
+        await s.commit()
+    assert await db.rows("SELECT item FROM stock") == [(2,)]
+    assert len(await db.rows("SELECT * FROM tag")) == earlier
+
+
+@pytest.mark.requirement("R70")
+async def test_an_object_given_twice_keeps_its_version_when_that_fails(db: Database) -> None:
+    await db.save(Account(id=1, owner="Ada"))
+    async with db.session() as s:
+        account = await s.get(Account, 1)
+        account.balance = 5
+        with pytest.raises(StaleDataError):
+            await s.bulk_update([account, account])
+        assert (account.version, account.changes) == (1, 0)
+        await s.bulk_update([account])
+        await s.commit()
+        assert (account.version, account.changes) == (2, 99)
+
+
+@pytest.mark.requirement("R71")
+async def test_an_upsert_of_nothing_but_the_version_is_refused(db: Database) -> None:
+    async with db.session() as s:
+        with pytest.raises(QueryError, match=r"names Account\.version alone, which is counted by itself"):
+            await s.upsert([Account(owner="Ada", version=7)], ["owner"], [Account.version])

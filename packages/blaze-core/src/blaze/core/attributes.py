@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.specs import UNSET, FieldSpec
+from blaze.security.redaction import redactor
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -75,6 +76,12 @@ class Attribute:
             return self.raw_get(instance)
         except (AttributeError, TypeError):
             return UNSET
+
+    @property
+    def guarded_name(self) -> str:
+        """The name that tells whether values may be shown: that of the column where it is sensitive."""
+        column = self.spec.column
+        return column if column is not None and redactor.is_sensitive(column) else self.name
 
     @property
     def server_generated(self) -> bool:

@@ -237,8 +237,8 @@ class Mapper:
     def shown_key(self, key: Any) -> str:
         """Return a key as messages show it: without the parts whose names are sensitive."""
         if len(self.pk) == 1 or key is None:
-            return redactor.shown(self.pk[0].name, key)
-        return f"({', '.join(redactor.shown(a.name, value) for a, value in zip(self.pk, key))})"
+            return redactor.shown(self.pk[0].guarded_name, key)
+        return f"({', '.join(redactor.shown(a.guarded_name, value) for a, value in zip(self.pk, key))})"
 
     def keys(self, instances: Iterable[Any]) -> list[Any]:
         """Return the primary keys of objects that have rows."""

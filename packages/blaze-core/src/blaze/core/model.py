@@ -294,7 +294,7 @@ class ModelBase(metaclass=ModelMeta):
         for attribute in mapper.attributes.values():
             value = attribute.peek(self)
             if value is not UNSET:
-                shown.append(f"{attribute.name}={redactor.shown(attribute.name, value)}")
+                shown.append(f"{attribute.name}={redactor.shown(attribute.guarded_name, value)}")
         return f"{mapper.name}({', '.join(shown)})"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ def field_messages(attribute: Attribute, value: Any) -> list[str]:
     problem = attribute.type.check(value)
     messages = []
     if problem is not None:
-        messages.append(redactor.problem(attribute.name, value, problem))
+        messages.append(redactor.problem(attribute.guarded_name, value, problem))
         if not isinstance(value, attribute.type.accepts):
             return messages  # validators expect values of the type
     if spec.choices is not None and value not in spec.choices:

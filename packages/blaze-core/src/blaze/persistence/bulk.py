@@ -17,6 +17,7 @@ from blaze.persistence.batches import write_rows
 from blaze.persistence.inserts import given_first
 from blaze.persistence.keys import checked_key
 from blaze.persistence.loading import chunks, keys_condition
+from blaze.persistence.transaction import PROGRESS
 from blaze.persistence.unit_of_work import write_values
 from blaze.persistence.updates import stale
 from blaze.persistence.writing import writing
@@ -80,12 +81,20 @@ def whole(session: SessionBase, plan: Plan[T]) -> Plan[T]:
     return result
 
 
-def tell(progress: Progress, done: int, total: Optional[int]) -> Plan[None]:
-    """Tell the progress; an asynchronous session awaits an `async def` callback."""
+def tell(session: SessionBase, progress: Progress, done: int, total: Optional[int]) -> Plan[None]:
+    """Tell the progress; an asynchronous session awaits an `async def` callback.
+
+    The operation is one unit: the callback can neither commit nor roll back.
+    """
     if progress is not None:
-        result = progress(done, total)
-        if result is not None and is_awaitable(result):
-            yield Call(result)
+        transactions = session.transactions
+        before, transactions.telling = transactions.telling, PROGRESS
+        try:
+            result = progress(done, total)
+            if result is not None and is_awaitable(result):
+                yield Call(result)
+        finally:
+            transactions.telling = before
 
 
 def size_of(objects: Iterable[Any]) -> Optional[int]:
@@ -149,7 +158,7 @@ def set_values(session: SessionBase, attribute: Attribute, pairs: Iterable[tuple
 
 def undo_values(work: UnitOfWork, attribute: Attribute, before: list[tuple[Any, Any]]) -> None:
     """Give objects the values from before."""
-    for instance, value in before:
+    for instance, value in reversed(before):  # an object may have been given twice
         target = work.now(instance)
         if target is None:
             continue
@@ -196,7 +205,7 @@ def _bulk_insert(
         if keys is not None:
             keys += [type(instance).__mapper__.key(instance) for instance in batch]
         done += len(batch)
-        yield from tell(progress, done, total)
+        yield from tell(session, progress, done, total)
     return BulkResult(done, keys)
 
 
@@ -360,7 +369,7 @@ def _bulk_update(
             if session.identity[mapper.model]:
                 written.append((mapper, instances, attributes))
         done += len(batch)
-        yield from tell(progress, done, total)
+        yield from tell(session, progress, done, total)
     return count, written
 
 
@@ -573,7 +582,7 @@ def _bulk_delete(session: SessionBase, mapper: Mapper, keys: Iterable[Any], prog
             session, mapper, wanted, partial(_delete_rows, session, mapper)
         )
         done += len(batch)
-        yield from tell(progress, done, total)
+        yield from tell(session, progress, done, total)
     return count
 
 

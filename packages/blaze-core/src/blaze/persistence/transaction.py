@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # So many flushes a commit makes at most, each writing what the hooks of the one before have left.
 ROUNDS = 100
+# What is told while the callback of a bulk operation runs.
+PROGRESS = "progress= of a bulk operation"
 
 
 class Level:
@@ -80,7 +82,7 @@ class TransactionManager:
             return "a hook of a flush"
         if self.session.telling:
             return "before_execute or after_execute"
-        return self.telling if self.telling == "before_commit" else ""
+        return self.telling if self.telling in ("before_commit", PROGRESS) else ""
 
     def check_may_end(self, what: str) -> None:
         """Raise `SessionError` inside hooks that would go on in a transaction that is no longer there."""

@@ -89,7 +89,7 @@ def _upsert_all(
             for group in _groups(mapper, instances):
                 yield from _upsert(session, mapper, group, target, update, result, known)
         done += len(batch)
-        yield from tell(progress, done, total)
+        yield from tell(session, progress, done, total)
     return result
 
 
@@ -131,6 +131,11 @@ def _upsert(
         if update is None
         else bulk_attributes(mapper, update)
     )
+    if version is not None and changed == (version,):
+        raise QueryError(
+            f"upsert(update=...) names {mapper.name}.{version.name} alone, which is counted by itself: name "
+            "what is to be updated, or [] for nothing"
+        )
     missing = [a.name for a in changed if a not in attributes]
     if missing:
         raise QueryError(
