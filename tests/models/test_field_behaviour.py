@@ -68,8 +68,17 @@ class Parcel(Model):
             raise ValidationError({"number": ["is the unlucky one"], "__all__": ["fits together badly"]})
 
     def validate(self) -> None:
+        if self.name == "odd":
+            raise ValueError("an odd name")
         if self.name.startswith("x"):
             raise ValidationError({"name": ["starts with x"]})
+
+
+def test_a_value_error_of_the_models_own_rules_is_a_message() -> None:
+    with pytest.raises(ValidationError, match="__all__: an odd name") as caught:
+        Parcel(number=3, size=Size.SMALL, name="odd").full_clean()
+    assert caught.value.errors["number"] == ["must be even"]
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from blaze.errors import (
     CheckError,
     ModelError,
     NotLoadedError,
+    QueryError,
     SessionError,
     StaleDataError,
     UniqueError,
@@ -180,6 +181,24 @@ async def test_expunge_of_a_new_object_forgets_it_and_its_links(db: Database) ->
 
 
 # --- get_or_create
+
+
+@pytest.mark.requirement("R24")
+async def test_defaults_are_values_or_make_them(db: Database) -> None:
+    calls: list[str] = []
+
+    def name() -> str:
+        calls.append("name")
+        return "made"
+
+    async with db.session() as s:
+        author, created = await s.get_or_create(Author, email="x", defaults={"name": name})
+        assert (author.name, created) == ("made", True)
+        again, created = await s.get_or_create(Author, email="x", defaults={"name": name})
+        assert (again is author, created, calls) == (True, False, ["name"])
+        with pytest.raises(QueryError, match="takes a dict of fields and values, not function"):
+            await s.get_or_create(Author, email="y", defaults=lambda: {"name": "z"})
+        await s.commit()
 
 
 @pytest.mark.requirement("R24")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.errors import ValidationError
@@ -89,14 +89,18 @@ def full_clean(mapper: Mapper, instance: Any) -> None:
             if relation is not None and value is None and not attribute.nullable:
                 name = relation.name
             errors.setdefault(name, []).extend(messages)
+    cause: Optional[ValueError] = None
     for check in (instance.validate, instance.clean):
         try:
             check()
         except ValidationError as error:
             for name, messages in error.errors.items():
                 errors.setdefault(name, []).extend(messages)
+        except ValueError as error:  # as of a validator; its traceback tells where
+            errors.setdefault("__all__", []).append(str(error) or f"is refused by {check.__name__}()")
+            cause = error
     if errors:
-        raise ValidationError(errors, model=mapper.model)
+        raise ValidationError(errors, model=mapper.model) from cause
 
 
 def refuse_disagreement(mapper: Mapper, instances: Iterable[Any]) -> None:

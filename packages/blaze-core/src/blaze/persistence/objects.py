@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -87,11 +87,16 @@ def get_or_create_plan(
 ) -> Plan[Any]:
     """Return the object with these values, creating it when there is none, and whether it was created."""
     mapper = session.mapper_of(model)
+    if defaults is not None and not isinstance(defaults, Mapping):
+        raise QueryError(
+            f"get_or_create(defaults=...) takes a dict of fields and values, not {type(defaults).__name__}"
+        )
     query: Query[Any] = Query.start(session.root_of(mapper)).filter(**keys)
     found = yield from one_or_none(session, query, watched=False)  # a loop of these writes
     if found is not None:
         return found, False
-    instance = mapper.model(**{**keys, **(defaults or {})})
+    made = {name: value() if callable(value) else value for name, value in (defaults or {}).items()}
+    instance = mapper.model(**{**keys, **made})
     session.register(instance)
     try:
         yield from session.flush_plan()

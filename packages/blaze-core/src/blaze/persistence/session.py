@@ -447,8 +447,8 @@ class Session(BulkCalls):
     def get_or_create(
         self, model: type[M], /, defaults: Optional[dict[str, Any]] = None, **keys: Any
     ) -> tuple[M, bool]:
-        """Return the object with these values, created (with `defaults`) when there is none, and whether it
-        was.
+        """Return the object with these values, created (with `defaults`, functions among which are called)
+        when there is none, and whether it was.
         """
         return self._run(objects.get_or_create_plan(self, model, defaults, keys))  # type: ignore[no-any-return]
 
