@@ -137,7 +137,8 @@ def field(**options: Any) -> Any:
     - `default_factory`: a function without arguments that makes it, called once for each object.
     - `server_default`: an SQL expression by which the database fills the column when no value was given.
     - `generated`: an SQL expression that the database computes the column from; it is never written.
-    - `on_update`: a function without arguments whose result every UPDATE of a changed object stores.
+    - `on_update`: a function without arguments whose result every UPDATE stores: of a changed object, of a
+      bulk operation, of `query.update()` and of `Update`. Statements call it once for all rows.
     - `version`: the column is the optimistic lock, an integer that starts at 1 and that every UPDATE raises
       and compares; `StaleDataError` says that another transaction was first.
 

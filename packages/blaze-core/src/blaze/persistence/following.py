@@ -15,7 +15,7 @@ from blaze.persistence.loading import chunks, decoded_keys, keys_condition, read
 from blaze.persistence.unit_of_work import restore_loaded
 from blaze.persistence.writing import changing
 from blaze.plan import Execute, Plan
-from blaze.query.build import among_keys, changed_table
+from blaze.query.build import among_keys, automatic, changed_table
 from blaze.query.dml import Delete
 from blaze.sql.builders import SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
@@ -114,39 +114,49 @@ def _new_keys(
 def update_joined(
     session: SessionBase, mapper: Mapper, query: Query[Any], changes: dict[Any, Any]
 ) -> Plan[int]:
-    """Update columns of one joined table, and the version of the same rows, which stands in another.
+    """Update columns of one joined table, and what that sets in others: the version, `on_update` values.
 
     The keys are read first, and their rows locked where the backend has row locks: the first UPDATE may
     change what the conditions of the second ask for.
     """
-    version = mapper.version_column
-    assert version is not None
-    source, target = Source(version.table), Source(changed_table(mapper, changes))
-    pk, own = [[Column(each, c) for c in each.table.primary_key] for each in (source, target)]
-    select = SelectBuilder(source).columns(*pk).where(among_keys(version.table, query))
+    changed = changed_table(mapper, changes)
+    places = {table: Source(table) for table in mapper.tables}
+    parts: dict[Any, dict[Any, Any]] = {table: {} for table in mapper.tables}
+    for column, value in automatic(mapper, changes, places.__getitem__).items():
+        parts[column.table][column] = value
+    parts[changed].update(changes)
+    source = places[mapper.table]
+    pk = [Column(source, c) for c in source.table.primary_key]
+    select = SelectBuilder(source).columns(*pk).where(among_keys(mapper.table, query))
     if session.dialect.features.for_update:
         select.for_update()
     statement = select.build()
     sql, params = session.compilation.statement(statement).render(statement.binds)
+    count = 0
     with changing(session, mapper, changes):
         rows = yield from session.send(Execute(sql, params, list, True))
         keys = list(decoded_keys(session, mapper, rows))
-        count = 0
         for chunk in chunks(session, keys, 2 * len(pk)):  # half of the parameters are left to the values
-            raised = UpdateBuilder(source).set(version, Column(source, version) + 1)
-            yield from _send(session, raised.where(keys_condition(pk, chunk)))
-            builder = UpdateBuilder(target).where(keys_condition(own, chunk))
-            for column, value in changes.items():
-                builder.set(column, value)
-            count += yield from _send(session, builder)
+            for table, values in parts.items():
+                if not values:
+                    continue
+                own = [Column(places[table], c) for c in table.primary_key]
+                builder = UpdateBuilder(places[table]).where(keys_condition(own, chunk))
+                for column, value in values.items():
+                    builder.set(column, value)
+                found = yield from _send(session, builder)
+                count += found if table is changed else 0
     if count:
         yield from follow(session, mapper, all_written(mapper, changes))
     return count
 
 
 def all_written(mapper: Mapper, columns: Iterable[Any]) -> set[Any]:
-    """Return what an UPDATE of these columns changes: the version, too, and what the database computes."""
+    """Return what an UPDATE of these columns changes: the version and `on_update` columns, too, and what the
+    database computes.
+    """
     written = {*columns, *[a.column for a in mapper.computed]}
+    written.update([mapper.columns[index].column for index in mapper.on_update_indexes])
     if mapper.version is not None:
         written.add(mapper.version.column)
     return written

@@ -8,7 +8,7 @@ from blaze.errors import MultipleResultsError, NoResultError
 from blaze.persistence import following
 from blaze.persistence.loading import load_includes, load_parts
 from blaze.plan import Execute, Plan
-from blaze.query.build import assigned, delete_builder, update_builder, version_elsewhere
+from blaze.query.build import assigned, delete_builder, reaches_elsewhere, update_builder
 from blaze.query.paging import Page, Paging
 from blaze.query.query import Query
 
@@ -118,7 +118,7 @@ def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> P
     changes = assigned(mapper, values)
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
-    if version_elsewhere(mapper, changes):
+    if reaches_elsewhere(mapper, changes):
         return (yield from following.update_joined(session, mapper, query, changes))
     return (yield from following.update(session, mapper, builder, changes, query))
 

@@ -17,7 +17,7 @@ from blaze.persistence.querying import MODES, fetch
 from blaze.persistence.results import QueryResult, Result
 from blaze.persistence.writing import changing, writing
 from blaze.plan import Execute, ExecuteMany, Plan
-from blaze.query.build import version_elsewhere
+from blaze.query.build import reaches_elsewhere
 from blaze.query.dml import Delete, Insert, Update, is_calculated
 from blaze.query.query import Query
 from blaze.query.row import row_class
@@ -269,7 +269,7 @@ def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     if load is None:
         if not isinstance(statement, Update):
             count = yield from following.delete(session, statement.mapper, builder)
-        elif version_elsewhere(statement.mapper, written):
+        elif reaches_elsewhere(statement.mapper, written):
             builder.build()  # for its refusals
             count = yield from following.update_joined(session, statement.mapper, statement.rows(), written)
         else:

@@ -22,7 +22,7 @@ from blaze.sql.values import INTEGER
 from blaze.sql.walk import has_aggregate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
@@ -313,7 +313,7 @@ def update_builder(query: Query[Any], values: dict[str, Any]) -> UpdateBuilder:
     changes = assigned(mapper, values)
     table = changed_table(mapper, changes)
     builder = UpdateBuilder(mapper.source if table is mapper.table else Source(table))
-    for column, value in versioned(mapper, table, changes).items():
+    for column, value in completed(mapper, table, changes).items():
         builder.set(column, value)
     if table is mapper.table:
         _conditions(builder, query, "update")
@@ -341,24 +341,40 @@ def among_keys(table: Table, query: Query[Any]) -> Expression[bool]:
     return InQuery(own[0] if len(own) == 1 else RowValue(own), KeysQuery(query), False)
 
 
-def versioned(mapper: Mapper, table: Table, changes: dict[Any, Any]) -> dict[Any, Any]:
-    """Return the changes of an UPDATE with the next version: who has loaded a row before must find out.
-
-    The version of joined tables stands in one of them: see `version_elsewhere` for an update of another.
+def automatic(mapper: Mapper, changes: Mapping[Any, Any], place: Callable[[Table], Source]) -> dict[Any, Any]:
+    """Return what an UPDATE of these columns sets by itself: the next version, since who has loaded a row
+    before must find out, and what `on_update` gives. `place` returns the source by which a table is meant.
     """
+    found: dict[Any, Any] = {}
+    for index in mapper.on_update_indexes if changes else ():
+        attribute = mapper.columns[index]
+        if attribute.column not in changes:
+            assert attribute.spec.on_update is not None
+            found[attribute.column] = attribute.spec.on_update()
     version = mapper.version_column
-    if version is None or version in changes or version.table is not table:
-        return changes
-    return {
-        **changes,
-        version: Column(mapper.source if table is mapper.table else Source(table), version) + 1,
-    }
+    if version is not None and version not in changes:
+        found[version] = Column(place(version.table), version) + 1
+    return found
 
 
-def version_elsewhere(mapper: Mapper, changes: Mapping[Any, Any]) -> bool:
-    """Whether an UPDATE of these columns has to raise a version that stands in another, joined table."""
-    version = mapper.version_column
-    return version is not None and bool(changes) and version.table is not changed_table(mapper, changes)
+def completed(mapper: Mapper, table: Table, changes: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the changes of an UPDATE of one table with what it sets by itself.
+
+    Another one of joined tables may have some of that: see `reaches_elsewhere`.
+    """
+    added = automatic(mapper, changes, lambda own: mapper.source if own is mapper.table else Source(own))
+    return {**changes, **{column: value for column, value in added.items() if column.table is table}}
+
+
+def reaches_elsewhere(mapper: Mapper, changes: Mapping[Any, Any]) -> bool:
+    """Whether an UPDATE of these columns has to set others, which stand in another, joined table."""
+    if len(mapper.tables) == 1 or not changes:
+        return False
+    columns = [mapper.columns[index].column for index in mapper.on_update_indexes]
+    if mapper.version_column is not None:
+        columns.append(mapper.version_column)
+    table = changed_table(mapper, changes)
+    return any(column.table is not table and column not in changes for column in columns)
 
 
 def assigned(mapper: Mapper, values: Mapping[Any, Any]) -> dict[Any, Any]:

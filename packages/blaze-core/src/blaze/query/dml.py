@@ -11,7 +11,7 @@ from blaze.core.loaders import Shape, default_attributes
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import CapabilityError, QueryError
-from blaze.query.build import among_keys, assigned, changed_table, disagreement, related_key, versioned
+from blaze.query.build import among_keys, assigned, changed_table, completed, disagreement, related_key
 from blaze.query.entities import T0, T1, T2, T3, T4, T5, T6, T7, Entity, M
 from blaze.query.query import Condition, Query, R
 from blaze.query.root import label_of, root_of
@@ -321,10 +321,10 @@ class Insert(_Writing):
         return columns
 
     def conflict_changes(self) -> Optional[dict[Any, Any]]:
-        """Return what an existing row gets, by table column: the next version is part of it."""
+        """Return what an existing row gets, by table column, the next version and `on_update` values too."""
         if not self.conflict_update:
             return None if self.conflict_update is None else {}
-        return versioned(self.mapper, self.mapper.table, assigned(self.mapper, self.conflict_update))
+        return completed(self.mapper, self.mapper.table, assigned(self.mapper, self.conflict_update))
 
 
 def is_calculated(value: Any) -> bool:
@@ -409,7 +409,7 @@ class Update(_Filtered):
             if columns:
                 self.mapper.require_one_table("returning()", "a query for them afterwards")
             builder = UpdateBuilder(Source(table)).where(among_keys(table, self.rows()))
-        for column, value in versioned(self.mapper, table, self.changes).items():
+        for column, value in completed(self.mapper, table, self.changes).items():
             builder.set(column, value)
         return builder.returning(*columns)
 
