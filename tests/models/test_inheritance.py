@@ -269,7 +269,11 @@ async def test_aliases_and_joins_keep_to_the_class(z: Zoo) -> None:
         )
         assert [(row[0], type(row[1]).__name__) for row in rows] == [("ann", "Dog"), ("ann", "Cat")]
         counted = await s.do(
-            lambda x: x.query(m.Person.name, func.count(m.Person.pets.id)).group_by(m.Person.name).all()
+            lambda x: (
+                x.query(m.Person.name, func.count(m.Person.pets.id))
+                .group_by(m.Person.id, m.Person.name)
+                .all()
+            )
         )
         assert [tuple(row) for row in counted] == [("ann", 2)]
 
@@ -292,7 +296,9 @@ async def test_parts_of_relations_and_counts(z: Zoo) -> None:
         assert names(tom.dog_friends) == ["rex"]
         assert names(tom.owner.pets) == ["rex", "tom"]
         counted = await s.do(
-            lambda x: x.query(m.Cat.name, func.count(m.Cat.dog_friends.id)).group_by(m.Cat.name).all()
+            lambda x: (
+                x.query(m.Cat.name, func.count(m.Cat.dog_friends.id)).group_by(m.Cat.id, m.Cat.name).all()
+            )
         )
         assert [tuple(row) for row in counted] == [("tom", 1)]
         joined = await s.do(
