@@ -22,7 +22,7 @@ Lend = Callable[[str], Any]
 
 @pytest.fixture(scope="session")
 def lend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lend]:
-    """Lend the DSN of a backend's database with the tables, or a server of its own (`own-...`), once made."""
+    """Lend a backend's database with the tables, as DSN and engine, or a server of its own (`own-...`)."""
     known: dict[str, Any] = {}
     with ExitStack() as stack:
 
@@ -30,8 +30,9 @@ def lend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lend]:
             if name not in known:
                 known[name] = stack.enter_context(makers[name]())
                 if isinstance(known[name], str):
-                    with Engine(known[name]) as engine:
-                        create_all(engine, MODELS)
+                    engine = stack.enter_context(Engine(known[name]))
+                    create_all(engine, MODELS)
+                    known[name] = known[name], engine
             return known[name]
 
         makers: dict[str, Callable[[], Any]] = {
@@ -50,11 +51,13 @@ async def _place(request: Any, lend: Lend, path: Path) -> AsyncIterator[Place]:
         with Engine(dsn) as engine:
             create_all(engine, MODELS)
     else:
-        dsn = lend(backend)
+        dsn, engine = lend(backend)
     place = Place(backend, kind, dsn)
     yield place
     await place.close()
-    with Session(dsn) as session:
+    if backend == "sqlite":  # the file is the test's own
+        return
+    with Session(engine) as session:
         session.query(Part).all_rows().delete()
         session.query(Item).all_rows().delete()
         session.commit()

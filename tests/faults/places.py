@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Optional
@@ -15,6 +16,10 @@ __all__ = ["Place", "with_options"]
 # How each backend says what the tests ask of it.
 IDENTITY = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
 KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+THERE = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE pid = {}",
+    "mysql": "SELECT count(*) FROM information_schema.processlist WHERE id = {}",
+}
 SLEEP = {"postgresql": "SELECT pg_sleep({})", "mysql": "SELECT sleep({})"}
 
 
@@ -81,9 +86,14 @@ class Place(Database):
         return int(found.rows[0][0] if hasattr(found, "rows") else found.scalar())
 
     async def kill(self, number: int) -> None:
-        """End a connection by its number, as an administrator does."""
+        """End a connection by its number, as an administrator does, and wait until it is gone."""
         with Engine(self.dsn, pool_size=1) as engine, engine.connection() as connection:
             connection.execute(KILL[self.backend].format(number))
+            for _ in range(500):
+                if connection.execute(THERE[self.backend].format(number)).rows[0][0] == 0:
+                    return
+                time.sleep(0.01)
+            raise AssertionError(f"the connection {number} does not go")
 
     async def close(self) -> None:
         """Dispose of all engines; none may have lost a connection."""

@@ -41,14 +41,14 @@ async def test_a_task_cancelled_at_any_moment(server_place: Place, ending: str) 
     """Cancel later and later; what follows sees all rows of the work or none, on the same pool."""
     engine = server_place.make_engine(pool_size=2, max_overflow=0)
     stored = 0
-    for number in range(60):
+    for number in range(50):
         session = AsyncSession(engine)
         task = asyncio.ensure_future(_work(session, number))
-        if number < 40:
+        if number < 35:
             for _ in range(number):
                 await asyncio.sleep(0)
         else:
-            await asyncio.sleep((number - 40) * 0.0005)
+            await asyncio.sleep((number - 35) * 0.0006)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -122,8 +122,8 @@ async def test_a_thread_interrupted_at_any_moment(server_place: Place) -> None:
     engine = server_place.make_engine(pool_size=2, max_overflow=0)
     stored = 0
     with _Interrupt() as interrupt:
-        for number in range(40):
-            interrupt.after(number * 0.0002, partial(_store, engine, number))
+        for number in range(25):
+            interrupt.after(number * 0.0003, partial(_store, engine, number))
             with Session(engine) as session:
                 now = int(session.exec_scalar(COUNT))
             assert now - stored in (0, 2)

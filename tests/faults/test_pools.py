@@ -15,17 +15,14 @@ import pytest
 
 from blaze import (
     AsyncSession,
-    ConnectionLostError,
-    DatabaseError,
     Engine,
     PoolTimeoutError,
     Select,
     Session,
-    TimeoutError,
 )
 from tests.faults.models import Item
 from tests.faults.places import IDENTITY, Place
-from tests.faults.proxy import Proxy, Silence
+from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
 COUNT = "SELECT count(*) FROM fault_item"
@@ -51,26 +48,6 @@ async def test_one_engine_serves_both_kinds_of_sessions(server_place: Place) -> 
     assert (engine.pool_stats().in_use, engine.pool_stats().idle) == (0, 2)
 
 
-async def test_exhausted_refused_and_timed_out_are_three_errors(server_place: Place) -> None:
-    place = server_place
-    kinds: set[type[DatabaseError]] = set()
-    engine = place.make_engine(pool_size=1, max_overflow=0, pool_timeout=0.1)
-    async with place.connection(engine):
-        with pytest.raises(PoolTimeoutError) as exhausted:
-            await place.acquire(engine)
-        kinds.add(type(exhausted.value))
-    with Silence() as silence:
-        late = place.make_engine(silence.port, connect_timeout=1)
-        with pytest.raises(TimeoutError) as timed_out:
-            await place.acquire(late)
-        kinds.add(type(timed_out.value))
-        refusing = place.make_engine(silence.port)
-    with pytest.raises(ConnectionLostError) as refused:
-        await place.acquire(refusing)
-    kinds.add(type(refused.value))
-    assert kinds == {PoolTimeoutError, TimeoutError, ConnectionLostError}
-
-
 async def test_the_pool_keeps_its_size_and_opens_more_in_a_rush(server_place: Place) -> None:
     place = server_place
     with Proxy(*place.address) as proxy:
@@ -94,7 +71,7 @@ async def test_old_connections_are_replaced(server_place: Place) -> None:
         engine = place.make_engine(recycle=recycle)
         async with place.connection(engine) as connection:
             first = await place.identity(connection)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
         async with place.connection(engine) as connection:
             assert (await place.identity(connection) == first) is same
         assert engine.pool_stats().in_use == 0
@@ -156,7 +133,7 @@ async def test_a_dead_connection_is_replaced_before_it_is_lent(server_place: Pla
     async with place.connection() as connection:
         first = await place.identity(connection)
     await place.kill(first)
-    await asyncio.sleep(0.2)
+    await _until(lambda: not connection.usable)
     async with place.connection() as connection:
         assert await place.identity(connection) != first
     stats = place.engine.pool_stats()
@@ -224,25 +201,28 @@ async def test_a_waiting_thread_gets_what_another_gives_back(server_place: Place
 async def test_parallel_exec_runs_on_connections_of_the_pool(server_place: Place) -> None:
     place = server_place
     text = IDENTITY[place.backend]
-    slow = {"postgresql": "SELECT pg_sleep(0.3)", "mysql": "SELECT sleep(0.3)"}[place.backend]
+
+    barrier = threading.Barrier(4, timeout=20)
+    arrived: list[int] = []
 
     def task(session: Any) -> int:
-        session.exec_scalar(slow)
-        return int(session.exec_scalar(text))
+        found = int(session.exec_scalar(text))
+        barrier.wait()
+        return found
 
     async def atask(session: Any) -> int:
-        await session.exec_scalar(slow)
-        return int(await session.exec_scalar(text))
+        found = int(await session.exec_scalar(text))
+        arrived.append(found)
+        await _until(lambda: len(arrived) == 4)
+        return found
 
     async with place.session() as session:
         await session.add(Item(name="uncommitted"))
         await session.flush()
         own = await place.identity(session)
-        begun = time.monotonic()
         results = await session.parallel_exec(
             [*[atask if place.asynchronous else task] * 4, Select(Item).count()]
         )
-        assert time.monotonic() - begun < 1.1  # one after another would take longer
         assert len({own, *results[:4]}) == 5
         assert results[4] == 0  # the transaction of the session is its own
         assert await place.identity(session) == own

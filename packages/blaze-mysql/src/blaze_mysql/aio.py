@@ -71,7 +71,6 @@ async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyCon
         raise opening_error(config.redacted(), code, text) from without_frames(error)
     except BaseException as error:  # cancelled or interrupted meanwhile
         raise without_frames(error)  # noqa: B904 - it is the error itself
-    dialect.know(raw.get_server_info())
     connection = AsyncmyConnection(raw, dialect, client_limit(config))
     try:
         check_tls(config, connection.encrypted)

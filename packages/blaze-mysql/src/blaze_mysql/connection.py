@@ -69,7 +69,6 @@ def open_raw(config: ConnectionConfig) -> Any:
 def connect(config: ConnectionConfig, dialect: MySQLDialect) -> PyMySQLConnection:
     """Open a connection and set its session up."""
     raw = open_raw(config)
-    dialect.know(raw.get_server_info())
     connection = PyMySQLConnection(raw, dialect)
     try:
         check_tls(config, isinstance(raw._sock, ssl.SSLSocket))

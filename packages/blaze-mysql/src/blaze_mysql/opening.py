@@ -111,6 +111,8 @@ def client_limit(config: ConnectionConfig) -> Optional[float]:
 
 def set_up_text(config: ConnectionConfig, dialect: MySQLDialect, version: str) -> str:
     """Give the statement that sets a session up, for the server that has greeted us."""
+    if not config.get("server_version"):
+        dialect.know(version)
     server = Server(version)
     level = dialect.isolation(config.get("isolation_level", "READ COMMITTED")).replace(" ", "-")
     variable = "tx_isolation" if server.mariadb else "transaction_isolation"
