@@ -110,7 +110,8 @@ def test_mysql(mysql: str, driver: str) -> None:
 
 async def prepared(session: AsyncSession) -> int:
     """Count the statements that the connection has prepared under a name."""
-    return int((await session.execute("SELECT count(*) FROM pg_prepared_statements")).scalar())
+    found = await session.execute("SELECT count(*) FROM pg_prepared_statements")
+    return int(found.scalar() or 0)
 
 
 @pytest.mark.asyncio

@@ -98,7 +98,7 @@ def check_tls(config: ConnectionConfig, encrypted: bool) -> None:
         raise opening_error(config.redacted(), 2026, "the server offers no TLS")
 
 
-def password(secret: Optional[Secret]) -> dict[str, str]:
+def password(secret: Optional[Secret]) -> dict[str, Any]:
     """Give the keyword argument of ``connect`` that no frame of ours may hold."""
     return {} if secret is None else {"password": secret.reveal()}
 

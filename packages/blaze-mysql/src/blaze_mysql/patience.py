@@ -34,7 +34,8 @@ class Patience:
         if self._limit is not None:
             self._deadline = self._loop.time() + self._limit
             if self._timer is None:
-                self._timer = self._loop.call_later(self._limit, _look, weakref.ref(self))
+                me: Any = weakref.ref(self)
+                self._timer = self._loop.call_later(self._limit, _look, me)
 
     def end(self) -> None:
         """Note that it was answered, or failed."""
@@ -53,7 +54,8 @@ class Patience:
         if not self.busy:
             return
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, _look, weakref.ref(self))
+            me: Any = weakref.ref(self)
+            self._timer = self._loop.call_at(self._deadline, _look, me)
         else:
             self.over = True
             self._transport.abort()

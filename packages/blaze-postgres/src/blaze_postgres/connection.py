@@ -64,7 +64,7 @@ _RANGE = ext.new_type((3904, 3906, 3908, 3910, 3912, 3926), "RANGE_TEXT", ext.UN
 
 def _item(oid: int, read: Any, latest: Any, earliest: Any) -> Any:
     """Give the reader of an array's items: in arrays the driver's own ones do not know infinity."""
-    ends = {"infinity": latest, "-infinity": earliest}
+    ends: dict[Any, Any] = {"infinity": latest, "-infinity": earliest}
     return ext.new_type((oid,), "ITEM", lambda text, cursor: ends.get(text) or read(text, cursor))
 
 

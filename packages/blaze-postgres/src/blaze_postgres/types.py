@@ -115,7 +115,7 @@ class RangeType(t.SQLType):
         lower, upper = value.lower, value.upper
         lower = lower if lower is None else self.item.normal(lower)
         upper = upper if upper is None else self.item.normal(upper)
-        bounds = value.bounds
+        bounds: Any = value.bounds
         if self.step is not None:
             if lower is not None and bounds[0] == "(":
                 lower, bounds = lower + self.step, f"[{bounds[1]}"
