@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
-from blaze import DatabaseError, Engine, Session, TimeoutError
+from blaze import DatabaseError, Engine, Session, SQLSyntaxError, TimeoutError
 from tests.badinput.models import Label, Work, Writer
 from tests.types.harness import Opener, m
 
@@ -175,3 +175,19 @@ def test_a_full_disk_costs_the_transaction_and_nothing_else(play: Play, path: Pa
             assert labels[0].id is not None
 
     play(scenario)
+
+
+def test_what_sqlite_does_outside_of_transactions_only(tmp_path: Path) -> None:
+    with Engine(f"sqlite:///{tmp_path / 'a.db'}") as engine:
+        with Session(engine) as s:
+            s.execute("CREATE TABLE t (x)")
+            s.commit()
+            with pytest.raises(DatabaseError, match=r"engine\.connection\(\)") as raised:
+                s.execute("VACUUM")
+            assert not isinstance(raised.value, SQLSyntaxError)
+            s.rollback()
+            with pytest.raises(SQLSyntaxError, match=r"having\(\)"):
+                s.execute("SELECT x FROM t WHERE count(x) > 1")
+            s.rollback()
+        with engine.connection() as connection:
+            connection.execute("VACUUM")

@@ -264,3 +264,10 @@ def test_a_streamed_object_can_be_changed(writer: Session) -> None:
     assert writer.query(Book.pages).where(Book.pages > 1000).order_by("pages").scalars() == [1001, 1002]
     with pytest.raises(NoResultError):
         writer.query(Book).where(Book.pages == 5).one()
+
+
+def test_a_bulk_operation_names_a_related_object_that_is_not_saved(writer: Session) -> None:
+    book = Book(title="x", pages=1, price=Decimal("1"), author=Author(name="unsaved"))
+    with pytest.raises(QueryError, match=r"Book\.author is given a Author that has no key yet.*flush"):
+        writer.bulk_insert([book])
+    assert writer.query(Book).where(Book.title == "x").count() == 0

@@ -78,7 +78,8 @@ _MEANINGS: dict[str, _Meaning] = {
     ),
     "SQLITE_FULL": _Meaning(
         e.DatabaseError,
-        "the disk is full; SQLite has rolled the transaction back, free some space and run it again",
+        "the disk is full, or the file may not grow (max_page_count); free some space, roll back and run it"
+        " again",
     ),
     "SQLITE_IOERR": _Meaning(e.DatabaseError, "the disk reported an error ({detail})"),
     "SQLITE_NOMEM": _Meaning(e.DatabaseError, "SQLite ran out of memory"),
@@ -115,6 +116,12 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("not authorized", "SQLITE_AUTH"),
 )
 
+_OUTSIDE = _Meaning(
+    e.DatabaseError,
+    "SQLite does this outside of transactions only ({detail}), and sessions have one: run it by"
+    " engine.connection(), as in `with engine.connection() as connection: connection.execute(...)`",
+)
+
 # Plain SQLITE_ERROR covers more than syntax: the beginning of the text, and what it is.
 _PLAIN_ERRORS: tuple[tuple[str, _Meaning], ...] = (
     ("integer overflow", _Meaning(e.DataError, "a number became larger than 64 bits")),
@@ -124,6 +131,17 @@ _PLAIN_ERRORS: tuple[tuple[str, _Meaning], ...] = (
         "user-defined function raised",
         _Meaning(e.DataError, "a function could not work on a value ({detail})"),
     ),
+    (
+        "misuse of aggregate",
+        _Meaning(
+            e.SQLSyntaxError,
+            "an aggregate stands where single rows are chosen ({detail}): give the condition to having()",
+        ),
+    ),
+    ("cannot vacuum from within a transaction", _OUTSIDE),
+    ("safety level may not be changed inside", _OUTSIDE),
+    ("cannot change into wal mode from within", _OUTSIDE),
+    ("cannot change out of wal mode from within", _OUTSIDE),
     ("cannot start a transaction within", _Meaning(e.DatabaseError, "a transaction is open already")),
     (
         "cannot commit - no transaction",

@@ -176,6 +176,11 @@ def take_related_keys(mapper: Mapper, instances: Sequence[Any]) -> None:
                 related = relation.peek(instance)
                 if related is not None and related is not UNSET:
                     relation.take_key(instance, related)
+                    if relation.key_of(instance) is None:
+                        raise QueryError(
+                            f"{mapper.name}.{relation.name} is given a {relation.target.name} that has no "
+                            "key yet: bulk operations save no related objects, flush() it first"
+                        )
     if mapper.sharing:
         refuse_disagreement(mapper, instances)
 
