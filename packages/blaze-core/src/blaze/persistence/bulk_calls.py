@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from blaze.persistence import bulk
+from blaze.persistence.bulk_deletes import bulk_delete
 from blaze.persistence.calls import AsyncSessionCalls, SessionCalls
 from blaze.persistence.upsert import UpsertResult, upsert
 
@@ -48,7 +49,7 @@ class BulkCalls(SessionCalls):
 
     def bulk_delete(self, model: type[Model], keys: Iterable[Any], *, progress: bulk.Progress = None) -> int:
         """Delete rows by key; return their number."""
-        return self._run(bulk.bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
+        return self._run(bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
 
     def upsert(
         self,
@@ -103,7 +104,7 @@ class AsyncBulkCalls(AsyncSessionCalls):
         self, model: type[Model], keys: Iterable[Any], *, progress: bulk.Progress = None
     ) -> int:
         """Delete rows by key; return their number."""
-        return await self._run(bulk.bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
+        return await self._run(bulk_delete(self, model, keys, progress))  # type: ignore[no-any-return]
 
     async def upsert(
         self,
