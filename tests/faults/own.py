@@ -6,8 +6,7 @@ They are started from the programs of this machine in a folder of their own.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
+import shutil
 import subprocess
 import tempfile
 import time
@@ -70,8 +69,7 @@ class OwnServer:
     def kill(self) -> None:
         """Kill it as a crash does."""
         assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
         self._process.wait(_SECONDS)
 
 
@@ -81,9 +79,12 @@ def _options(user: str, folder: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="blaze-own-") as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
+    folder = Path(tempfile.mkdtemp(prefix="blaze-own-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:  # what is left of a killed server may still be writing
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -108,7 +109,7 @@ def own_postgres() -> Iterator[OwnServer]:
             "-c", "shared_buffers=16MB", "-c", "autovacuum=off",
         ]  # fmt: skip
         dsn = f"postgresql://{{}}@127.0.0.1:{port}"
-        server = OwnServer(command, dsn, "postgres", folder / "log", {**options, "start_new_session": True})
+        server = OwnServer(command, dsn, "postgres", folder / "log", options)
         try:
             server.start()
             yield server
@@ -143,7 +144,7 @@ def own_mariadb() -> Iterator[OwnServer]:
             f"--init-file={start}", "--skip-name-resolve", "--skip-ssl",
         ]  # fmt: skip
         dsn = f"mysql://{{}}@127.0.0.1:{port}"
-        server = OwnServer(command, dsn, "own", folder / "log", {**options, "start_new_session": True})
+        server = OwnServer(command, dsn, "own", folder / "log", options)
         try:
             server.start()
             yield server
