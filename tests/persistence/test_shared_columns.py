@@ -55,7 +55,15 @@ class Ticket(Model):
     )
 
 
-MODELS = [Tenant, Project, Ticket]
+class Step(Model):
+    tenant: ForeignKey[Tenant] = foreign_key(primary_key=True, column="tenant_id")
+    no: Field[int] = field(primary_key=True, init=True)
+    after: ForeignKey[Optional[Step]] = foreign_key(
+        related_name="before", column=("tenant_id", "after_no"), default=None, on_delete="CASCADE"
+    )
+
+
+MODELS = [Tenant, Project, Ticket, Step]
 
 
 @pytest.fixture(autouse=True)
@@ -218,6 +226,28 @@ async def test_deleting(db: Database) -> None:
         await s.commit()
         assert b not in s.session
     assert await db.rows(ROWS) == []
+
+
+async def test_a_shared_column_in_the_key_of_a_tree(db: Database) -> None:
+    async with db.session() as s:
+        tenant = await s.get(Tenant, 1)
+        one = Step(tenant=tenant, no=1)
+        two = Step(tenant=tenant, no=2, after=one)
+        three = Step(tenant=tenant, no=3, after=two)
+        four = Step(tenant=tenant, no=4)
+        five = Step(tenant=tenant, no=5, after=four)
+        four.after = five
+        await s.add_all([three, two, one, four])
+        await s.commit()
+        assert await db.rows("SELECT no, after_no FROM step ORDER BY no") == [
+            (1, None), (2, 1), (3, 2), (4, 5), (5, 4),
+        ]  # fmt: skip
+        await s.delete(one)
+        await s.delete(four)
+        await s.delete(five)
+        await s.commit()
+        assert three not in s.session
+    assert await db.rows("SELECT count(*) FROM step") == [(0,)]
 
 
 def test_what_cannot_be_shared() -> None:

@@ -114,7 +114,8 @@ def refuse_disagreement(mapper: Mapper, instances: Iterable[Any]) -> None:
                 continue
             for local, remote in zip(relation.local, relation.remote):
                 value = remote.peek(related)
-                if value not in (None, UNSET) and value != local.peek(instance):
+                shared = len(local.keys_of) > 1 and value not in (None, UNSET)
+                if shared and value != local.peek(instance):
                     others = ", ".join(other.name for other in local.keys_of if other is not relation)
                     message = (
                         f"its {relation.target.name} does not go with {others}: both stand in the column "
