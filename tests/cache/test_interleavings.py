@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blaze import IntegrityError, MemoryCache, NoResultError, SessionError, StaleDataError, TimeoutError
-from blaze.persistence import bulk
+from blaze.persistence import bulk, bulk_deletes
 from blaze.persistence.caching import SessionCache
 from blaze.persistence.querying import delete as delete_rows
 from blaze.persistence.querying import update as update_rows
@@ -67,7 +67,7 @@ def update_in_bulk(a: Actor) -> Plan[None]:
 
 
 def delete_in_bulk(a: Actor) -> Plan[None]:
-    yield from bulk.bulk_delete(a.session, Writer, [1], None)
+    yield from bulk_deletes.bulk_delete(a.session, Writer, [1], None)
     yield from a.commit()
 
 
@@ -126,7 +126,7 @@ def delete_the_writer(a: Actor) -> Plan[None]:
 
 def delete_the_editor(a: Actor) -> Plan[None]:
     yield from raw(a.session, "DELETE FROM cached_work WHERE id = 2")
-    yield from bulk.bulk_delete(a.session, Writer, [2], None)
+    yield from bulk_deletes.bulk_delete(a.session, Writer, [2], None)
     yield from a.commit()
 
 
