@@ -242,7 +242,9 @@ class AsyncSession(AsyncBulkCalls):
                 await self._autocommit()
             else:
                 lost = self.pending_summary()
-                if lost is not None:
+                if lost is None:
+                    self.work.mutables.clear()  # unchanged, all of them: there is nothing to take back
+                else:
                     warnings.warn(
                         f"the session was left without commit(); rolled back: {lost}",
                         UncommittedChangesWarning,

@@ -370,10 +370,6 @@ class Flush:
         """
         work, mapper, instances = self.work, group.mapper, group.instances
         meanwhile = self.meanwhile.active
-        hooks = self.session.hooks
-        # Whether nobody could change values between taking and writing them.
-        undisturbed = not (meanwhile or hooks.before_execute or hooks.after_execute)
-        shared: list[Any] = []
         for attribute, raws in group.raws.items():
             empty = slot_member(mapper.model, attribute.slot).__delete__
             for instance, raw in zip(instances, raws):
@@ -384,15 +380,11 @@ class Flush:
                     meanwhile and self.codecs[mapper].encode(attribute, attribute.peek(instance)) != raw
                 ):
                     work.mutables[id(instance)] = instance
-                    if undisturbed:
-                        shared.append(instance)
                     continue
                 try:
                     empty(instance)
                 except AttributeError:  # it is empty: run again after an interrupt
                     continue
-        for instance in shared:
-            work.note_print(instance)
         context = LoadContext(self.session, instances)
         found = work.identity[mapper.model]
         if group.complete and not self.interrupted:  # else some are clean already

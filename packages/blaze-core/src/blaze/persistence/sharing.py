@@ -24,37 +24,31 @@ class _Holder:
         return self.value
 
 
-def _references(value: Any) -> int:
+def _measure(value: Any) -> int:
     return _count(value) if _count is not None else 0
 
 
-def _nested(container: Any) -> list[Any]:
-    """Return the containers in a container."""
-    parts = container.values() if container.__class__ is dict else container
-    return [part for part in parts if part.__class__ is dict or part.__class__ is list]
-
-
-def _measure(value: Any) -> int:
-    return _references(value)
-
-
-def _measure_parts(container: Any) -> list[int]:
-    nested = _nested(container)
-    return [_references(part) for part in nested]
+def _measure_part(container: Any) -> int:
+    for part in container.values() if container.__class__ is dict else container:
+        return _count(part) if _count is not None else 0
+    return 0
 
 
 _holder = _Holder({"part": []})
 _LONE = max([_measure(holder.peek()) for holder in [_holder]])
-_LONE_PART = max(_measure_parts(_holder.value))
+_LONE_PART = max(_measure_part(_holder.value), _measure_part([{}]))
 
 
 def is_shared(value: Any) -> bool:
     """Whether a mutable value, fresh from its slot, or a part of it is held by anybody else."""
     if value.__class__ is not dict and value.__class__ is not list:
         return False
-    return _count is None or _references(value) > _LONE or _has_shared_part(value)
+    return _count is None or _count(value) > _LONE or _has_shared_part(value)
 
 
 def _has_shared_part(container: Any) -> bool:
-    nested = _nested(container)
-    return any([_references(part) > _LONE_PART or _has_shared_part(part) for part in nested])  # noqa: C419
+    for part in container.values() if container.__class__ is dict else container:
+        kind = part.__class__
+        if (kind is dict or kind is list) and (_count(part) > _LONE_PART or _has_shared_part(part)):
+            return True
+    return False

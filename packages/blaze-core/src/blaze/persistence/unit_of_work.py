@@ -126,12 +126,6 @@ class UnitOfWork:
                 prints[identity] = print_
         self.prints = prints
 
-    def note_print(self, instance: Any) -> None:
-        """Remember that an object's mutable values are what the database holds."""
-        print_ = fingerprint(type(instance).__mapper__, instance)
-        if print_ is not None:
-            self.prints[id(instance)] = print_
-
     def is_unchanged(self, instance: Any) -> bool:
         """Whether an object's mutable values are certainly what they were when they were compared last."""
         known = self.prints.get(id(instance))
