@@ -151,7 +151,7 @@ class Blaze(Contender):
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:
             with Session(self.engine) as session:
-                stored = [Item(**row) for row in rows]
+                stored = [Item(**row) for row in handed_over(rows)]
                 for item in stored:
                     session.add(item)
                 session.commit()

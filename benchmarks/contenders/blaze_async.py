@@ -48,7 +48,7 @@ class BlazeAsync(Blaze):
 
     def async_insert_uow(self, rows: list[Row]) -> Run:
         async def work(session: AsyncSession) -> list[Item]:
-            stored = [Item(**row) for row in rows]
+            stored = [Item(**row) for row in handed_over(rows)]
             for item in stored:
                 session.add(item)
             await session.commit()

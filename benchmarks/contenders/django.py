@@ -165,7 +165,7 @@ class Django(Contender):
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:
             with transaction.atomic():
-                return Item.objects.bulk_create([Item(**row) for row in rows])
+                return Item.objects.bulk_create([Item(**row) for row in handed_over(rows)])
 
         return run
 

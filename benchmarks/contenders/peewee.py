@@ -154,7 +154,7 @@ class Peewee(Contender):
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:
             with database.atomic():
-                return [Item.create(**row) for row in rows]
+                return [Item.create(**row) for row in handed_over(rows)]
 
         return run
 

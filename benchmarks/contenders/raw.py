@@ -160,7 +160,7 @@ class Raw(Contender):
 
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:
-            stored = [Item(**row) for row in rows]
+            stored = [Item(**row) for row in handed_over(rows)]
             for item, key in zip(stored, self.insert_keys([item_values(item) for item in stored])):
                 item.id = key
             return stored

@@ -94,7 +94,7 @@ class RawAsync:
 
     def async_insert_uow(self, rows: list[Row]) -> Run:
         async def work() -> list[Item]:
-            stored = [Item(**row) for row in rows]
+            stored = [Item(**row) for row in handed_over(rows)]
             keys = await self.async_insert_keys([item_values(item) for item in stored])
             for item, key in zip(stored, keys):
                 item.id = key

@@ -200,7 +200,7 @@ class SQLAlchemy(Contender):
     def insert_uow(self, rows: list[Row]) -> Run:
         def run() -> list[Item]:
             with self.session() as session:
-                stored = [Item(**row) for row in rows]
+                stored = [Item(**row) for row in handed_over(rows)]
                 session.add_all(stored)
                 session.commit()
             return stored

@@ -58,7 +58,7 @@ class SQLAlchemyAsync(SQLAlchemy):
 
     def async_insert_uow(self, rows: list[Row]) -> Run:
         async def work(session: AsyncSession) -> list[Item]:
-            stored = [Item(**row) for row in rows]
+            stored = [Item(**row) for row in handed_over(rows)]
             session.add_all(stored)
             await session.commit()
             return stored

@@ -165,7 +165,7 @@ class Tortoise(Contender):
     def async_insert_uow(self, rows: list[Row]) -> Run:
         async def work() -> list[Item]:
             async with in_transaction():  # bulk_create would not give the keys back
-                return [await Item.create(**row) for row in rows]
+                return [await Item.create(**row) for row in handed_over(rows)]
 
         return self.runs(work)
 

@@ -127,6 +127,7 @@ class Mapper:
         """Take in a relation, for the models derived from this one as well."""
         for mapper in self.family():
             mapper.relations[relation.name] = relation
+            mapper.__dict__.pop("key_relations", None)
 
     @cached_property
     def columns(self) -> tuple[Attribute, ...]:
@@ -153,7 +154,7 @@ class Mapper:
         """The columns of an INSERT that leaves the generated key to the database."""
         return tuple(a for a in self.columns if a is not self.identity and a.spec.generated is None)
 
-    @property
+    @cached_property
     def key_relations(self) -> list[Relation]:
         """The relations whose key stands in this table."""
         return [relation for relation in self.relations.values() if relation.owns_key]
