@@ -207,7 +207,7 @@ class Guest(Model):
 class Poet(Guest):
     poems: Field[int] = field(default=0)
 
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         joined = True
 
 

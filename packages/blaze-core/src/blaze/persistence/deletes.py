@@ -357,7 +357,9 @@ def relink(deleter: Deleter, group: UpdatedGroup) -> None:
 
     def known_before(relation: Relation, instance: Any) -> Any:
         old = olds[id(instance)]
-        values = tuple([old[mapper.columns.index(attribute)] for attribute in relation.local])
+        values: tuple[Any, ...] = tuple(
+            [old[mapper.columns.index(attribute)] for attribute in relation.local]
+        )
         if None in values:
             return None
         return work.identity[relation.target.model].get(values if len(values) > 1 else values[0], UNSET)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-_count = getattr(sys, "getrefcount", None)
+_count: Any = getattr(sys, "getrefcount", None)
 
 
 class _Holder:

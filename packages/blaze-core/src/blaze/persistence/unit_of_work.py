@@ -243,7 +243,7 @@ class UnitOfWork:
             return
         if inverse.many:
             shown.forget(instance)
-        elif shown is instance:
+        elif owner is not None and shown is instance:
             del owner._extra_[inverse.name]
 
     # --- entries of the undo log ------------------------------------------------------------------
