@@ -11,6 +11,7 @@ import pytest
 
 from blaze import AsyncSession, CapabilityError, ConfigurationError, DataError, Engine, QueryError, Session
 from blaze_postgres import AsyncListener, Listener, Notification, anotify, notify
+from tests.support.loops import run
 
 KILL = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -55,7 +56,7 @@ def test_messages_come_to_tasks(postgres: str) -> None:
             assert text(await listener.get(5)) == 'Odd "channel": é\'\\ '
             assert await listener.get(0.05) is None
 
-    asyncio.run(inside())
+    run(inside())
 
 
 def test_iteration_ends_with_stop(postgres: str) -> None:
@@ -96,7 +97,7 @@ def test_iteration_of_tasks_ends_with_stop(postgres: str) -> None:
             await asyncio.wait_for(reader, 5)
         return found
 
-    assert asyncio.run(inside()) == ["0", "1", "2"]
+    assert run(inside()) == ["0", "1", "2"]
 
 
 def test_a_lost_connection_comes_back(postgres: str) -> None:
@@ -133,7 +134,7 @@ def test_a_lost_connection_of_tasks_comes_back(postgres: str) -> None:
             assert text(await listener.get(5)) == "orders: after"
             assert listener.reconnects == len(seen) == 1
 
-    asyncio.run(inside())
+    run(inside())
 
 
 def test_bad_input(postgres: str) -> None:
@@ -155,7 +156,7 @@ def test_bad_input(postgres: str) -> None:
         session.commit()
         with pytest.raises(ConfigurationError, match="at least one channel"):
             Listener(engine)
-    asyncio.run(asynchronous())
+    run(asynchronous())
     with Engine(f"{postgres}?pgbouncer=true") as engine:
         for kind in (Listener, AsyncListener):
             with pytest.raises(ConfigurationError, match="leads past it"):

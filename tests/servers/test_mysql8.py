@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Optional
 
@@ -30,6 +29,7 @@ from blaze.core.codec import ModelCodec
 from blaze.schema import SchemaBuilder
 from blaze_mysql import MySQLDialect
 from blaze_mysql.opening import set_up_text
+from tests.support.loops import run
 
 
 class Shop(Model):
@@ -209,4 +209,4 @@ def test_keys_of_tasks_are_reckoned(without_returning: Engine) -> None:
             await session.rollback()
         await without_returning.adispose()
 
-    asyncio.run(inside())
+    run(inside())

@@ -23,6 +23,7 @@ from blaze import (
     field,
 )
 from tests.servers.wire import record_asyncpg, record_psycopg2
+from tests.support.loops import run
 from tests.support.servers import pgbouncer
 
 
@@ -93,11 +94,11 @@ def test_threads_share_one_session_of_the_server(pooled: str, table: None) -> No
                 with Session(engine) as session:
                     await work(session, f"t{number}-")
 
-            asyncio.run(inside())
+            run(inside())
 
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(one, range(8)))
-    assert asyncio.run(state(pooled)) == (0, [])
+    assert run(state(pooled)) == (0, [])
 
 
 def test_tasks_share_one_session_of_the_server(pooled: str, table: None) -> None:
@@ -111,8 +112,8 @@ def test_tasks_share_one_session_of_the_server(pooled: str, table: None) -> None
         await asyncio.gather(*map(one, range(8)))
         await engine.adispose()
 
-    asyncio.run(inside())
-    assert asyncio.run(state(pooled)) == (0, [])
+    run(inside())
+    assert run(state(pooled)) == (0, [])
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "asyncpg"])
@@ -151,7 +152,7 @@ def test_nothing_is_kept_in_the_session(
         await engine.adispose()
         return count, [inner, outer]
 
-    count, (inside_settings, outside) = asyncio.run(inside())
+    count, (inside_settings, outside) = run(inside())
     assert count == 0
     assert [tuple(row) for row in inside_settings] == [("UTC", "9s", "7s")]
     assert outside[0][1:] == ("0", "0")
@@ -179,7 +180,7 @@ def test_migrations_go_through_the_pooler(pooled: str, postgres: str) -> None:
         assert await migrations.arollback(confirm_destructive=True) == ["0001_first"]
         await engine.adispose()
 
-    asyncio.run(inside())
+    run(inside())
 
 
 def test_streams_end_with_their_transaction(pooled: str, table: None) -> None:
@@ -193,7 +194,7 @@ def test_streams_end_with_their_transaction(pooled: str, table: None) -> None:
         session.commit()
         assert len(list(session.query(Bird).stream(7))) == 100
         session.rollback()
-    asyncio.run(waiting())
+    run(waiting())
 
 
 def test_a_lost_update_is_seen_through_the_pooler(pooled: str, table: None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import enum
 from collections.abc import Callable, Iterator
@@ -49,6 +48,7 @@ from blaze_postgres.types import (
     TsRange,
     TstzRange,
 )
+from tests.support.loops import run as run_alone
 
 UTC = dt.timezone.utc
 EAST = dt.timezone(dt.timedelta(hours=5, minutes=30))
@@ -170,7 +170,7 @@ def play(request: pytest.FixtureRequest, tables: str) -> Callable[[Any], Any]:
                 await case(session)
                 await session.rollback()
 
-        return asyncio.run(inside())
+        return run_alone(inside())
 
     return run
 

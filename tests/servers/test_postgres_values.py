@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
@@ -23,6 +22,7 @@ from blaze import (
     field,
     sql,
 )
+from tests.support.loops import run as run_alone
 
 UTC = dt.timezone.utc
 ENDS = [
@@ -70,7 +70,7 @@ def play(request: pytest.FixtureRequest, postgres: str, tables: None) -> Callabl
                 await session.rollback()
                 return found
 
-        return asyncio.run(inside())
+        return run_alone(inside())
 
     return run
 

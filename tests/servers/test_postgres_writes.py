@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from blaze import (
     field,
 )
 from tests.servers.wire import record_psycopg2
+from tests.support.loops import run
 
 
 class Crate(Model):
@@ -89,7 +89,7 @@ def test_a_copy_that_fails_leaves_nothing(engine: Engine, postgres: str) -> None
             assert caught.value.columns == ("code",)
             assert await session.query(Crate).count() == 1
 
-    asyncio.run(waiting())
+    run(waiting())
 
 
 def test_policies_of_rows_are_kept(engine: Engine, postgres: str) -> None:
@@ -116,7 +116,7 @@ def test_policies_of_rows_are_kept(engine: Engine, postgres: str) -> None:
             session.execute("SET LOCAL ROLE blaze_test_tenant")
             assert session.bulk_insert([Guarded(tenant="mine") for _ in range(300)]) == 300
             session.rollback()
-        asyncio.run(waiting())
+        run(waiting())
     finally:
         with Session(engine, auto_commit=True) as session:
             session.execute("DROP OWNED BY blaze_test_tenant")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Optional
@@ -11,6 +10,7 @@ import pytest
 
 from blaze import AsyncSession, Engine, Field, Model, Session, create_all, drop_all, field
 from tests.servers.wire import record_asyncpg, record_psycopg2
+from tests.support.loops import run
 
 
 class Ware(Model):
@@ -87,7 +87,7 @@ async def costs(dsn: str, asynchronous: bool, counter: Callable[[Any], Callable[
 @pytest.mark.parametrize("driver", ["psycopg2", "asyncpg"])
 def test_postgres(postgres: str, monkeypatch: pytest.MonkeyPatch, driver: str) -> None:
     sent = (record_psycopg2 if driver == "psycopg2" else record_asyncpg)(monkeypatch)
-    few, many = asyncio.run(costs(postgres, driver == "asyncpg", lambda session: lambda: len(sent)))
+    few, many = run(costs(postgres, driver == "asyncpg", lambda session: lambda: len(sent)))
     assert few == many
     assert max(many) <= 6, many  # a flush in a transaction, and a bulk operation, have a savepoint around
 
@@ -103,7 +103,7 @@ def test_mysql(mysql: str, driver: str) -> None:
 
         return ask
 
-    few, many = asyncio.run(costs(mysql, driver == "asyncmy", questions))
+    few, many = run(costs(mysql, driver == "asyncmy", questions))
     assert few == many
     assert max(many) <= 7, many
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from blaze import AsyncSession, Engine, Field, Model, Session, create_all, drop_all, field
+from tests.support.loops import run
 
 ROWS = 250_000
 MEGABYTE = 1_048_576
@@ -80,7 +80,7 @@ def test_asynchronous(filled: str) -> None:
             await session.rollback()
         return growth(before, most)
 
-    assert asyncio.run(inside()) < 16, "the rows were gathered before the first one came"
+    assert run(inside()) < 16, "the rows were gathered before the first one came"
 
 
 def test_a_statement_during_a_stream(filled: str) -> None:

@@ -357,12 +357,11 @@ def relink(deleter: Deleter, group: UpdatedGroup) -> None:
 
     def known_before(relation: Relation, instance: Any) -> Any:
         old = olds[id(instance)]
-        values: tuple[Any, ...] = tuple(
-            [old[mapper.columns.index(attribute)] for attribute in relation.local]
-        )
+        values = [old[mapper.columns.index(attribute)] for attribute in relation.local]
         if None in values:
             return None
-        return work.identity[relation.target.model].get(values if len(values) > 1 else values[0], UNSET)
+        key = tuple(values) if len(values) > 1 else values[0]
+        return work.identity[relation.target.model].get(key, UNSET)
 
     coming: dict[int, tuple[RelatedList[Any], list[Any]]] = {}
     for instance in group.instances:

@@ -104,10 +104,8 @@ def _new_keys(
     found = {}
     for key, row in zip(decoded_keys(session, mapper, rows), rows):
         left = iter(row[len(pk) :])
-        new: tuple[Any, ...] = tuple(
-            [decode(a, next(left)) if isinstance(v, Expression) else v for a, v in zip(mapper.pk, wanted)]
-        )
-        found[key] = new if len(new) > 1 else new[0]
+        new = [decode(a, next(left)) if isinstance(v, Expression) else v for a, v in zip(mapper.pk, wanted)]
+        found[key] = tuple(new) if len(new) > 1 else new[0]
     return found
 
 
