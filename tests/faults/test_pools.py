@@ -274,7 +274,7 @@ engine.dispose()
 async def test_a_forked_child_uses_connections_of_its_own(server_place: Place) -> None:
     head = "import asyncio, os, sys\nfrom blaze import *\nfrom tests.faults.models import *\n"
     process = subprocess.run(
-        [sys.executable, "-c", head + FORK, server_place.dsn],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", head + FORK, server_place.dsn],
         cwd=ROOT,
         capture_output=True,
         text=True,
