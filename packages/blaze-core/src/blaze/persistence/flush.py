@@ -24,7 +24,14 @@ from blaze.persistence.linking import Linker
 from blaze.persistence.pending import Pending
 from blaze.persistence.sharing import is_shared
 from blaze.persistence.stored import key_before, key_in, local_before
-from blaze.persistence.unit_of_work import UnitOfWork, leave, put_back_singles, restore_loaded, write_values
+from blaze.persistence.unit_of_work import (
+    UnitOfWork,
+    leave,
+    put_back_related,
+    put_back_singles,
+    restore_loaded,
+    write_values,
+)
 from blaze.persistence.updates import UpdatedGroup, Updater
 from blaze.plan import Plan, fire
 
@@ -55,6 +62,7 @@ class Flush:
         self.linker: Optional[Linker] = None
         self.moving: dict[int, Any] = {}  # objects whose primary key changes
         self.keys_before: list[tuple[Attribute, Any, Any]] = []  # foreign keys that follow them
+        self.replaced: list[tuple[Any, Relation, Any]] = []  # what was meant by keys that others take over
         self.told_after: list[Any] = []  # the objects whose hooks were called after the statements
         self.early = 0  # so many groups of updates went before the inserts of their table
         self.finishing = self.finished = self.interrupted = False
@@ -104,6 +112,7 @@ class Flush:
                 self.inserter.postponed += displaced(
                     self.changed, [*self.moving.values(), *self.first.values()]
                 )
+                self.replaced = list(replaced(work, self.changed))
             self.inserter.moving = dict(self.moving)
             self.inserter.waiting.update(new)
             for mapper in order:
@@ -293,6 +302,22 @@ class Flush:
         self.finishing = True
         early = self.early
         work = self.work
+        # What relations show goes back last, on objects that are in their places again.
+        if self.replaced:
+            work.undo.append(partial(put_back_related, work, self.replaced))
+        late_links = self.meanwhile.keep_links()
+        for changed_list in self.lists:
+            if id(changed_list) in work.collections:
+                changed_list.flushed(id(changed_list.owner) in work.new, work.undo)
+                del work.collections[id(changed_list)]
+        for changed_list, added, removed in late_links:
+            changed_list.changing()
+            changed_list.added.update(added)
+            changed_list.removed.update(removed)
+        if work.singles:
+            kept = [s for s in work.singles.values() if id(s[0]) not in work.new]
+            work.undo.append(partial(put_back_singles, kept))
+            work.singles.clear()
         if self.first:  # what was written later may refer to rows that came in their place
             self.finish_delete(list(self.first.values()), self.rewritten)
         for updated in self.updater.groups[:early]:
@@ -308,19 +333,6 @@ class Flush:
                 del work.changed[id(instance)]
         if self.moving:
             follow(work, self.updater.groups, self.meanwhile)
-        late_links = self.meanwhile.keep_links()
-        for changed_list in self.lists:
-            if id(changed_list) in work.collections:
-                changed_list.flushed(id(changed_list.owner) in work.new, work.undo)
-                del work.collections[id(changed_list)]
-        for changed_list, added, removed in late_links:
-            changed_list.changing()
-            changed_list.added.update(added)
-            changed_list.removed.update(removed)
-        if work.singles:
-            kept = [s for s in work.singles.values() if id(s[0]) not in work.new]
-            work.undo.append(partial(put_back_singles, kept))
-            work.singles.clear()
         if deleted:
             self.finish_delete([o for identity, o in deleted.items() if identity not in self.first], ())
             self.deleter.leave_lists()
@@ -480,6 +492,21 @@ def displaced(changed: list[Any], leaving: list[Any]) -> Iterator[tuple[Any, Rel
             now = relation.key_of(instance) if related is UNSET else relation.target.key(related)
             if now is not None and (related is not UNSET if now == key else len(relation.local) > 1):
                 yield instance, relation
+
+
+def replaced(work: UnitOfWork, changed: list[Any]) -> Iterator[tuple[Any, Relation, Any]]:
+    """Yield the relations of changed objects that show another object than the one in memory whose row they
+    refer to, with that one: the key itself may read the same when all is written.
+    """
+    for instance in changed:
+        mapper = type(instance).__mapper__
+        for relation in mapper.key_relations:
+            related = relation.peek(instance)
+            if related is None or related is UNSET:
+                continue
+            former = work.identity[relation.target.model].get(local_before(mapper, instance, relation))
+            if former is not None and former is not related:
+                yield instance, relation, former
 
 
 def refuse_orphans(new: dict[Mapper, list[Any]], deleted: dict[int, Any]) -> None:

@@ -395,6 +395,16 @@ def put_back_singles(singles: list[tuple[Any, Relation, Any]]) -> None:
             extra[relation.name] = previous
 
 
+def put_back_related(work: UnitOfWork, former: list[tuple[Any, Relation, Any]]) -> None:
+    """Point to-one relations at the objects that they showed before others took over their keys."""
+    for instance, relation, previous in former:
+        target, related = work.now(instance), work.now(previous)
+        if target is not None and related is not None:
+            relation.set(target, related)
+        elif target is not None:
+            forget_related(type(target).__mapper__, target, relation)
+
+
 def restore_loaded(instance: Any) -> None:
     """Give a changed, unflushed object the values that it was loaded with, and make it clean."""
     mapper = type(instance).__mapper__
@@ -409,9 +419,20 @@ def restore_loaded(instance: Any) -> None:
             if loaded is UNSET:
                 continue
             key = None if loaded is None else relation.target.key(loaded)
-            if key != relation.key_of(instance) or (key is None and loaded is not None):
+            if key != relation.key_of(instance) or (
+                loaded is not None and not is_meant(relation, instance, key, loaded)
+            ):
                 forget_related(mapper, instance, relation)
     mapper.make_clean(instance, instance._ctx_)
+
+
+def is_meant(relation: Relation, instance: Any, key: Any, loaded: Any) -> bool:
+    """Whether a loaded object is the one whose row has a key: another one may have got the same key since."""
+    work = getattr(instance._ctx_.session, "work", None)
+    known = None if work is None else work.identity[relation.target.model].get(key)
+    if known is None:
+        return key is not None and not relation.target.is_new(loaded)
+    return known is loaded
 
 
 def fingerprint(mapper: Mapper, instance: Any) -> Optional[bytes]:

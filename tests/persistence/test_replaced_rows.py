@@ -1,0 +1,204 @@
+"""A rollback forgets that others took over keys: relations and lists show what they showed before."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Optional
+
+import pytest
+
+from blaze import (
+    Field,
+    ForeignKey,
+    ManyToMany,
+    Model,
+    OneToMany,
+    OneToOne,
+    create_all,
+    field,
+    foreign_key,
+    many_to_many,
+    one_to_many,
+    one_to_one,
+)
+from tests.persistence.twins import Database
+
+pytestmark = pytest.mark.requirement("R24")
+
+
+class Shelf(Model):
+    code: Field[str] = field(primary_key=True, init=True)
+    boxes: OneToMany[Box] = one_to_many()
+    marks: ManyToMany[Mark] = many_to_many(related_name="shelves")
+
+
+class Box(Model):
+    id: Field[int] = field(primary_key=True)
+    size: Field[int] = field(default=0)
+    shelf: ForeignKey[Optional[Shelf]] = foreign_key(related_name="boxes", on_delete="SET NULL")
+
+
+class Lamp(Model):
+    id: Field[int] = field(primary_key=True)
+    size: Field[int] = field(default=0)
+    shelf: OneToOne[Optional[Shelf]] = one_to_one(related_name="lamp", on_delete="SET NULL")
+
+
+class Mark(Model):
+    id: Field[int] = field(primary_key=True)
+    name: Field[str]
+
+
+@pytest.fixture
+async def db(db: Database) -> Database:
+    create_all(db.engine, [Shelf, Box, Lamp, Mark])
+    return db
+
+
+@asynccontextmanager
+async def undone(s: Any, how: str) -> AsyncIterator[None]:
+    """Flush what the block does and take it back; `pending` takes it back without a flush."""
+    if how == "savepoint":
+        with pytest.raises(ZeroDivisionError):
+            async with s.transaction():
+                async with inner(s):
+                    yield
+        return
+    yield
+    if how == "flushed":
+        await s.flush()
+    await s.rollback()
+
+
+@asynccontextmanager
+async def inner(s: Any) -> AsyncIterator[None]:
+    async with s.transaction():
+        yield
+        await s.flush()
+        raise ZeroDivisionError
+
+
+async def take_over(s: Any, how: str, shelf: Any, other: Any) -> Any:
+    """Let another object have the key of a shelf, and return it."""
+    if how == "exchanged":
+        shelf.code, other.code = other.code, shelf.code
+        return other
+    if how == "replaced":
+        await s.delete(shelf)
+    else:
+        shelf.code = "z"
+    new = Shelf(code="a")
+    await s.add(new)
+    return new
+
+
+HOWS = pytest.mark.parametrize("how", ["flushed", "savepoint", "pending"])
+WAYS = pytest.mark.parametrize("way", ["exchanged", "replaced", "renamed"])
+
+
+@HOWS
+@WAYS
+async def test_a_key_goes_back_to_the_object_that_had_it(db: Database, way: str, how: str) -> None:
+    async with db.session() as s:
+        shelf, other = Shelf(code="a"), Shelf(code="q")
+        box, lamp = Box(shelf=shelf), Lamp(shelf=shelf)
+        await s.add_all([shelf, other, box, lamp])
+        await s.commit()
+        await s.read(shelf, "boxes")
+        await s.read(shelf, "lamp")
+        with s.session.no_autoflush():
+            async with undone(s, how):
+                box.shelf = lamp.shelf = await take_over(s, way, shelf, other)
+        assert (box.shelf, lamp.shelf) == (shelf, shelf)
+        assert (box.shelf_id, lamp.shelf_id) == ("a", "a")
+        assert (list(shelf.boxes), shelf.lamp) == ([box], lamp)
+        assert (s.new, s.dirty, s.deleted) == ([], [], [])
+        box.size = lamp.size = 1
+        await s.commit()
+    for table in ("box", "lamp"):
+        assert await db.rows(f"SELECT shelf_id, size FROM {table}") == [("a", 1)]
+    assert await db.rows("SELECT code FROM shelf ORDER BY 1") == [("a",), ("q",)]
+
+
+@pytest.mark.parametrize("assigned", [False, True], ids=["codes first", "shelf first"])
+async def test_two_flushes_are_taken_back_in_turn(db: Database, assigned: bool) -> None:
+    """The box itself is new: it shows the shelf again that it was added with."""
+    async with db.session() as s:
+        shelf, other = Shelf(code="a"), Shelf(code="q")
+        await s.add_all([shelf, other])
+        await s.commit()
+        box = Box(shelf=shelf)
+        await s.add(box)
+        await s.flush()
+        with s.session.no_autoflush():
+            if assigned:
+                box.shelf = other
+            shelf.code, other.code = "q", "a"
+            box.shelf = other
+            await s.flush()
+        assert box.shelf_id == "a"
+        await s.rollback()
+        assert (box.shelf, box.shelf_id, shelf.code) == (shelf, "a", "a")
+        await s.add(box)
+        await s.commit()
+    assert await db.rows("SELECT shelf_id FROM box") == [("a",)]
+
+
+@HOWS
+@pytest.mark.parametrize("target", ["other", "nothing"])
+async def test_what_left_a_replaced_object_comes_back_to_it(db: Database, target: str, how: str) -> None:
+    async with db.session() as s:
+        shelf, other = Shelf(code="a"), Shelf(code="q")
+        box, lamp = Box(shelf=shelf), Lamp(shelf=shelf)
+        await s.add_all([shelf, other, box, lamp])
+        await s.commit()
+        await s.read(shelf, "boxes")
+        await s.read(shelf, "lamp")
+        with s.session.no_autoflush():
+            async with undone(s, how):
+                await take_over(s, "replaced", shelf, other)
+                box.shelf = lamp.shelf = other if target == "other" else None
+        assert (list(shelf.boxes), shelf.lamp) == ([box], lamp)
+        assert await s.read(other, "boxes") == []
+        assert await s.read(other, "lamp") is None
+
+
+@HOWS
+@pytest.mark.parametrize("loaded", [False, True], ids=["not loaded", "loaded"])
+@pytest.mark.parametrize("late", [False, True], ids=["changed first", "deleted first"])
+@pytest.mark.parametrize("change", ["add", "remove", "clear", "add there", "clear there"])
+async def test_the_links_of_a_replaced_object_come_back(
+    db: Database, change: str, late: bool, loaded: bool, how: str
+) -> None:
+    async with db.session() as s:
+        shelf, linked, free = Shelf(code="a"), Mark(name="linked"), Mark(name="free")
+        shelf.marks.add(linked)
+        await s.add_all([shelf, linked, free])
+        await s.commit()
+    async with db.session() as s:
+        shelf = await s.get(Shelf, "a")
+        linked, free = await s.get(Mark, linked.id), await s.get(Mark, free.id)
+        if loaded:
+            await s.read(shelf, "marks")
+            await s.read(linked, "shelves")
+            await s.read(free, "shelves")
+        changes = {
+            "add": lambda: shelf.marks.add(free),
+            "remove": lambda: shelf.marks.remove(linked),
+            "clear": lambda: shelf.marks.clear(),
+            "add there": lambda: free.shelves.add(shelf),
+            "clear there": lambda: linked.shelves.clear(),
+        }
+        with s.session.no_autoflush():
+            async with undone(s, how):
+                if not late:
+                    changes[change]()
+                await take_over(s, "replaced", shelf, None)
+                if late:
+                    changes[change]()
+        assert await s.read(shelf, "marks") == [linked]
+        assert await s.read(linked, "shelves") == [shelf]
+        assert await s.read(free, "shelves") == []
+        await s.commit()
+    assert await db.rows("SELECT count(*) FROM shelf_marks") == [(1,)]
