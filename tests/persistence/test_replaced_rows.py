@@ -61,9 +61,8 @@ async def undone(s: Any, how: str) -> AsyncIterator[None]:
     """Flush what the block does and take it back; `pending` takes it back without a flush."""
     if how == "savepoint":
         with pytest.raises(ZeroDivisionError):
-            async with s.transaction():
-                async with inner(s):
-                    yield
+            async with s.transaction(), inner(s):
+                yield
         return
     yield
     if how == "flushed":
