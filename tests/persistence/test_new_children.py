@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blaze.errors import ValidationError
+from blaze.errors import SessionError, ValidationError
 from tests.persistence.models import Author, Book, Profile
 from tests.persistence.twins import Database, names
 
@@ -91,6 +91,46 @@ async def test_a_rollback_takes_the_child_out(db: Database, author: None) -> Non
 
 
 @pytest.mark.parametrize("loaded", [False, True], ids=["not loaded", "loaded"])
+@pytest.mark.parametrize("added", ["never", "after", "before"])
+@pytest.mark.parametrize("act", ["delete", "expunge"])
+async def test_a_child_that_is_taken_back_is_not_saved(
+    db: Database, author: None, act: str, added: str, loaded: bool
+) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        if loaded:
+            assert await s.read(parent, "books") == []
+            assert await s.read(parent, "profile") is None
+        book, profile = Book(title="t"), Profile()
+        if added == "before":
+            await s.add_all([book, profile])
+        book.author = profile.author = parent
+        if added == "after":
+            await s.add_all([book, profile])
+        assert s.session.new == [book, profile]
+        for child in (book, profile):
+            await s.do(lambda session, child=child: getattr(session, act)(child))
+        assert s.session.new == []
+        assert await s.read(parent, "books") == []
+        assert await s.read(parent, "profile") is None
+        parent.name = "changed"
+        await s.commit()
+        assert (await count(s), await count(s, "profile")) == (0, 0)
+        await s.add_all([book, profile])
+        await s.commit()
+        assert (await count(s), await count(s, "profile")) == (1, 1)
+
+
+async def test_a_child_that_went_elsewhere_cannot_be_taken_back(db: Database, author: None) -> None:
+    async with db.session() as s:
+        book = Book(title="t", author=await s.get_one(Author, 1))
+        book.author = None
+        for act in ("delete", "expunge"):
+            with pytest.raises(SessionError):
+                await s.do(lambda session, act=act: getattr(session, act)(book))
+
+
+@pytest.mark.parametrize("loaded", [False, True], ids=["not loaded", "loaded"])
 async def test_an_object_that_cannot_be_made_leaves_nothing(db: Database, author: None, loaded: bool) -> None:
     async with db.session() as s:
         parent = await s.get_one(Author, 1)
@@ -122,6 +162,26 @@ async def test_bulk_operations_write_each_object_once(db: Database, author: None
     async with db.session() as s:
         parent = await s.get_one(Author, 1)
         assert names(await s.read(parent, "books"), "title") == ["b0", "b1", "b2", "u"]
+
+
+@pytest.mark.requirement("R69")
+@pytest.mark.parametrize("given", [list, iter], ids=["list", "iterator"])
+async def test_a_bulk_update_inserts_nothing(db: Database, author: None, given: Any) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        book = Book(title="t", author=parent)
+        await s.add(book)
+        await s.commit()
+        assert await s.read(parent, "books") == [book]
+        same = Book(title="t", author=parent, rating=5)
+        same.id = book.id
+        before = s.statements
+        assert await s.bulk_update(given([same]), fields=["rating"]) == 1
+        assert s.session.new == []
+        assert list(parent.books) == [book]
+        await s.commit()
+        assert s.statements - before <= 3  # the update, and the object of the session read again
+    assert await db.rows("SELECT id, rating FROM book") == [(1, 5)]
 
 
 async def test_a_merged_object_is_saved_once(db: Database, author: None) -> None:

@@ -322,6 +322,7 @@ def bulk_update(
     iterator = batches(objects)
     first = next(iterator, [])
     known = objects if isinstance(objects, (list, tuple)) else first
+    session.let_go(known)
     changed = work.changed
     own = {id(o): o for o in known if id(o) in changed} if changed else {}
     # What changed in place is written here, too, and looked at again afterwards.
@@ -364,6 +365,7 @@ def _bulk_update(
     done = count = 0
     written = []
     for batch in lists:
+        session.let_go(batch)
         for mapper, instances, attributes in _written(session, batch, fields):
             attributes += automatic(session, mapper, instances, attributes, fields)
             with writing(session, mapper, map(mapper.key, instances)):

@@ -61,14 +61,14 @@ class Holder:
 
     def comers(self) -> list[Any]:
         """Return the new objects that come with the next flush, as they refer to objects of the session."""
-        found = []
-        for instance in self.work.comers.values():
-            relations = type(instance).__mapper__.key_relations
-            if instance._ctx_ is None and any(
-                relation.inverse is not None and relation.peek(instance) in self for relation in relations
-            ):
-                found.append(instance)
-        return found
+        return [instance for instance in self.work.comers.values() if self._comes(instance)]
+
+    def _comes(self, instance: Any) -> bool:
+        """Whether a new object that nobody has added comes with the next flush."""
+        if id(instance) not in self.work.comers or instance._ctx_ is not None:
+            return False
+        relations = type(instance).__mapper__.key_relations
+        return any(r.inverse is not None and r.peek(instance) in self for r in relations)
 
     def collection_changed(self, changed_list: RelatedList[Any]) -> None:
         """Called by a list of related objects at a change."""
@@ -199,8 +199,10 @@ class Holder:
             work.deleted[id(instance)] = instance
             return
         if mapper.is_new(instance):
-            if work.new.pop(id(instance), None) is None:
+            if id(instance) not in work.new and not self._comes(instance):
                 raise SessionError(f"cannot delete this {mapper.name}: it was never saved")
+            work.new.pop(id(instance), None)
+            self._leave_owners(mapper, instance)
             for changed_list in work.collections.values():
                 changed_list.forget(instance)  # else the next flush would save it with the list
             mapper.make_new(instance)
@@ -212,23 +214,29 @@ class Holder:
         """Leave new objects to whoever writes or copies them, though they refer to objects of the session."""
         comers = self.work.comers
         for instance in instances if comers else ():
-            if comers.pop(id(instance), None) is None:
-                continue
-            for relation in type(instance).__mapper__.key_relations:
-                related = relation.peek(instance)
-                if relation.inverse is not None and related in self:
-                    relation.inverse.forget_member(related, instance)
+            if id(instance) in comers:
+                self._leave_owners(type(instance).__mapper__, instance)
+
+    def _leave_owners(self, mapper: Mapper, instance: Any) -> None:
+        """Take a new object off the objects of the session that it refers to: it does not come with them."""
+        self.work.comers.pop(id(instance), None)
+        for relation in mapper.key_relations:
+            related = relation.peek(instance)
+            if relation.inverse is not None and related in self:
+                relation.inverse.forget_member(related, instance)
 
     def expunge(self, instance: Any) -> None:
         """Take an object out of the session: it stays readable and is no longer tracked.
 
-        A new one leaves the lists that would bring it in again. Other objects are left alone.
+        A new one leaves the lists and objects that would bring it in again. Other objects are left alone.
         """
-        mapper = self.held(instance)
+        mapper = type(instance).__mapper__ if self._comes(instance) else self.held(instance)
         work = self.work
         identity = id(instance)
         for register in (work.new, work.changed, work.deleted, work.mutables):
             register.pop(identity, None)
+        if mapper.is_new(instance):
+            self._leave_owners(mapper, instance)
         for changed_list in list(work.collections.values()):
             if changed_list.owner is instance:
                 del work.collections[id(changed_list)]
