@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Union
 from blaze.core.paths import RelationPath
 from blaze.errors import QueryError
 from blaze.persistence.loading import chunks, keys_condition, load_relation
+from blaze.persistence.stored import row_key
 from blaze.plan import Execute, Plan
 from blaze.query.query import Query
 from blaze.sql.builders import SelectBuilder
@@ -65,7 +66,7 @@ def _ask(
 ) -> Plan[None]:
     """Ask the database for all of these lists and let them know."""
     owner, dialect = relation.owner, session.compilation.codecs[relation.owner]
-    by_key = {owner.key(each.owner): each for each in lists}
+    by_key = {row_key(each.owner): each for each in lists}
     answers: dict[Any, Any] = dict.fromkeys(by_key, False if only_any else 0)
     for keys in chunks(session, list(by_key), len(owner.pk)):
         statement = _any_statement(relation, keys) if only_any else _count_statement(relation, keys)

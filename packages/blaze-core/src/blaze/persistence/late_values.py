@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.specs import UNSET
 from blaze.dialects.types import Boolean
 from blaze.persistence.loading import chunks, decoded_keys, keys_condition, read_rows
-from blaze.persistence.stored import key_before, value_before
+from blaze.persistence.stored import key_before, note, value_before
 from blaze.plan import Execute, Plan
 from blaze.sql.builders import SelectBuilder
 from blaze.sql.columns import Column
@@ -57,17 +57,6 @@ def unique(mapper: Mapper) -> list[Attribute]:
     """Return the columns that take part in a unique constraint, without the key."""
     found = [mapper.columns[position] for position in sorted(mapper.unique_indexes)]
     return [attribute for attribute in found if attribute not in mapper.pk]
-
-
-def note(mapper: Mapper, instance: Any, values: dict[Attribute, Any]) -> None:
-    """Remember what the row of an object holds; what was assigned meanwhile stays."""
-    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
-    if old is not None:
-        known = [values.get(a, UNSET) if v is UNSET else v for a, v in zip(mapper.columns, old)]
-        mapper.set_old(instance, type(old)(known))
-    for attribute, value in values.items():
-        if attribute.peek(instance) is UNSET:
-            attribute.set(instance, value)
 
 
 def read_present(session: SessionBase, exchange: Exchange) -> Plan[None]:

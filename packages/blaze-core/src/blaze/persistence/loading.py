@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
+from blaze.persistence.stored import note, row_key
 from blaze.persistence.unflushed import show_links, show_members
 from blaze.plan import Execute, Plan
 from blaze.query.query import Query
@@ -110,7 +111,7 @@ def _load_part(
 ) -> Plan[None]:
     relation = part.path._relation_
     mapper = relation.owner
-    by_key = {mapper.key(owner): owner for owner in owners}
+    by_key = {row_key(owner): owner for owner in owners}
     found: dict[Any, list[Any]] = {key: [] for key in by_key}
     for keys in chunks(session, list(by_key), len(relation.local)) if part.count != 0 else ():
         query = part_query(session, part, keys)
@@ -262,6 +263,7 @@ def _select_rows(
 
 def _unloaded(session: SessionBase, parents: Sequence[Any], relation: Relation) -> dict[Any, Any]:
     owner_key = relation.owner.key
+    changed = session.work.changed
     singles = session.work.singles
     found = {}
     for parent in parents:
@@ -271,7 +273,7 @@ def _unloaded(session: SessionBase, parents: Sequence[Any], relation: Relation) 
             or (relation.many and not known.is_loaded)
             or (singles and not relation.many and session.was_unread(parent, relation))
         ):
-            key = owner_key(parent)
+            key = row_key(parent) if changed else owner_key(parent)
             if key is not None:
                 found[key] = parent
     return found
@@ -449,7 +451,7 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
     """Read one column that was left out, for all these objects at once."""
     mapper = attribute.owner
     instances = [instance for instance in instances if isinstance(instance, mapper.model)]
-    by_key = {mapper.key(instance): instance for instance in instances}
+    by_key = {row_key(instance): instance for instance in instances}
     codec = session.compilation.codecs[mapper]
     columns = [Column(mapper.source, a.column) for a in mapper.pk]
     for keys in chunks(session, list(by_key), len(columns)):
@@ -465,7 +467,7 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
             if attribute.mutable and row[-1] is not None:
                 attribute.raw_set(instance, row[-1])
             else:
-                attribute.set(instance, codec.decode(attribute, row[-1]))
+                note(type(instance).__mapper__, instance, {attribute: codec.decode(attribute, row[-1])})
     if session.work.undo:  # a rollback unloads what was read after writes that are not committed
         session.work.undo.append(partial(_unload_deferred, attribute, instances))
     for instance in instances:

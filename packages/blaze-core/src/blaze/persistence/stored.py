@@ -36,12 +36,29 @@ def key_in(mapper: Mapper, old: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def row_key(instance: Any) -> Any:
+    """Return the key by which the row of an object is found now."""
+    mapper = type(instance).__mapper__
+    return mapper.key(instance) if type(instance)._tracked_ else key_before(mapper, instance)
+
+
 def keys_before(mapper: Mapper, instances: list[Any]) -> list[Any]:
     """Return the keys that the rows have in the database, of objects of a model and those derived from it."""
     if len(mapper.pk) != 1:
         return [key_before(mapper, instance) for instance in instances]
     get = mapper.pk[0].get
     return [get(o) if type(o)._tracked_ else key_before(type(o).__mapper__, o) for o in instances]
+
+
+def note(mapper: Mapper, instance: Any, values: dict[Attribute, Any]) -> None:
+    """Remember what the row of an object holds; what was assigned meanwhile stays."""
+    old = None if mapper.is_clean(instance) else mapper.get_old(instance)
+    if old is not None:
+        known = [values.get(a, UNSET) if v is UNSET else v for a, v in zip(mapper.columns, old)]
+        mapper.set_old(instance, type(old)(known))
+    for attribute, value in values.items():
+        if attribute.peek(instance) is UNSET:
+            attribute.set(instance, value)
 
 
 def coming(instance: Any, attributes: tuple[Attribute, ...]) -> tuple[Any, ...]:
