@@ -109,6 +109,30 @@ async def test_unique_values_rotate_in_two_statements(tables: Database, name: st
 
 
 @pytest.mark.requirement("R24", "R71")
+@pytest.mark.parametrize("size", [2, 10, 100])
+@pytest.mark.parametrize("fields", [("code",), ("key",), ("code", "number"), ("id",)], ids=" and ".join)
+async def test_pairs_swap_in_as_many_statements_as_one(
+    tables: Database, fields: tuple[str, ...], size: int
+) -> None:
+    async with tables.session() as s:
+        found = slots(size)
+        await s.add_all(found)
+        await s.commit()
+        for one, two in zip(found[::2], found[1::2]):
+            for name in fields:
+                first, second = getattr(one, name), getattr(two, name)
+                setattr(one, name, second)
+                setattr(two, name, first)
+        expected = {slot.data: [getattr(slot, name) for name in fields] for slot in found}
+        count = s.statements
+        await s.commit()
+        assert s.statements - count == 1 + len(fields)
+    async with tables.session() as s:
+        stored = await s.all(Slot)
+        assert {slot.data: [getattr(slot, name) for name in fields] for slot in stored} == expected
+
+
+@pytest.mark.requirement("R24", "R71")
 @pytest.mark.parametrize("size", [1, 10, 1000])
 async def test_a_chain_of_values_takes_one_statement(tables: Database, size: int) -> None:
     """Every card moves one place down, the first one first."""

@@ -129,19 +129,20 @@ class Exchange:
 
         for instance in self.changed:
             settle(instance)
-        starts = iter(self.changed)  # not the first of what is left: a dictionary goes past all it has lost
-        start: Any = None
+        starts = deque(self.changed)  # not what is left: a dictionary goes past all it has lost
+        reached = -2 * len(starts)
         while left:
             if not ready:
-                while id(start) not in left:
-                    start = next(starts)
-                place, instance = self.breach(start, waits, left, freed)
-                parked += self.park(instance, place, "others pass such values round in a circle with it")
-                freed.add((id(instance), place))
-                for other, follower in followers[id(instance)]:
-                    if other == place:
-                        open_edges[id(follower)] -= 1
-                        settle(follower)
+                reached, before = len(freed) - len(left), reached
+                while id(starts[0]) not in left:
+                    starts.popleft()
+                for place, instance in self.breaches(starts, waits, left, freed, reached - before):
+                    parked += self.park(instance, place, "others pass such values round in a circle with it")
+                    freed.add((id(instance), place))
+                    for other, follower in followers[id(instance)]:
+                        if other == place:
+                            open_edges[id(follower)] -= 1
+                            settle(follower)
                 continue
             key = next(iter(ready))
             batch: list[Any] = []
@@ -160,25 +161,43 @@ class Exchange:
                 ready[key] = queue
         return batches, parked
 
-    def breach(
+    def breaches(
         self,
-        start: Any,
+        starts: Iterable[Any],
         waits: dict[int, list[tuple[Place, Any]]],
         left: dict[int, Any],
         freed: set[tuple[int, Place]],
-    ) -> tuple[Place, Any]:
-        """Return a row of a circle that can be parked, and the unique set that it can be parked in."""
-        path: list[tuple[Place, Any]] = []
-        steps: dict[int, int] = {}
-        place: Place = ()
-        instance = start
-        while id(instance) not in steps:
-            steps[id(instance)] = len(path)
-            path.append((place, instance))
-            place, instance = next(
-                (p, o) for p, o in waits[id(instance)] if id(o) in left and (id(o), p) not in freed
-            )
-        circle = [*path[steps[id(instance)] + 1 :], (place, instance)]
+        effort: int,
+    ) -> list[tuple[Place, Any]]:
+        """Return a row of each circle that can be parked, and the unique set that it can be parked in.
+
+        No two of the circles have a row in common. After the first one the search goes as far as `effort`
+        allows, the number of rows ordered or parked since the last one, so that all together stay linear.
+        """
+        found: list[tuple[Place, Any]] = []
+        seen: set[int] = set()
+        for number, instance in enumerate(starts):
+            if found and max(number, len(seen)) > 4 * effort:
+                break
+            if id(instance) not in left:
+                continue
+            place: Place = ()
+            path: list[tuple[Place, Any]] = []
+            steps: dict[int, int] = {}
+            while id(instance) not in seen:
+                seen.add(id(instance))
+                steps[id(instance)] = len(path)
+                path.append((place, instance))
+                place, instance = next(
+                    (p, o) for p, o in waits[id(instance)] if id(o) in left and (id(o), p) not in freed
+                )
+            if id(instance) in steps:  # else it leads into what another one led into
+                circle = [*path[steps[id(instance)] + 1 :], (place, instance)]
+                found.append(self.breach(circle))
+        return found
+
+    def breach(self, circle: list[tuple[Place, Any]]) -> tuple[Place, Any]:
+        """Return the row of a circle to be parked, with the unique set."""
         for place, instance in circle:
             if self.parking(instance, place) is not None or not holds_for_all(instance, place):
                 return place, instance
