@@ -67,8 +67,16 @@ class Holder:
         """Whether a new object that nobody has added comes with the next flush."""
         if id(instance) not in self.work.comers or instance._ctx_ is not None:
             return False
-        relations = type(instance).__mapper__.key_relations
-        return any(r.inverse is not None and r.peek(instance) in self for r in relations)
+        relations = type(instance).__mapper__.relations.values()
+        return any(self._given(instance, r) for r in relations if r.inverse is not None)
+
+    def _given(self, instance: Any, relation: Relation) -> list[Any]:
+        """Return the objects of the session that a new object was given."""
+        if relation.owns_key:
+            related = relation.peek(instance)
+            return [related] if related in self else []
+        listed = (instance._extra_ or {}).get(relation.name) if relation.link is not None else None
+        return [] if listed is None else [item for item in listed.added.values() if item in self]
 
     def collection_changed(self, changed_list: RelatedList[Any]) -> None:
         """Called by a list of related objects at a change."""
@@ -220,10 +228,10 @@ class Holder:
     def _leave_owners(self, mapper: Mapper, instance: Any) -> None:
         """Take a new object off the objects of the session that it refers to: it does not come with them."""
         self.work.comers.pop(id(instance), None)
-        for relation in mapper.key_relations:
-            related = relation.peek(instance)
-            if relation.inverse is not None and related in self:
-                relation.inverse.forget_member(related, instance)
+        for relation in mapper.relations.values():
+            if relation.inverse is not None:
+                for related in self._given(instance, relation):
+                    relation.inverse.forget_member(related, instance)
 
     def expunge(self, instance: Any) -> None:
         """Take an object out of the session: it stays readable and is no longer tracked.
