@@ -27,6 +27,7 @@ from blaze.sql.values import DATE, TIMESTAMP
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from blaze.dialects.dialect import Dialect
     from blaze.sql.expressions import Comparison, Expression, InList, IsNull
     from blaze.sql.functions import Excluded, Function
     from blaze.sql.scope import Scope
@@ -41,6 +42,10 @@ class MySQLCompiler(Compiler):
 
     windowed = False
     new_name = ""  # of the row that met a conflict; where rows cannot be named, VALUES() tells its values
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        self.document_function = "JSON_NORMALIZE" if self.mariadb else None
 
     @property
     def mariadb(self) -> bool:
@@ -174,11 +179,8 @@ class MySQLCompiler(Compiler):
 
     def operand(self, node: Expression[Any]) -> str:
         text = super().operand(node)
-        if not is_document(node):
-            return text
-        if self.mariadb:  # where JSON is a text
-            return f"JSON_NORMALIZE({text})"
-        return f"CAST({text} AS JSON)" if isinstance(node, Bind) else text
+        native = not self.mariadb and is_document(node)
+        return f"CAST({text} AS JSON)" if native and isinstance(node, Bind) else text
 
     def render_in_list(self, node: InList) -> str:
         if not is_document(node.expression):

@@ -68,6 +68,7 @@ class SQLiteCompiler(Compiler):
     """Decimals are texts under the collation `decimal`, lists are JSON, texts match by GLOB and instr."""
 
     materialized_hint = True
+    document_function = "blaze_json"
     depth = 0  # of the statement that is rendered: 1 where its columns are what the caller reads
     beside_key: frozenset[int] = frozenset()  # ids of the lists that only check what a list of keys finds
 
@@ -76,7 +77,7 @@ class SQLiteCompiler(Compiler):
     def operand(self, node: Expression[Any]) -> str:
         text = self.enclosed(node)
         if is_document(node):
-            return f"blaze_json({text})"
+            return f"{self.document_function}({text})"
         return f"{text} COLLATE decimal" if _is_decimal(node) and not _has_collation(node) else text
 
     sortable = operand
@@ -197,6 +198,8 @@ class SQLiteCompiler(Compiler):
             binary = isinstance(_storage(kind), Binary)
             left.append(f"hex({text})" if binary else text)
             member = f"json_extract(value, '$[{position}]')"
+            if isinstance(_storage(kind), Json):
+                member = f"{self.document_function}({member})"
             if isinstance(_storage(kind), String):
                 member = _with_nul(f"json_type(value, '$[{position}]')", member)
             right.append(member)
@@ -207,7 +210,7 @@ class SQLiteCompiler(Compiler):
     def list_query(self, start: int, item: Optional[SQLType]) -> str:
         value = _with_nul("type", "value") if isinstance(_storage(item), String) else "value"
         if isinstance(_storage(item), Json):
-            value = f"blaze_json({value})"
+            value = f"{self.document_function}({value})"
         return f"SELECT {value} FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
 
     # Texts.

@@ -25,7 +25,7 @@ from blaze.sql.statements import (
     SelectStatement,
     UpdateStatement,
 )
-from blaze.sql.values import INTEGER
+from blaze.sql.values import INTEGER, is_storable
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
@@ -422,10 +422,15 @@ class DeleteBuilder(_Builder):
 
 def stored(column: TableColumn, value: Any) -> Expression[Any]:
     """Turn what is assigned to a column into an expression; a value must fit the column exactly."""
-    if isinstance(value, Expression):
-        return value
     if isinstance(value, Selectable):
-        return ScalarSubquery(value)
+        value = ScalarSubquery(value)
+    if isinstance(value, Expression):
+        if not is_storable(column.type, value.type):
+            raise QueryError(
+                f"cannot store {value.describe()}, {value.type!r}, in {column.table.name}.{column.name}, "
+                f"{column.type!r}; cast() it"
+            )
+        return value
     if value is not None:
         refused = column.type.check(value)
         if refused is not None:

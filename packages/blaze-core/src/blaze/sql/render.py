@@ -13,6 +13,7 @@ from blaze.dialects.types import Date, DateTime, Integer, SQLType, Time
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.expressions import Bind, Label, Ordering
+from blaze.sql.json_items import is_document
 from blaze.sql.values import FLOAT
 from blaze.utils.naming import suggest
 
@@ -64,6 +65,8 @@ class ExpressionRenderer:
     scope: Scope
     quote: Callable[[str], str]
     new_row: tuple[TableColumn, ...] = ()  # while an INSERT is rendered
+    # What gives equal JSON documents equal texts, where the database keeps them as texts.
+    document_function: Optional[str] = None
 
     if TYPE_CHECKING:
 
@@ -105,7 +108,10 @@ class ExpressionRenderer:
 
     def operand(self, node: Expression[Any]) -> str:
         """Render a side of a comparison."""
-        return self.enclosed(node)
+        text = self.enclosed(node)
+        if self.document_function is not None and is_document(node):
+            return f"{self.document_function}({text})"
+        return text
 
     # Leaves.
 
@@ -181,6 +187,8 @@ class ExpressionRenderer:
 
     def render_row_in_list(self, node: RowInList) -> str:
         self.require("row_value_in", "row values in IN")
+        if self.document_function is not None and any(is_document(item) for item in node.items):
+            raise QueryError("a list of rows cannot hold JSON documents here: compare with row(...) == (...)")
         left = ", ".join([self.operand(item) for item in node.items])
         encoders = [self.encoder(kind) for kind in node.types]
         mark = self.param(self.take(), _row_encoder(encoders), expand=True, width=len(encoders))
@@ -203,6 +211,11 @@ class ExpressionRenderer:
             )
         left = self.operand(node.expression)
         query = self.subquery(node.query, self.cursor, self.scope)
+        if self.document_function is not None and any(is_document(item) for item in items):
+            names = [self.quote(f"d{number}") for number in range(columns)]
+            values = [f"{self.document_function}({n})" if is_document(i) else n for n, i in zip(names, items)]
+            listed, found = f"{self.quote('d')} ({', '.join(names)})", ", ".join(values)
+            query = f"WITH {listed} AS ({query}) SELECT {found} FROM {self.quote('d')}"
         return f"{left} {'NOT ' if node.negated else ''}IN ({query})"
 
     def render_match(self, node: Match) -> str:

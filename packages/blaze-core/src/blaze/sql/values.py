@@ -168,6 +168,22 @@ def has_meaning(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> b
     return len(kinds) < 2 or op in _MEANINGFUL.get((kinds[0], kinds[1]), "")
 
 
+# What columns take of other types as it is.
+_WIDER = {Float: Integer, Numeric: Integer}
+
+
+def is_storable(column: SQLType, value: Optional[SQLType]) -> bool:
+    """Tell whether a column takes what an expression of this type gives, without a cast.
+
+    Types that are not plain ones, such as JSON, enums and those of users, may hold anything.
+    """
+    kinds = (Boolean, Integer, Float, Numeric, String, Date, Time, DateTime, Interval, Binary, Uuid)
+    wanted, given = column.__class__, value.__class__
+    if wanted not in kinds or given not in kinds or wanted is given:
+        return True
+    return _WIDER.get(wanted) is given
+
+
 def arithmetic_type(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> Optional[SQLType]:
     """Return the type of `left op right`; None counts as the other side's type."""
     if left is None or right is None:

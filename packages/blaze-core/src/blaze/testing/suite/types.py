@@ -413,6 +413,11 @@ async def test_json_documents_are_equal_in_any_order(db: Database) -> None:
         assert await done(s.query(model).where(model.value != turned).count()) == 1
         assert await done(s.query(model).where(model.value.in_([turned, {}])).count()) == 1
         assert await done(s.query(model).where(model.value.not_in([turned, other])).count()) == 0
+        await s.add(model(value=turned))
+        await s.flush()
+        same = Select(model.value).where(model.value == turned)
+        assert await done(s.query(model).where(model.value.in_(same)).count()) == 2
+        assert await done(s.query(model).where(model.value.not_in(same)).count()) == 1
 
 
 @scenario
