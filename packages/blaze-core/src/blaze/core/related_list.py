@@ -282,8 +282,9 @@ class RelatedList(Sequence[M], Generic[M]):
             settled = self._is_linked(item, other) or (not cleared and self._pends(item, other, "removed"))
             if other is not None:
                 other.note_added(self._owner)
-                if self._owner._ctx_ is None and item._ctx_ is not None:
-                    item._ctx_.session.object_comes(self._owner)
+                context: Any = item._ctx_  # type: ignore[attr-defined]
+                if self._owner._ctx_ is None and context is not None:
+                    context.session.object_comes(self._owner)
             self.removed.pop(id(item), None)
             if not settled:
                 self.added[id(item)] = item

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.expressions import IsNull, Logical, Not
-from blaze.sql.functions import Function
+from blaze.sql.functions import Function, is_known
 from blaze.sql.render import ExpressionRenderer
 from blaze.sql.scope import Scope
 
@@ -144,12 +144,21 @@ def refuse_loose_columns(statement: SelectStatement, scope: Scope) -> None:
     if grouped:
         return  # the database knows what depends on the groups
     for placed in statement.columns:
-        for column in loose_columns(placed.expression):
+        for column in _single_columns(placed.expression):
             if column.source.key in scope.aliases:
                 raise QueryError(
                     f"{column.describe()} stands beside an aggregate that makes one row of all: add "
                     "group_by(), aggregate it, or, for objects, leave out the join that it counts over"
                 )
+
+
+def _single_columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
+    """Yield the loose columns that are none of an unknown function: it may be an aggregate."""
+    if isinstance(expression, Column):
+        yield expression
+    elif not (isinstance(expression, Function) and (expression.aggregate or not is_known(expression.name))):
+        for child in expression.children():
+            yield from _single_columns(child)
 
 
 def _group_columns(statement: SelectStatement) -> Iterator[Column[Any]]:

@@ -536,3 +536,8 @@ class _Functions:
 
 
 func = _Functions()
+
+
+def is_known(name: str) -> bool:
+    """Whether this is a function whose meaning is known here; others may be aggregates."""
+    return hasattr(_Functions, name)

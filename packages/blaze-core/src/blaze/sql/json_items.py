@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Optional, Union
 
 from blaze.dialects.types import Custom, Json, SQLType
 from blaze.errors import QueryError
 from blaze.sql.expressions import Bind, Expression, T, bind_for
+from blaze.sql.selectable import Selectable
 from blaze.sql.values import BOOLEAN, FLOAT, INTEGER, JSON, STRING
 
 
@@ -58,6 +60,25 @@ class JsonItem(Expression[T]):
 
     def __getitem__(self, step: Union[str, int]) -> JsonItem[Any]:
         return JsonItem(self.expression, (*self.path, step))
+
+    def in_(self, values: Union[Iterable[Any], Selectable]) -> Expression[bool]:
+        self._require_type("in_()")
+        return super().in_(values)
+
+    def not_in(self, values: Union[Iterable[Any], Selectable]) -> Expression[bool]:
+        self._require_type("not_in()")
+        return super().not_in(values)
+
+    def between(self, low: Any, high: Any) -> Expression[bool]:
+        self._require_type("between()")
+        return super().between(low, high)
+
+    def _require_type(self, what: str) -> None:
+        if isinstance(self.type, Json):
+            raise QueryError(
+                f"{what} of {self.describe()} needs a plain value: read it by as_text(), as_integer(), "
+                "as_float() or as_boolean()"
+            )
 
     def as_text(self) -> JsonItem[str]:
         """Read the item as text."""
