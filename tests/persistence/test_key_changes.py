@@ -44,6 +44,16 @@ class Vein(Model):
     sheet: ForeignKey[Sheet] = foreign_key(related_name="veins", deferrable=True)
 
 
+class Twig(Model):
+    plant: ForeignKey[Plant] = foreign_key(primary_key=True)
+    number: Field[int] = field(primary_key=True, init=True)
+
+
+class Tip(Model):
+    twig: ForeignKey[Twig] = foreign_key(primary_key=True, on_delete="CASCADE")
+    name: Field[str] = field(default="")
+
+
 @pytest.fixture
 async def db(db: Database) -> Database:
     create_all(db.engine, [Plant, Soil, Part, Sheet, Vein])
@@ -227,3 +237,58 @@ async def test_objects_follow_a_statement_that_changes_their_keys(
         student.name = "again"
         await s.commit()
     assert await db.rows("SELECT id, name FROM student") == [(1, "again"), (2, "t")]
+
+
+@pytest.mark.parametrize("way", ["exchanged", "handed on"])
+@pytest.mark.parametrize("undone", [False, True], ids=["committed", "undone first"])
+async def test_a_deleted_row_goes_by_the_key_that_it_came_to_have(
+    db: Database, way: str, undone: bool
+) -> None:
+    async with db.session() as s:
+        one, two = Plant(code="a"), Plant(code="b")
+        gone, kept = Sheet(plant=one, number=1, name="gone"), Sheet(plant=two, number=1, name="kept")
+        await s.add_all([one, two, gone, kept])
+        await s.commit()
+
+        async def change() -> None:
+            with s.session.no_autoflush():
+                await s.delete(gone)
+                if way == "exchanged":
+                    one.code, two.code = "b", "a"
+                else:
+                    one.code, two.code = "z", "a"
+                await s.flush()
+
+        async def fail() -> None:
+            async with s.transaction():
+                await change()
+                raise ZeroDivisionError
+
+        if undone:
+            with pytest.raises(ZeroDivisionError):
+                await fail()
+            assert (gone.plant_id, kept.plant_id) == ("a", "b")
+            assert await s.get(Sheet, ("a", 1)) is gone
+        await change()
+        await s.commit()
+        assert kept.plant_id == "a"
+        assert await s.get(Sheet, ("a", 1)) is kept
+        kept.name = "changed"
+        await s.commit()
+    assert await db.rows("SELECT plant_id, number, name FROM sheet") == [("a", 1, "changed")]
+
+
+async def test_a_deleted_row_follows_a_key_that_is_not_loaded(db: Database) -> None:
+    """The tip has the key of a twig, which has the key of a plant; the twig is not in memory."""
+    create_all(db.engine, [Twig, Tip])
+    for code in "ab":
+        twig = Twig(plant=Plant(code=code), number=1)
+        await db.save(twig, Tip(twig=twig, name=f"of {code}"))
+    async with db.session() as s:
+        tips = {tip.name: tip for tip in await settled(s.query(Tip).all())}
+        one, two = await s.get_one(Plant, "a"), await s.get_one(Plant, "b")
+        with s.session.no_autoflush():
+            await s.delete(tips["of a"])
+            one.code, two.code = "b", "a"
+            await s.commit()
+    assert await db.rows("SELECT twig_plant_id, twig_number, name FROM tip") == [("a", 1, "of b")]

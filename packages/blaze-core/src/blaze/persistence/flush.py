@@ -18,7 +18,7 @@ from blaze.persistence.deletes import Deleter, relink, show_inserted
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
-from blaze.persistence.key_changes import CURE, follow, moving
+from blaze.persistence.key_changes import CURE, follow, moved_keys, moving
 from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
 from blaze.persistence.pending import Pending
@@ -129,6 +129,8 @@ class Flush:
             if len(self.first) < len(deleted):
                 gone_before = {*self.first, *self.linker.unlinked} if self.linker else self.first
                 rest = {identity: o for identity, o in deleted.items() if identity not in gone_before}
+                if self.session.dialect.features.foreign_keys:
+                    self.deleter.moved = moved_keys(self.moving)
                 yield from self.deleter.delete_all(order, rest)
             if cache is not None:
                 cache.note_flush(self, deleted.values())

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.persistence.handover import by_mapper
-from blaze.persistence.stored import key_in
+from blaze.persistence.stored import key_before, key_in, local_before, value_before
 from blaze.persistence.unit_of_work import UnitOfWork, leave
 
 if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
     from blaze.persistence.meanwhile import Meanwhile
@@ -30,6 +31,53 @@ def moving(changed: list[Any]) -> dict[int, Any]:
             get, position = attribute.get, mapper.columns.index(attribute)
             found.update((id(o), o) for o in group if get(o) != get_old(o)[position])
     return found
+
+
+# The keys that rows have now by those that they had before, of each hierarchy.
+Moved = dict[tuple["Mapper", Any], Any]
+
+
+def moved_keys(moving: dict[int, Any]) -> Moved:
+    """Return the keys that changed with the updates of a flush."""
+    found = {}
+    for instance in moving.values():
+        mapper = type(instance).__mapper__
+        found[mapper.base, key_before(mapper, instance)] = mapper.key(instance)
+    return found
+
+
+def key_after(mapper: Mapper, instance: Any, moved: Moved) -> Any:
+    """Return the key that the row of an object has after updates: the database takes along what refers to
+    a changed key.
+    """
+    values = {attribute: value_before(mapper, instance, attribute) for attribute in mapper.pk}
+    for relation in mapper.key_relations:
+        if not values.keys().isdisjoint(relation.local):
+            _take_along(values, relation, local_before(mapper, instance, relation), moved)
+    return tuple(values.values()) if len(values) > 1 else values[mapper.pk[0]]
+
+
+def _key_moved(mapper: Mapper, key: Any, moved: Moved) -> Any:
+    """Return what became of a key, of which there may be no object."""
+    if (mapper.base, key) in moved:
+        return moved[mapper.base, key]
+    parts = key if len(mapper.pk) > 1 else (key,)
+    values = dict(zip(mapper.pk, parts))
+    for relation in mapper.key_relations:
+        if all(attribute in values for attribute in relation.local):
+            held = tuple(parts[mapper.pk.index(attribute)] for attribute in relation.local)
+            own = held if len(held) > 1 else held[0]
+            if relation.target.base is not mapper.base or own != key:  # else it refers to itself
+                _take_along(values, relation, own, moved)
+    return tuple(values.values()) if len(values) > 1 else values[mapper.pk[0]]
+
+
+def _take_along(values: dict[Attribute, Any], relation: Relation, key: Any, moved: Moved) -> None:
+    now = _key_moved(relation.target, key, moved)
+    if now != key:
+        for attribute, value in zip(relation.local, now if len(relation.local) > 1 else (now,)):
+            if attribute in values:
+                values[attribute] = value
 
 
 def follow_statement(work: UnitOfWork, mapper: Mapper, keys: dict[Any, Any]) -> None:
