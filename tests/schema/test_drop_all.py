@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blaze import (
+    AsyncSession,
     Engine,
     Field,
     ForeignKey,
@@ -49,3 +50,26 @@ async def test_a_table_that_another_refers_to_is_not_dropped() -> None:
         with pytest.raises(ForeignKeyError, match="refers to it"):
             await adrop_all(engine, [Parent])
         await adrop_all(engine, [Parent, Child])
+
+
+async def test_a_session_does_not_drop_a_table_that_another_refers_to() -> None:
+    with Engine("sqlite://", pool_size=1, max_overflow=0) as engine:
+        create_all(engine, [Parent, Child])
+        with Session(engine) as s:
+            s.add(Child(parent=Parent()))
+            s.commit()
+            with pytest.raises(ForeignKeyError, match=r"'parent' cannot be dropped: the table 'child'"):
+                s.drop_all(Parent)
+            assert (s.query(Parent).count(), s.query(Child).count()) == (1, 1)
+            s.drop_all(Parent, Child)
+            s.drop_all(Parent)
+            s.commit()
+    async with Engine("sqlite://") as engine, AsyncSession(engine) as a:
+        await a.create_all(Parent, Child)
+        await a.add(Child(parent=Parent()))
+        await a.commit()
+        with pytest.raises(ForeignKeyError, match="refers to it"):
+            await a.drop_all(Parent)
+        assert (await a.query(Parent).count(), await a.query(Child).count()) == (1, 1)
+        await a.drop_all(Child, Parent)
+        await a.commit()

@@ -446,8 +446,12 @@ class SessionBase(Holder, Observed):
         Nothing is flushed: pending objects may need the very tables that are made.
         """
         self.check_usable()
-        for command in plan:
-            yield from self.send(command)
+        answer: Any = None
+        try:
+            while True:
+                answer = yield from self.send(plan.send(answer))
+        except StopIteration:
+            return
 
     # --- the end ----------------------------------------------------------------------------------
 
