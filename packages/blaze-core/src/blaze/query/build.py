@@ -116,6 +116,15 @@ def _check_cut(cuts: set[str], kind: str) -> None:
         )
 
 
+def _missing_objects(mapper: Mapper, how: str, source: Source) -> QueryError:
+    """Return the error for objects of a side that a join lets be missing."""
+    return QueryError(
+        f"{how}_join({source.path}) keeps rows without {mapper.name}, and query({mapper.name}) has nothing "
+        f"to give for them: select a row, as in query({mapper.name}, <the other model>), which gives None "
+        "for what is missing; or start from the other model with left_join()"
+    )
+
+
 def build(query: Query[Any], variant: str) -> Built:
     """Return the statement of a query.
 
@@ -160,6 +169,8 @@ def build(query: Query[Any], variant: str) -> Built:
             builder.columns(*clause)
         elif kind == "join":
             how, source, on = clause
+            if root.mapper is not None and how in ("right", "full"):
+                raise _missing_objects(root.mapper, how, source)
             builder.join(source, how, on)
         elif kind == "limit":
             (cuts.discard if clause is None else cuts.add)(kind)
