@@ -14,9 +14,10 @@ from blaze.dialects.types import SQLType
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.compiled import Compiled, Encoder, Expanding, Piece, Rows, Slot, assemble
-from blaze.sql.conditions import ConditionRenderer, joined, refuse_loose_columns
+from blaze.sql.conditions import joined, refuse_loose_columns
 from blaze.sql.derived import QueryTable, output_name
 from blaze.sql.expressions import Label, Ordering
+from blaze.sql.joins import JoinRenderer
 from blaze.sql.raw import Raw
 from blaze.sql.scope import NeedsJoin, Scope
 from blaze.sql.source import Source
@@ -40,14 +41,12 @@ if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
     from blaze.sql.expressions import Expression
     from blaze.sql.selectable import Selectable
-    from blaze.sql.source import Criterion
-    from blaze.sql.statements import Join
     from blaze.sql.table import TableColumn
 
 _MARK = re.compile("\0([paf])([0-9]+)\0")
 
 
-class Compiler(ConditionRenderer):
+class Compiler(JoinRenderer):
     """Render one statement for one dialect: `Compiler(dialect).compile(statement)`.
 
     A backend's compiler is a subclass that overrides the hooks in which it differs: `render_<node>` for
@@ -215,7 +214,12 @@ class Compiler(ConditionRenderer):
         with_text = self.with_clause(statement.ctes, base)
         root = statement.root
         self.scope = scope = Scope(root, self.new_alias(root.table), outer, self.add_join)
-        origin = self.from_item(root, scope.aliases[root.key], statement.root_query, base)
+        alias = scope.aliases[root.key]
+        kept = next((join.kind.upper() for join in statement.joins if join.kind in ("right", "full")), "")
+        if kept and root.only is not None:
+            origin, scope.cut = self.joined_item(root, alias, kept), True
+        else:
+            origin = self.from_item(root, alias, statement.root_query, base)
         for join in statement.joins:
             self.explicit_join(scope, join, base)
         distinct = self.distinct(statement, base)
@@ -246,7 +250,7 @@ class Compiler(ConditionRenderer):
     def where(self, scope: Scope, groups: Sequence[Sequence[Placed]], base: int) -> str:
         """Render WHERE from groups of conditions."""
         texts: list[str] = []
-        if scope.root.only is not None:
+        if scope.root.only is not None and not scope.cut:
             texts.append(self.criterion(scope.root.only, scope.aliases[scope.root.key]))
         for group in groups:
             texts += self.conditions(scope, [(each.expression, base + each.start) for each in group])
@@ -333,93 +337,6 @@ class Compiler(ConditionRenderer):
             f"{wanted.describe()} is not selected, so the result of a set operation cannot be ordered by it: "
             "select it in every query"
         )
-
-    # FROM.
-
-    def alias(self, alias: int) -> str:
-        """Return the mark of an alias."""
-        return f"\0a{alias}\0"
-
-    def from_item(self, source: Source, alias: int, query: Optional[PlacedQuery], base: int) -> str:
-        """Render one item of FROM."""
-        table = source.table
-        if query is None:
-            if isinstance(table, QueryTable) and table.name not in self.cte_names:
-                raise QueryError(
-                    f"the query uses the common table expression {table.name!r} without having it: "
-                    f"add with_cte({table.name})"
-                )
-            return f"{self.table_name(table)}\0f{alias}\0"
-        lateral = ""
-        outer: Optional[Scope] = None
-        if str(table.serial).startswith("lateral:"):
-            self.require("lateral", "LATERAL subqueries")
-            lateral, outer = "LATERAL ", self.scope
-        text = self.statement(query.query.statement(), base + query.start, outer)
-        return f"{lateral}({text})\0f{alias}\0"
-
-    def add_join(self, scope: Scope, source: Source, parent_alias: int, kind: str) -> int:
-        """Render the join of a source to its parent; return its alias."""
-        alias = self.new_alias(source.table)
-        scope.joins.append(self.join_text(source, alias, parent_alias, kind, ""))
-        return alias
-
-    def join_text(self, source: Source, alias: int, parent_alias: int, kind: str, extra: str) -> str:
-        """Render `JOIN table AS alias ON ...`."""
-        condition = self.pairs(source, alias, parent_alias) + extra
-        return f"{kind} JOIN {self.table_name(source.table)}\0f{alias}\0 ON {condition}"
-
-    def pairs(self, source: Source, alias: int, parent_alias: int) -> str:
-        """Render the equalities that join a source to its parent."""
-        left, right, quote = self.alias(alias), self.alias(parent_alias), self.quote
-        texts = [f"{left}.{quote(own.name)} = {right}.{quote(other.name)}" for other, own in source.on]
-        if source.only is not None:
-            texts.append(self.criterion(source.only, alias))
-        return " AND ".join(texts)
-
-    def criterion(self, only: Criterion, alias: int) -> str:
-        """Render the condition for the rows of one model of several in a table."""
-        only.sealed = True
-        values = [self.dialect.default_literal(value, only.column.type) for value in only.values]
-        column = f"{self.alias(alias)}.{self.quote(only.column.name)}"
-        return f"{column} = {values[0]}" if len(values) == 1 else f"{column} IN ({', '.join(values)})"
-
-    def explicit_join(self, scope: Scope, join: Join, base: int) -> None:
-        """Join what the user named, with the chain that leads to it."""
-        source = join.source
-        kind = join.kind.upper()
-        if kind in ("RIGHT", "FULL"):
-            self.require(f"{join.kind}_join", f"{kind} JOIN")
-        if scope.aliases.get(source.key) is not None:
-            raise QueryError(f"{source.path} is joined twice: use an alias for the second one")
-        if source.parent is None:
-            alias = self.new_alias(source.table)
-            origin = self.from_item(source, alias, join.query, base)
-            scope.aliases[source.key] = alias
-            conditions = [] if join.on is None else [self.truth_at(join.on, base)]
-            if source.only is not None:
-                conditions.append(self.criterion(source.only, alias))
-            condition = f" ON {' AND '.join(conditions)}" if conditions else ""
-            text = f"{kind} JOIN {origin}{condition}"
-        else:
-            parent_alias = self._join_chain(scope, source.parent, kind)
-            alias = self.new_alias(source.table)
-            scope.aliases[source.key] = alias
-            scope.hops[parent_alias, source.name, source.table.serial] = alias
-            extra = f" AND {self.truth_at(join.on, base)}" if join.on is not None else ""
-            text = self.join_text(source, alias, parent_alias, kind, extra)
-        scope.joins.append(text)
-        scope.joined.append((source, alias))
-        if kind in ("LEFT", "FULL"):
-            scope.outer.add(alias)
-
-    def _join_chain(self, scope: Scope, source: Source, kind: str) -> int:
-        """Join a step on the way to an explicitly joined source, to-many steps included."""
-        found = scope.find(source)
-        if found is not None:
-            return found[0]
-        assert source.parent is not None
-        return scope.attach(source, self._join_chain(scope, source.parent, kind), kind)
 
     # WITH.
 

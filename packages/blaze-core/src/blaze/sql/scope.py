@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Callable, Optional
 from blaze.errors import QueryError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blaze.sql.source import Source
 
 Alias = int
@@ -21,16 +23,36 @@ class NeedsJoin(Exception):
         self.source = source
 
 
+class Unit:
+    """What joins as one: the alias that the user joined, and what its ON condition reaches from there.
+
+    ON comes before any later join, so `joins` stand in parentheses with the table of the first alias.
+    """
+
+    __slots__ = ("aliases", "joins")
+
+    def __init__(self, alias: Alias) -> None:
+        self.aliases = [alias]
+        self.joins: list[str] = []
+
+    def around(self, origin: str) -> str:
+        """Return the FROM item of the unit, given that of its first alias."""
+        return f"({' '.join([origin, *self.joins])})" if self.joins else origin
+
+
 class Scope:
     """The FROM of one SELECT, or the only table of an UPDATE or DELETE (`joinable` is False).
 
     `add_join(scope, source, parent_alias, kind)` renders a join and returns its alias; the compiler gives it.
-    `wider` are the keys of roots with a criterion of their own that stand for rows without it here.
+    `wider` are the keys of roots with a criterion of their own that stand for rows without it here. `outer`
+    are the aliases that may have no row, `unit` the explicit join whose ON condition is being rendered;
+    `cut` says that FROM has the rows of the root's criterion only, so WHERE does not name it.
     """
 
     __slots__ = (
         "add_join",
         "aliases",
+        "cut",
         "folds",
         "hops",
         "joinable",
@@ -40,6 +62,7 @@ class Scope:
         "parent",
         "root",
         "summed",
+        "unit",
         "wider",
     )
 
@@ -61,6 +84,8 @@ class Scope:
         self.joined: list[tuple[Source, Alias]] = []
         self.outer: set[Alias] = set()
         self.wider: set[str] = set()
+        self.unit: Optional[Unit] = None
+        self.cut = False
         self.folds = False  # whether an aggregate makes one row of many
         self.summed: list[tuple[str, Source]] = []  # aggregates over to-many paths, each a subquery
 
@@ -149,9 +174,15 @@ class Scope:
         alias = self.add_join(self, source, parent_alias, kind)
         self.aliases[source.key] = alias
         self.hops[parent_alias, source.name, source.table.serial] = alias
-        if kind in ("LEFT", "FULL"):
-            self.outer.add(alias)
+        self.mark_outer([alias], kind)
         return alias
+
+    def mark_outer(self, aliases: Sequence[Alias], kind: str) -> None:
+        """Note which sides of a join of this kind may have no row; `aliases` are what it joins."""
+        if kind in ("RIGHT", "FULL"):
+            self.outer.update(set(self.aliases.values()).difference(aliases))
+        if kind in ("LEFT", "FULL"):
+            self.outer.update(aliases)
 
     def first_many(self, source: Source) -> Optional[Source]:
         """Return the first to-many step towards a source that is not in FROM, None when there is none."""

@@ -16,6 +16,7 @@ from blaze.testing.suite.conditions import *
 from blaze.testing.suite.errors import *
 from blaze.testing.suite.harness import *
 from blaze.testing.suite.loading import *
+from blaze.testing.suite.outer_joins import *
 from blaze.testing.suite.pool import *
 from blaze.testing.suite.queries import *
 from blaze.testing.suite.raw_sql import *
