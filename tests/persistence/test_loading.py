@@ -361,3 +361,29 @@ async def test_use_after_close(db: Database) -> None:
             await use()
     await s.close()
     assert isinstance(s.session, AsyncSession) == db.asynchronous
+
+
+@pytest.mark.requirement("R30")
+async def test_what_an_object_shows_that_the_flush_before_the_load_deletes(blocking: Database) -> None:
+    await library(blocking, 1)
+    async with blocking.session() as s:
+        author = await s.get_one(Author, 1)
+        book = (await s.all(Book))[0]
+        await s.delete(book)
+        assert list(book.tags) == []
+        assert book.chapters == []
+        await s.rollback()
+        assert len(book.tags) == 2
+        assert len(book.chapters) == 1
+        await s.delete(author)
+        assert author.profile is None
+        assert list(author.books) == []
+        await s.rollback()
+        assert author.profile.text == "p0"
+    async with blocking.session() as s:
+        book = (await s.all(Book))[0]
+        await s.delete(book)
+        with pytest.raises(NotLoadedError):
+            _ = book.author
+        await s.rollback()
+        assert book.author.name == "a0"

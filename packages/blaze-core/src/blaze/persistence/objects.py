@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
+from blaze.core.detached import DETACHED
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError, NoResultError, QueryError, UniqueError
 from blaze.persistence.keys import checked_key
@@ -166,6 +167,11 @@ def lazy_plan(session: SessionBase, instance: Any, relation: Relation) -> Plan[N
     """Load a relation for all objects of the result that an object came from."""
     if session.work.pending and session.autoflush and not relation.owner.is_new(instance):
         yield from session.flush_plan()
+        if instance not in session:  # the flush has deleted it
+            if relation.owns_key:
+                DETACHED.load_lazily(instance, relation)
+            relation.put(instance, [] if relation.many else None)
+            return
     context = instance._ctx_
     siblings = [
         o
