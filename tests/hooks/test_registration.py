@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -128,6 +129,8 @@ def test_what_cannot_be_called_is_refused(
     [
         ("before_commit", Book, "about a session, not about objects of Book"),
         ("before_save", "Book", "must be a class"),
+        ("before_save", int, "must be a model, .* no model can be a subclass of int"),
+        ("on_load", Decimal, "no model can be a subclass of Decimal"),
     ],
 )
 def test_a_model_must_fit_the_event(

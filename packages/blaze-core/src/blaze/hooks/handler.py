@@ -56,8 +56,8 @@ def make_handler(
 ) -> Handler:
     """Check a function against an event and make its handler.
 
-    Raises ConfigurationError for an unknown event, an argument that the event does not give, a generator, and
-    a model for an event that is about a session.
+    Raises ConfigurationError for an unknown event, an argument that the event does not give, a generator,
+    a class that no model inherits from, and a model for an event that is about a session.
     """
     check_event(event)
     if not callable(function):
@@ -65,6 +65,11 @@ def make_handler(
     if model is not None:
         if not isinstance(model, type):
             raise ConfigurationError(f"model= of a handler of {event} must be a class, not {model!r}")
+        if model.__new__ is not object.__new__ and not isinstance(model.__new__, FunctionType):
+            raise ConfigurationError(
+                f"model= of a handler of {event} must be a model, or an abstract base or mixin of models: "
+                f"no model can be a subclass of {model.__name__}"
+            )
         if event not in INSTANCE_EVENTS:
             raise ConfigurationError(
                 f"{event} is about a session, not about objects of {model.__name__}: leave model= out"
