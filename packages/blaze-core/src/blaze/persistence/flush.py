@@ -197,6 +197,7 @@ class Flush:
         work, session = self.work, self.session
         self.cascade()
         done: set[int] = set()
+        left_out = set(work.comers)  # of the caller, who does not want them in this flush
         while (work.new or work.changed) and self.any_hooks():
             waiting = [
                 (o, created)
@@ -217,6 +218,7 @@ class Flush:
                     yield from fire(own.after_validate, **arguments)
                 if own.before_save:
                     yield from fire(own.before_save, **arguments)
+            self.adopt_comers(left_out)
             self.cascade()
         queue = deque(self.told(deleted, "before_delete") if deleted else ())
         while queue:
@@ -225,6 +227,7 @@ class Flush:
             late = {i: o for i, o in work.deleted.items() if i not in deleted}
             deleted.update(late)
             queue += self.told(late, "before_delete")
+            self.adopt_comers(left_out)
         new: dict[Mapper, list[Any]] = {}
         for identity, instance in work.new.items():
             if identity not in deleted:
@@ -232,6 +235,13 @@ class Flush:
         if deleted and new:
             refuse_orphans(new, deleted)
         return new
+
+    def adopt_comers(self, left_out: set[int]) -> None:
+        """Take in the new objects that hooks have given to objects of the session, as if added by them."""
+        if self.work.comers:
+            for instance in self.session.comers():
+                if id(instance) not in left_out:
+                    self.session.adopt(instance)
 
     def told(self, instances: dict[int, Any], event: str) -> list[Any]:
         """Return the objects whose models have hooks of an event: asked once for each class."""

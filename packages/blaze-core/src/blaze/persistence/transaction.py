@@ -195,7 +195,7 @@ class TransactionManager:
         told: list[Any] = []
         for _ in range(ROUNDS):
             told = yield from self.session.flush_plan()
-            if not (work.pending if told else work.needs_flush):
+            if not (work.pending if told else work.needs_flush or work.comers):
                 return
         raise endless(told, [*work.new.values(), *work.changed.values(), *work.deleted.values()])
 
