@@ -191,6 +191,10 @@ def test_wrong_objects_of_relations_name_model_and_relation(engine: Engine) -> N
             work.labels.add(work.writer)  # type: ignore[arg-type]
         with pytest.raises(ValidationError, match="works: takes a list of Work objects, not int"):
             work.writer.works = 5  # type: ignore[assignment]
+        with pytest.raises(ValidationError, match="labels: takes a list of Label objects, not int"):
+            Work(title="x", labels=5)  # type: ignore[arg-type]
+        with pytest.raises(ValidationError, match="works: takes a list of Work objects, not NoneType"):
+            Writer(name="x", works=None)  # type: ignore[arg-type]
         with pytest.raises(ModelError, match="'lables'; did you mean 'labels'"):
             work.m2m_add("lables", Label(name="x"))
         assert work.writer.name == "Jane"

@@ -228,6 +228,61 @@ async def test_deleting(db: Database) -> None:
     assert await db.rows(ROWS) == []
 
 
+@pytest.mark.parametrize("given", [{}, {"tenant": None}])
+async def test_the_key_that_was_not_given_comes_from_the_other_one(
+    db: Database, given: dict[str, Any]
+) -> None:
+    async with db.session() as s:
+        tenant, one, two = await first(s)
+        assert await s.read(tenant, "tickets") == []
+        ticket = Ticket(title="a", project=one, **given)
+        await s.add(ticket)
+        assert ticket.tenant is tenant
+        await s.commit()
+        assert (ticket.tenant_id, ticket.tenant, list(tenant.tickets)) == (1, tenant, [ticket])
+        later = Ticket(title="b", **given)
+        assert later.tenant is None
+        later.second = two
+        await s.add(later)
+        await s.flush()
+        assert (later.tenant, list(tenant.tickets)) == (tenant, [ticket, later])
+        await s.rollback()
+        assert list(tenant.tickets) == [ticket]
+    assert await db.rows(ROWS) == [(1, 1, None)]
+
+
+@pytest.mark.parametrize("given", [{}, {"tenant": None}])
+async def test_the_key_that_was_not_given_comes_from_new_objects(db: Database, given: dict[str, Any]) -> None:
+    async with db.session() as s:
+        tenant = Tenant(name="new")
+        ticket = Ticket(title="a", project=Project(tenant=tenant, no=1), **given)
+        assert ticket.tenant is None
+        await s.add(ticket)
+        await s.flush()
+        assert (ticket.tenant, await s.read(tenant, "tickets")) == (tenant, [ticket])
+        await s.rollback()
+    assert await db.rows(ROWS) == []
+
+
+async def test_the_key_that_was_not_given_is_loaded(db: Database) -> None:
+    async with db.session() as s:
+        tickets = [Ticket(title=title, project=await s.get(Project, (1, 1))) for title in "abc"]
+        await s.add_all(tickets)
+        await s.commit()
+        await settled(s.session.query(Ticket).where(Ticket.title == "a").include(Ticket.tenant).all())
+        await settled(s.session.load(tickets[1], Ticket.tenant))
+        assert [ticket.tenant.name for ticket in tickets[:2]] == ["t1", "t1"]
+        assert (await s.read(tickets[2], "tenant")).name == "t1"
+
+
+async def test_without_either_key_nothing_is_saved(db: Database) -> None:
+    async with db.session() as s:
+        await s.add(Ticket(title="a"))
+        with pytest.raises(ValidationError, match="tenant: must not be None"):
+            await s.commit()
+        await s.rollback()
+
+
 async def test_a_shared_column_in_the_key_of_a_tree(db: Database) -> None:
     async with db.session() as s:
         tenant = await s.get(Tenant, 1)

@@ -16,6 +16,7 @@ from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
 
 set_class: Any = object.__dict__["__class__"].__set__
 
@@ -96,6 +97,12 @@ def refuse_positional(mapper: Mapper, values: tuple[Any, ...]) -> None:
     )
 
 
+def fill(listed: RelatedList[Any], objects: Any) -> None:
+    """Add what a constructor was given to the empty list of a new object."""
+    listed.require_iterable(objects)
+    listed.add(*objects)
+
+
 def relate(instance: Any, related: dict[str, Any]) -> None:
     """Set the reverse sides of relations that a constructor was given."""
     for name, value in related.items():
@@ -133,6 +140,7 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         unset: UNSET,
         f"{p}refuse": refuse_unknown,
         f"{p}refuse_positional": refuse_positional,
+        f"{p}fill": fill,
         f"{p}relate": relate,
         f"{p}unrelate": unrelate,
         model: mapper,
@@ -148,6 +156,7 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         f"    {me}._extra_ = None",
     ]
     late: list[str] = []
+    keys_given = [key for keys in slots.keys_of.values() for key in keys]
     for name, slot in slots.columns:
         if name in slots.keys:
             parameters.append(f"{name}={unset}")
@@ -187,12 +196,13 @@ def generate_initialize(mapper: Mapper, slots: Slots) -> Any:
         if name in slots.relations:
             without = " and ".join(f"{key} is {unset}" for key in slots.keys_of[name])
             late.append(f"        {me}.{name} = {name}")
-            late.append(f"    elif {without}:")
-            late.append(f"        {me}.{slots.relations[name]} = None")
+            if any(keys_given.count(key) == 1 for key in slots.keys_of[name]):  # else others may give its key
+                late.append(f"    elif {without}:")
+                late.append(f"        {me}.{slots.relations[name]} = None")
         elif kind == "reverse_one_to_one":
             late.append(f"        {me}.{name} = {name}")
         else:
-            late.append(f"        {me}.{name}.add(*{name})")
+            late.append(f"        {p}fill({me}.{name}, {name})")
     late += [f"    if {p}unknown:", f"        {p}relate({me}, {p}unknown)"]
     if len(late) > 2:
         late = [f"    {line}" for line in late]

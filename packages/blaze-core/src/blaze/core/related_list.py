@@ -363,14 +363,18 @@ class RelatedList(Sequence[M], Generic[M]):
 
     def set(self, objects: Iterable[M]) -> None:
         """Make the list hold exactly these objects, adding and removing what differs."""
-        if not isinstance(objects, Iterable):
-            message = f"takes a list of {self._relation.target.name} objects, not {type(objects).__name__}"
-            raise ValidationError({self._relation.name: [message]}, model=self._relation.owner.model)
+        self.require_iterable(objects)
         wanted = list(objects)
         self._session_for(wanted)
         keep = {id(item) for item in wanted}
         self.remove(*[item for item in self if id(item) not in keep])
         self.add(*wanted)
+
+    def require_iterable(self, objects: Any) -> None:
+        """Raise `ValidationError` for what cannot be the objects of the list."""
+        if not isinstance(objects, Iterable):
+            message = f"takes a list of {self._relation.target.name} objects, not {type(objects).__name__}"
+            raise ValidationError({self._relation.name: [message]}, model=self._relation.owner.model)
 
     def _require_member(self, item: Any) -> None:
         target = self._relation.target

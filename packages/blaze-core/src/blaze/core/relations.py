@@ -180,11 +180,13 @@ class Relation:
             self._assign_reverse(instance, value)
             return
         previous = self.known(instance)
-        following = [(r, r.known(instance)) for r in self.sharing if r.peek(instance) is UNSET]
+        sharing = [(r, r.peek(instance)) for r in self.sharing]
+        following = [(r, found, r.known(instance)) for r, found in sharing if found is UNSET or found is None]
         self.set(instance, value)
         self.take_key(instance, value)
-        for relation, former in following:
-            relation.follow_key(instance, former)
+        for relation, found, former in following:
+            if found is UNSET or relation.key_of(instance) is not None:
+                relation.follow_key(instance, former)
         if self.inverse is not None and previous is not value:
             self.inverse.forget_member(previous, instance)
             self.inverse.note_member(value, instance)

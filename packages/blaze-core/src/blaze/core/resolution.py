@@ -448,7 +448,8 @@ def _missing_relation(relation: Relation) -> Any:
                 if attribute.peek(instance) is UNSET:
                     getattr(instance, attribute.name)
         if relation.key_of(instance) is None:
-            relation.set(instance, None)
+            if not relation.sharing:  # else the key of another relation may come with the next flush
+                relation.set(instance, None)
             return None
         session = DETACHED if context is None else context.session
         found = session.load_lazily(instance, relation)

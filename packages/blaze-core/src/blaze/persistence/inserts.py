@@ -123,6 +123,10 @@ class Inserter:
                 relation.take_key(instance, None)
                 self.postponed.append((instance, relation))
         if mapper.sharing:
+            for relation in mapper.sharing:
+                for instance in instances:
+                    if relation.peek(instance) is None and relation.key_of(instance) is not None:
+                        clear_slot(mapper, instance, relation.slot)  # another relation has given its key
             refuse_disagreement(mapper, [o for o in instances if not self.is_moving(mapper, o)])
 
     def is_moving(self, mapper: Mapper, instance: Any) -> bool:
