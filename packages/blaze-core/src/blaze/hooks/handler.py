@@ -65,7 +65,8 @@ def make_handler(
     if model is not None:
         if not isinstance(model, type):
             raise ConfigurationError(f"model= of a handler of {event} must be a class, not {model!r}")
-        if model.__new__ is not object.__new__ and not isinstance(model.__new__, FunctionType):
+        make: Any = model.__new__
+        if make is not object.__new__ and not isinstance(make, FunctionType):
             raise ConfigurationError(
                 f"model= of a handler of {event} must be a model, or an abstract base or mixin of models: "
                 f"no model can be a subclass of {model.__name__}"
