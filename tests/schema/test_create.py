@@ -14,7 +14,14 @@ from blaze.core.fields import Field, field, foreign_key, many_to_many
 from blaze.core.model import ModelBase as Model
 from blaze.core.relation_types import ForeignKey, ManyToMany
 from blaze.engine import Engine
-from blaze.errors import CheckError, DatabaseError, ForeignKeyError, SQLSyntaxError, UniqueError
+from blaze.errors import (
+    CapabilityError,
+    CheckError,
+    DatabaseError,
+    ForeignKeyError,
+    SQLSyntaxError,
+    UniqueError,
+)
 from blaze.persistence.session import Session
 from blaze.schema import acreate_all, adrop_all, create_all, drop_all
 from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter
@@ -382,6 +389,7 @@ def test_the_default_of_a_decimal_is_exact(engine: Engine) -> None:
     class Fee(Model):
         id: Field[int] = field(primary_key=True)
         large: Field[Decimal] = field(precision=20, scale=2, server_default="12345678901234567.89")
+        held: Field[Decimal] = field(precision=20, scale=2, server_default="( (-12345678901234567.80))")
         small: Field[Decimal] = field(precision=5, scale=2, server_default=" -1.10")
         free: Field[Decimal] = field(server_default="1e3")
         sum: Field[Decimal] = field(precision=5, scale=2, server_default="1 + 1")
@@ -397,4 +405,59 @@ def test_the_default_of_a_decimal_is_exact(engine: Engine) -> None:
             "1000",
             "2",
         ]
+        assert str(fee.held) == "-12345678901234567.80"
         session.rollback()
+
+
+@pytest.mark.requirement("R86")
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "a * 2", "a - b", "a-1", "-a", "a + -1", "coalesce(a, 1) / 3",
+        "CASE WHEN a > 1 THEN a ELSE a % 2 END", "round(a, 1)", "ABS (a)", '"a" + 1', "(a)+(b)",
+    ],
+)  # fmt: skip
+def test_a_generated_decimal_that_would_lose_digits_is_refused(engine: Engine, expression: str) -> None:
+    class Lossy(Model):
+        a: Field[Decimal]
+        b: Field[Decimal]
+        c: Field[Decimal] = field(precision=10, scale=2, generated=expression)
+
+    with pytest.raises(CapabilityError, match=r"Lossy\.c: .*SQLite calculates with floats.*decimal_mul\(\)"):
+        create_all(engine, [Lossy])
+    assert names(engine, "table") == []
+
+
+@pytest.mark.requirement("R86")
+async def test_a_generated_decimal_is_refused_by_an_asynchronous_engine() -> None:
+    class Lossy(Model):
+        a: Field[Decimal]
+        c: Field[Decimal] = field(generated="a * 2")
+
+    engine = Engine("sqlite+aiosqlite://")
+    with pytest.raises(CapabilityError, match="SQLite calculates with floats"):
+        await acreate_all(engine, [Lossy])
+    await engine.adispose()
+
+
+@pytest.mark.requirement("R86")
+def test_generated_decimals_are_exact(engine: Engine) -> None:
+    class Exact(Model):
+        id: Field[int] = field(primary_key=True)
+        a: Field[Decimal] = field(precision=24, scale=2)
+        product: Field[Decimal] = field(precision=24, scale=2, generated="decimal_mul(a, 2)")
+        difference: Field[Decimal] = field(precision=24, scale=2, generated="decimal_sub(a, '0.89')")
+        chosen: Field[Decimal] = field(generated="CASE WHEN a > -1 THEN coalesce(a, -1) ELSE -1 END")
+        counted: Field[int] = field(generated="length(a) * 2 - 1")
+
+    create_all(engine, [Exact])
+    with Session(engine) as session:
+        exact = Exact(a=Decimal("12345678901234567.89"))
+        session.add(exact)
+        session.commit()
+        assert [str(exact.product), str(exact.difference), str(exact.chosen), exact.counted] == [
+            "24691357802469135.78",
+            "12345678901234567.00",
+            "12345678901234567.89",
+            39,
+        ]

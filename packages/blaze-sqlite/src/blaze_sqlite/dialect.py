@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.dialects import types as t
 from blaze.dialects.dialect import Codec, Dialect
 from blaze.dialects.features import Features
+from blaze.errors import CapabilityError
 from blaze_sqlite import codecs
 from blaze_sqlite.constraints import LEXIS
+from blaze_sqlite.exactness import exact_number, inexact_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,9 +68,6 @@ def _features(version: Version) -> Features:
         partial_indexes=True,
         expression_indexes=True,
     )
-
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class SQLiteDialect(Dialect):
@@ -172,10 +169,18 @@ class SQLiteDialect(Dialect):
         return f"strftime('%Y-%m-%d %H:%M:%f000{offset}', 'now')"
 
     def default_text(self, text: str, type_: t.SQLType) -> str:
-        while isinstance(type_, t.Custom):
-            type_ = type_.storage
-        if isinstance(type_, t.Numeric) and _NUMBER.fullmatch(text.strip()):
-            return f"'{Decimal(text.strip()):f}'"  # the number itself would pass through a float
+        exact = exact_number(text) if _is_decimal(type_) else None
+        return text if exact is None else exact  # the number itself would pass through a float
+
+    def generated_text(self, text: str, type_: t.SQLType) -> str:
+        """Refuse what SQLite would calculate with floats: `100.10 - 100` is 0.0999999999999943 there."""
+        part = inexact_part(text) if _is_decimal(type_) else None
+        if part is not None:
+            raise CapabilityError(
+                f"the expression {text!r} of a decimal column has {part!r}: SQLite calculates with floats "
+                "and loses digits; use decimal_add(), decimal_sub(), decimal_mul(), decimal_div(), "
+                "decimal_mod(), decimal_neg(), decimal_abs() or decimal_round(), or compute it in Python"
+            )
         return text
 
     def float_literal(self, value: float) -> str:
@@ -198,6 +203,12 @@ class SQLiteDialect(Dialect):
 
     def make_decoder(self, type_: t.SQLType) -> Optional[Codec]:
         return codecs.decoder(type_)
+
+
+def _is_decimal(type_: t.SQLType) -> bool:
+    while isinstance(type_, t.Custom):
+        type_ = type_.storage
+    return isinstance(type_, t.Numeric)
 
 
 def _is_easily_added(column: AddedColumn) -> bool:

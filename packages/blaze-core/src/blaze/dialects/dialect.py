@@ -254,6 +254,12 @@ class Dialect:
         """Give the SQL text of a default as it must stand in the definition of a column of this type."""
         return text
 
+    def generated_text(self, text: str, type_: t.SQLType) -> str:
+        """Give the expression of a generated column of this type as it must stand in its definition; raise
+        `CapabilityError` for one that the database would not calculate exactly.
+        """
+        return text
+
     def default_literal(self, value: Any, type_: t.SQLType) -> str:
         """Render a Python value as the literal of a DEFAULT clause; refuses what the type cannot hold."""
         if value is None:

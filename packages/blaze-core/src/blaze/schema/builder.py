@@ -226,11 +226,12 @@ class SchemaBuilder:
             return f"{words[0]} {self.dialect.identity_ddl}"
         try:
             words.append(self.dialect.type_ddl(column.type))
+            if column.generated is not None:
+                self.dialect.require("generated_columns", "generated columns")
+                generated = self.dialect.generated_text(column.generated, column.type)
+                words.append(f"GENERATED ALWAYS AS ({generated}) STORED")
         except CapabilityError as error:
             raise CapabilityError(f"{place}: {error}") from error
-        if column.generated is not None:
-            self._require("generated_columns", "generated columns", place)
-            words.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
         if not column.nullable and (column.generated is None or self.features.generated_not_null):
             words.append("NOT NULL")
         if column.server_default is not None:
