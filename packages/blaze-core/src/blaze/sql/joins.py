@@ -95,20 +95,26 @@ class JoinRenderer(ConditionRenderer):
             self.require(f"{join.kind}_join", f"{kind} JOIN")
         if scope.aliases.get(source.key) is not None:
             raise QueryError(f"{source.path} is joined twice: use an alias for the second one")
-        parent_alias = None if source.parent is None else self._join_chain(scope, source.parent, kind)
-        alias = self.new_alias(source.table)
-        if isinstance(source.table, QueryTable):
-            origin = self.from_item(source, alias, join.query, base)
+        first, through = source, source.parent
+        if through is not None and kind == "LEFT" and join.on is not None and through.name.endswith("*"):
+            # The condition decides about both steps of the relation at once.
+            first = through if scope.find(through) is None else source
+        parent_alias = None if first.parent is None else self._join_chain(scope, first.parent, kind)
+        alias = self.new_alias(first.table)
+        if isinstance(first.table, QueryTable):
+            origin = self.from_item(first, alias, join.query, base)
         else:
-            origin = self.joined_item(source, alias, kind)
-        scope.aliases[source.key] = alias
+            origin = self.joined_item(first, alias, kind)
+        scope.aliases[first.key] = alias
         conditions: list[str] = []
         if parent_alias is not None:
-            scope.hops[parent_alias, source.name, source.table.serial] = alias
-            conditions.append(self.pairs(source, alias, parent_alias))
-        elif source.only is not None:
-            conditions.append(self.criterion(source.only, alias))
+            scope.hops[parent_alias, first.name, first.table.serial] = alias
+            conditions.append(self.pairs(first, alias, parent_alias))
+        elif first.only is not None:
+            conditions.append(self.criterion(first.only, alias))
         unit = scope.unit = Unit(alias)
+        if first is not source:
+            alias = scope.attach(source, alias, "INNER")
         if join.on is not None:
             conditions.append(self.truth_at(join.on, base))
         scope.unit = None

@@ -19,13 +19,15 @@ __all__ = [
 
 
 async def _fill(s: Twin) -> None:
+    red, others = Label(name="red"), [Label(name="blue"), Label(name="green")]
     ann, ben = Person(name="ann"), Person(name="ben")
     await s.add_all(
         [
             ann, ben, Person(name="cat"),
             Animal(name="ben"), Dog(name="ann", keeper=ann), Cat(name="cat", keeper=ben), Puppy(name="stray"),
             Car(name="ann", doors=3), Boat(name="ben"), Taxi(name="zoe", doors=4),
-            Post(title="one", author=ann, editor=ben), Post(title="two", author=ann),
+            Post(title="one", author=ann, editor=ben, labels=[red, *others]),
+            Post(title="two", author=ann, labels=others),
         ]
     )  # fmt: skip
     await s.flush()
@@ -73,6 +75,11 @@ JOINS: dict[str, tuple[str, Any, list[Any]]] = {
         ),
         [("ann", "one"), ("ben", None), ("cat", None)],
     ),
+    "left, a condition on a many-to-many relation": (
+        "",
+        lambda s: s.query(Post.title, Label.name).left_join(Post.labels, on=Post.labels.name == "red"),
+        [("one", "red"), ("two", None)],
+    ),
     "inner, joined class": (
         "",
         lambda s: s.query(Person.name, Car.doors).join(Car, on=(Car.name == Person.name) & (Car.doors < 9)),
@@ -110,11 +117,11 @@ JOINS: dict[str, tuple[str, Any, list[Any]]] = {
     "right, then a path of what was joined": (
         "right_join",
         lambda s: (
-            s.query(Person.name, Dog.keeper.name)
+            s.query(Person.name, Dog.keeper.name, Label.name)
             .left_join(Dog, on=Dog.name == Person.name)
-            .right_join(Label, on=Label.id == Person.id)
+            .right_join(Label, on=Label.id == Person.id + 1_000_000)
         ),
-        [],
+        [(None, None, "red"), (None, None, "blue"), (None, None, "green")],
     ),
     "full with a joined class": (
         "full_join",
