@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
-from blaze.sql.expressions import IsNull, Logical, Not
+from blaze.sql.expressions import IsNull, Label, Logical, Not
 from blaze.sql.functions import Function, is_known
 from blaze.sql.render import ExpressionRenderer
 from blaze.sql.scope import Scope
@@ -141,15 +141,42 @@ def refuse_loose_columns(statement: SelectStatement, scope: Scope) -> None:
         assert parent is not None
         if any((parent.key, column) not in keys for column in parent.table.primary_key):
             raise _loose_sum((name, source))
-    if grouped:
-        return  # the database knows what depends on the groups
+    if statement.grouping:
+        return
+    groups = {_unlabelled(placed.expression).key for placed in statement.group_by}
     for placed in statement.columns:
+        if _unlabelled(placed.expression).key in groups:
+            continue
         for column in _single_columns(placed.expression):
-            if column.source.key in scope.aliases:
+            if column.source.key not in scope.aliases or _depends_on(column, keys):
+                continue
+            if grouped:
                 raise QueryError(
-                    f"{column.describe()} stands beside an aggregate that makes one row of all: add "
-                    "group_by(), aggregate it, or, for objects, leave out the join that it counts over"
+                    f"{column.describe()} may differ within a group: group by it or by the key of "
+                    f"{column.source.path}, or aggregate it, as in func.min(...)"
                 )
+            raise QueryError(
+                f"{column.describe()} stands beside an aggregate that makes one row of all: add "
+                "group_by(), aggregate it, or, for objects, leave out the join that it counts over"
+            )
+
+
+def _unlabelled(expression: Expression[Any]) -> Expression[Any]:
+    while isinstance(expression, Label):
+        expression = expression.expression
+    return expression
+
+
+def _depends_on(column: Column[Any], keys: set[Any]) -> bool:
+    """Whether a column is grouped by, or by the key of its row, or of a row that leads to it."""
+    source: Optional[Source] = column.source
+    if (column.source.key, column.column) in keys:
+        return True
+    while source is not None:
+        if keys and all((source.key, each) in keys for each in source.table.primary_key):
+            return True
+        source = None if source.many else source.parent
+    return False
 
 
 def _single_columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
