@@ -126,6 +126,14 @@ async def test_columns_beside_aggregates_need_groups(db: Database) -> None:
         ):
             with pytest.raises(QueryError, match="group_by"):
                 await done(query.all())
+        for query in (  # authors of one name may be several
+            s.query(Author, func.count(Book.id)).join(Author.books).group_by(Author.name),
+            s.query(Author.name, Author.id, func.count(Book.id)).join(Author.books).group_by(Author.name),
+        ):
+            with pytest.raises(QueryError, match="within a group"):
+                await done(query.all())
+        whole = s.query(Book.author.name, Book.title, func.count()).group_by(Book.id, Book.author.id)
+        assert await done(whole.count()) == 7
         for query in (  # each has many authors in a row, and books are of one author
             s.query(Author.name, func.count(Author.books.id)).group_by(Author.name),
             s.query(Author.name).group_by(Author.name).having(func.count(Author.books.id) > 3),
