@@ -61,15 +61,16 @@ def _key_moved(mapper: Mapper, key: Any, moved: Moved) -> Any:
     """Return what became of a key, of which there may be no object."""
     if (mapper.base, key) in moved:
         return moved[mapper.base, key]
-    parts = key if len(mapper.pk) > 1 else (key,)
+    parts: Any = key if isinstance(key, tuple) else (key,)
     values = dict(zip(mapper.pk, parts))
     for relation in mapper.key_relations:
         if all(attribute in values for attribute in relation.local):
-            held = tuple(parts[mapper.pk.index(attribute)] for attribute in relation.local)
-            own = held if len(held) > 1 else held[0]
+            held = [parts[mapper.pk.index(attribute)] for attribute in relation.local]
+            own = tuple(held) if len(held) > 1 else held[0]
             if relation.target.base is not mapper.base or own != key:  # else it refers to itself
                 _take_along(values, relation, own, moved)
-    return tuple(values.values()) if len(values) > 1 else values[mapper.pk[0]]
+    found = list(values.values())
+    return tuple(found) if len(found) > 1 else found[0]
 
 
 def _take_along(values: dict[Attribute, Any], relation: Relation, key: Any, moved: Moved) -> None:
