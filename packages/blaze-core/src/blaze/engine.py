@@ -233,6 +233,26 @@ class Engine:
         finally:
             await self.arelease(connection)
 
+    def with_options(self, **options: Any) -> Engine:
+        """Make an engine on the same database whose connections are opened with these options changed.
+
+        It has the pool settings and adapters of this one, no replicas; whoever asks for it disposes of it.
+        """
+        if self._resources.closed:
+            raise closed_error()
+        limits = self._limits
+        adapter = self._adapter or self.async_adapter
+        other = Engine(
+            adapter,
+            config=self._prepared.with_options(**options),
+            pool_size=limits.size,
+            max_overflow=limits.max_overflow,
+            pool_timeout=limits.timeout,
+            recycle=limits.recycle,
+        )
+        other._async_adapter = self._async_adapter
+        return other
+
     @property
     def max_connections(self) -> int:
         """How many connections the pool gives out at the same time: `pool_size` and `max_overflow`."""

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from time import sleep
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
+from blaze.adapters.options import COMMON_OPTIONS, read_option
 from blaze.errors import ConfigurationError, MigrationError
 from blaze.plan import Command, Plan, arun, run
 from blaze.schema.history import APPLIED, AppliedMigration, History
@@ -31,6 +32,9 @@ class MigrationEngine:
     (in `schema`). Any number of runners may work at once, in threads, processes or on other machines; one
     waits for another at most `lock_timeout` seconds per migration. The methods that begin with `a` are
     awaited and do the same.
+
+    Each call opens a connection of its own, whose statements may take `statement_timeout` seconds (0: no
+    limit), whatever the engine's own limit is: an index on a large table takes long.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class MigrationEngine:
         table: str = "blaze_migrations",
         schema: Optional[str] = None,
         lock_timeout: float = 60.0,
+        statement_timeout: float = 0.0,
     ) -> None:
         if not hasattr(engine, "acquire"):
             raise ConfigurationError(
@@ -51,6 +56,7 @@ class MigrationEngine:
         self.table = table
         self.schema = schema
         self.lock_timeout = lock_timeout
+        self.statement_timeout = read_option("statement_timeout", statement_timeout, COMMON_OPTIONS)
         self._migrations: dict[str, Migration] = {}
         self._remember(migrations)
 
@@ -229,25 +235,21 @@ class MigrationEngine:
     # The two ways
 
     def _run(self, make: Callable[[Dialect], Plan[T]]) -> T:
-        connection = self.engine.acquire()
-        try:
-            found = run(make(self.engine.dialect), _perform(connection))
-        except BaseException:
-            # Closing it ends transaction and lock, and forgets settings of a rebuild.
-            self.engine.release(connection, discard=True)
-            raise
-        self.engine.release(connection)
-        return found
+        with self.engine.with_options(statement_timeout=self.statement_timeout) as engine:
+            connection = engine.acquire()
+            try:
+                return run(make(engine.dialect), _perform(connection))
+            finally:
+                # Closing it ends transaction and lock, and forgets settings of a rebuild.
+                engine.release(connection, discard=True)
 
     async def _arun(self, make: Callable[[Dialect], Plan[T]]) -> T:
-        connection = await self.engine.aacquire()
-        try:
-            found = await arun(make(self.engine.async_dialect), _aperform(connection))
-        except BaseException:
-            await self.engine.arelease(connection, discard=True)
-            raise
-        await self.engine.arelease(connection)
-        return found
+        async with self.engine.with_options(statement_timeout=self.statement_timeout) as engine:
+            connection = await engine.aacquire()
+            try:
+                return await arun(make(engine.async_dialect), _aperform(connection))
+            finally:
+                await engine.arelease(connection, discard=True)
 
 
 def _perform(connection: Any) -> Callable[[Command], Any]:
