@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 
 import pytest
 
@@ -11,6 +12,7 @@ from blaze.errors import (
     CheckError,
     ModelError,
     NotLoadedError,
+    NPlusOneWarning,
     QueryError,
     SessionError,
     StaleDataError,
@@ -138,6 +140,62 @@ async def test_merge_of_an_outdated_version_is_refused(db: Database) -> None:
         await s.merge(outdated)
         await s.commit()
     assert await db.rows("SELECT balance, version FROM account") == [(2, 3)]
+
+
+@pytest.mark.requirement("R26")
+async def test_merge_leaves_a_foreign_key_alone_that_an_object_was_never_given(db: Database) -> None:
+    await db.save(Book(title="b", author=Author(name="a"), editor=Author(name="e")))
+    async with db.session() as s:
+        for source in (Book(id=1, title="c"), pickle.loads(pickle.dumps(Book(id=1, title="d")))):
+            assert source.author is None
+            merged = await s.merge(source)
+            assert (merged.author_id, merged.title) == (1, source.title)
+        by_relation, by_key = Book(id=1, title="e"), Book(id=1, title="f")
+        by_relation.author = None
+        by_key.author_id = None
+        given = [
+            Book(id=1, title="x", author=None),
+            Book(id=1, title="x", author_id=None),
+            pickle.loads(pickle.dumps(Book(id=1, title="x", author=None))),
+            by_relation,
+            by_key,
+        ]
+        for source in given:
+            merged.author_id = 1
+            assert source.author is None
+            await s.merge(source)
+            assert (merged.author_id, merged.author, merged.editor_id) == (None, None, 2)
+        await s.commit()
+        loaded = await s.get_one(Book, 1)
+        detached = pickle.loads(pickle.dumps(loaded))
+        loaded.author_id = 1
+        await s.merge(detached)  # this one was loaded with NULL
+        assert loaded.author_id is None
+    assert await db.rows("SELECT title, author_id, editor_id FROM book") == [("f", None, 2)]
+
+
+@pytest.mark.requirement("R26")
+async def test_merge_in_a_loop_warns_of_nothing_and_reads_only_what_the_session_does_not_hold(
+    db: Database,
+) -> None:
+    await db.save(*[Tag(name=str(i)) for i in range(20)])
+    async with db.session() as s:
+        tags = await s.all(Tag)
+    for tag in tags:
+        tag.name += "!"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NPlusOneWarning)
+        async with db.session(performance_threshold=2) as s:
+            for tag in tags:
+                await s.merge(tag)
+            await s.commit()
+        async with db.session(performance_threshold=2) as s:
+            held = await s.all(Tag)
+            before = (await s.query_stats()).total
+            for tag in tags:
+                await s.merge(tag)
+            assert (await s.query_stats()).total == before
+            assert names(held) == names(tags)
 
 
 # --- expunge

@@ -154,6 +154,13 @@ class Relation:
         values = tuple(attribute.peek(instance) for attribute in local)
         return None if any(value is None or value is UNSET for value in values) else values
 
+    def is_given(self, instance: Any) -> bool:
+        """Whether an object was loaded with a key of this foreign key, or was given one, which may be None.
+
+        The slot of a new object holds None where it was given nothing.
+        """
+        return self.peek(instance) is not None or instance._ctx_ is COPIED or not self.owner.is_new(instance)
+
     def take_key(self, instance: Any, related: Any) -> None:
         """Copy the related object's key into the local key attributes; without an object, those that other
         relations share stay.
@@ -182,7 +189,10 @@ class Relation:
         previous = self.known(instance)
         sharing = [(r, r.peek(instance)) for r in self.sharing]
         following = [(r, found, r.known(instance)) for r, found in sharing if found is UNSET or found is None]
-        self.set(instance, value)
+        if value is None and self.owner.is_new(instance):
+            clear_slot(self.owner, instance, self.slot)  # see `is_given`
+        else:
+            self.set(instance, value)
         self.take_key(instance, value)
         for relation, found, former in following:
             if found is UNSET or relation.key_of(instance) is not None:

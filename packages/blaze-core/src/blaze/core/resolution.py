@@ -448,7 +448,8 @@ def _missing_relation(relation: Relation) -> Any:
                 if attribute.peek(instance) is UNSET:
                     getattr(instance, attribute.name)
         if relation.key_of(instance) is None:
-            if not relation.sharing:  # else the key of another relation may come with the next flush
+            # The key of another relation may come with the next flush; `is_given` asks what a new one holds.
+            if not relation.sharing and not relation.owner.is_new(instance):
                 relation.set(instance, None)
             return None
         session = DETACHED if context is None else context.session

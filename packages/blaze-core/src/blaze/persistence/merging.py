@@ -67,7 +67,7 @@ def _target(session: SessionBase, source: Any) -> Plan[Any]:
     key = mapper.key(source)
     target = None
     if key is not None:
-        target = yield from get_plan(session, mapper.model, key, {})
+        target = yield from get_plan(session, mapper.model, key, {}, watched=False)  # there is no cure
     if target is None:
         target = object.__new__(mapper.model)
         target._ctx_ = target._old_ = target._extra_ = None
@@ -98,11 +98,14 @@ def _around(source: Any) -> list[Any]:
 
 
 def _copy_values(mapper: Mapper, source: Any, target: Any) -> None:
-    """Copy every loaded column from one object to another."""
+    """Copy every column that was loaded or set from one object to another."""
     fresh = mapper.is_new(target)
     for name, value in source.to_dict().items():
         attribute = mapper.attributes[name]
         if (attribute in mapper.pk and not fresh) or attribute.spec.generated is not None:
+            continue
+        relations = attribute.keys_of if value is None and not fresh else ()
+        if relations and not any(relation.is_given(source) for relation in relations):
             continue
         if attribute.mutable:
             value = deepcopy(value)  # the two objects must not change together

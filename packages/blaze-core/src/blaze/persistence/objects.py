@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
 
-def get_plan(session: SessionBase, model: Any, key: Any, keys: dict[str, Any]) -> Plan[Any]:
-    """Return the object of a key: from the identity map, or from the database."""
+def get_plan(
+    session: SessionBase, model: Any, key: Any, keys: dict[str, Any], watched: bool = True
+) -> Plan[Any]:
+    """Return the object of a key: from the identity map, or from the database.
+
+    `watched` says that a loop of these is worth a warning.
+    """
     mapper = session.mapper_of(model)
     model = mapper.model  # not the class of tracked instances, which `type(instance)` gives
     key = checked_key(mapper, key, keys)
@@ -43,9 +48,11 @@ def get_plan(session: SessionBase, model: Any, key: Any, keys: dict[str, Any]) -
         rows = yield from session.send(
             Execute(sql, params(key), lambda rows: load(rows, identity, session, None))
         )
-        session.tracker.lookup(sql, model)
+        if watched:
+            session.tracker.lookup(sql, model)
     else:
-        found = yield from session.cache.read(codec, [key], partial(look_up, session, codec))
+        look = partial(look_up if watched else select_row, session, codec)
+        found = yield from session.cache.read(codec, [key], look)
         rows = load(found, identity, session, None)
     if before is not None:
         yield from session.loaded_since(before)
