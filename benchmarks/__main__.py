@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
@@ -12,7 +14,7 @@ from rich.console import Console
 from benchmarks import probes, report, startup
 from benchmarks.contenders import CONTENDERS, load
 from benchmarks.databases import BACKENDS, Place
-from benchmarks.measure import Result, measure
+from benchmarks.measure import Databases, measure
 from benchmarks.scenarios import PROBES, SCENARIOS
 
 Take = Callable[[dict[str, Any], int, int, Place], dict[str, float]]
@@ -62,6 +64,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures, the rounds included")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as README.md has it")
+    parser.add_argument(
+        "--merge", type=Path, metavar="FILE", help="keep those rows of an earlier --json that are not run now"
+    )
     return parser.parse_args()
 
 
@@ -94,8 +99,46 @@ def one_by_one(
     return figures, errors
 
 
+def taken(
+    only: list[str],
+    classes: dict[str, Any],
+    awaited: dict[str, Any],
+    rounds: int,
+    divisor: int,
+    place: Place,
+    announce: Callable[[str], Any],
+) -> Iterator[report.Line]:
+    """Yield the line of every scenario and probe as soon as it is measured."""
+    with Databases(place) as databases:
+        for scenario in SCENARIOS:
+            if scenario.name in only:
+                announce(scenario.name)
+                taking = awaited if scenario.asynchronous else classes
+                result = measure(scenario, scenario.work(divisor), taking, rounds, databases)
+                yield report.from_result(result, place.backend)
+    for probe in PROBES:
+        if probe.name in only:
+            announce(probe.name)
+            taking = {name: entry for name, entry in classes.items() if name in probe.contenders}
+            yield report.from_probe(probe, *one_by_one(TAKE[probe.name], taking, rounds, divisor, place))
+
+
+class Stop:
+    """Raise KeyboardInterrupt on a signal, and remember it: one that arrives in a `__del__` ends nothing."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        # what ends a run that took too long leaves no database behind either
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self)
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+
 def main() -> int:
-    """Run what was asked for; 1 when a contender failed or handled other data than the rest."""
+    """Run what was asked for; 1 when a contender failed or handled other data than the rest, 130 stopped."""
     options = arguments()
     console = Console(width=None if sys.stdout.isatty() else 150)
     place = Place(options.backend, options.server)
@@ -108,28 +151,40 @@ def main() -> int:
     classes = loaded(names, place.backend, asynchronous=False, required=required)
     awaited = loaded(names, place.backend, asynchronous=True, required=required)
     names = [name for name in names if name in classes or name in awaited]
+    facts = report.environment(names, place, rounds, divisor)
+    lines: dict[str, report.Line] = {}
+    if options.merge:
+        try:
+            earlier, versions = report.read_json(options.merge, facts)
+        except ValueError as error:
+            sys.exit(str(error))
+        lines = {line.name: line for line in earlier}
+        facts["versions"] = {**versions, **facts["versions"]}
+        names = [name for name in CONTENDERS if name in facts["versions"]]
 
-    lines: list[report.Line] = []
-    results: list[Result] = []
-    with console.status("") as status:
-        for scenario in SCENARIOS:
-            if scenario.name in only:
-                status.update(scenario.name)
-                taking = awaited if scenario.asynchronous else classes
-                results.append(measure(scenario, scenario.work(divisor), taking, rounds, place))
-                lines.append(report.from_result(results[-1], place.backend))
-        for probe in PROBES:
-            if probe.name in only:
-                status.update(probe.name)
-                taking = {name: entry for name, entry in classes.items() if name in probe.contenders}
-                figures = one_by_one(TAKE[probe.name], taking, rounds, divisor, place)
-                lines.append(report.from_probe(probe, *figures))
-    report.show(lines, names, console)
-    if options.json:
-        report.write_json(options.json, lines, results, report.environment(names, place, rounds, divisor))
-    if options.markdown:
-        options.markdown.write_text(report.markdown(lines, names))
-    return 1 if any(line.errors for line in lines) else 0
+    def table() -> list[report.Line]:
+        return [lines[name] for name in NAMES if name in lines]
+
+    stop, status, failed = Stop(), 0, False
+    with console.status("") as shown:
+        try:
+            for line in taken(only, classes, awaited, rounds, divisor, place, shown.update):
+                if stop.asked:
+                    raise KeyboardInterrupt
+                failed = failed or bool(line.errors)
+                lines[line.name] = line
+                console.print(report.one_line(line), markup=False, highlight=False, soft_wrap=True)
+                if options.json:
+                    report.write(options.json, report.as_json(table(), facts))
+                if options.markdown:
+                    report.write(options.markdown, report.markdown(table(), names))
+        except BaseException:
+            if not stop.asked:
+                raise
+            status = 130
+            console.print("stopped; what was measured until now:")
+    report.show(table(), names, console)
+    return status or int(failed)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def query_build(classes: dict[str, Any], rounds: int, divisor: int, place: Place
     with contenders_open(classes, dataset, place) as opened:
         for name, contender in opened.items():
             build = contender.query_build()  # type: ignore[attr-defined]
-            expected = verify.query_expected(dataset.related(), 200, 1960)
+            expected = verify.Expected(verify.query_expected(dataset.related(), 200, 1960))
             verify.check(
                 "query_build",
                 contender,
@@ -92,7 +92,7 @@ def memory(classes: dict[str, Any], rounds: int, divisor: int, place: Place) -> 
                     "memory",
                     contender,
                     partial(verify.objects, items),
-                    verify.rows_with_ids(item_rows(count)),
+                    verify.Expected(verify.rows_with_ids(item_rows(count))),
                 )
             del items
     return figures

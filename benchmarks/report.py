@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Optional
@@ -25,6 +26,7 @@ DISTRIBUTIONS = {
 }
 TITLES = {"sqlalchemy": "SQLAlchemy", "peewee": "Peewee", "django": "Django", "tortoise": "Tortoise"}
 PEERS = ("sqlalchemy", "peewee", "django", "tortoise")
+ROUNDS = ("count", "digests", "rounds_us")
 
 
 @dataclass
@@ -39,6 +41,37 @@ class Line:
     unit: str
     relative: bool
     errors: dict[str, str]
+    rounds: dict[str, Any] = field(default_factory=dict)  # what else the file of figures keeps
+
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> Line:
+        """Make the line that `entry` described."""
+        known = entry["best_known"]
+        return cls(
+            entry["name"],
+            entry["raw"],
+            entry["ratios" if "ratios" in entry else "figures"],
+            entry["target"],
+            (known[0], known[1]) if known else None,
+            entry["unit"],
+            "ratios" in entry,
+            entry["errors"],
+            {key: entry[key] for key in ROUNDS if key in entry},
+        )
+
+    def entry(self) -> dict[str, Any]:
+        """Describe the line as the file of figures has it."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "raw": self.raw,
+            "ratios" if self.relative else "figures": self.figures,
+            "target": self.target,
+            "best_known": self.best_known,
+            "verdict": self.verdict(),
+            "errors": self.errors,
+            **self.rounds,
+        }
 
     def complaints(self) -> list[str]:
         """Return what is wrong with Blaze here: over target, slower than the best peer, or not measured."""
@@ -76,6 +109,13 @@ def from_result(result: Result, backend: str) -> Line:
         f"µs/{scenario.item}",
         True,
         result.errors,
+        {
+            "count": result.count,
+            "digests": result.digests,
+            "rounds_us": {
+                name: [seconds * 1e6 for seconds in rounds.values()] for name, rounds in result.rounds.items()
+            },
+        },
     )
 
 
@@ -159,26 +199,32 @@ def environment(contenders: list[str], place: Place, rounds: int, divisor: int) 
     }
 
 
-def write_json(path: Path, lines: list[Line], results: list[Result], facts: dict[str, Any]) -> None:
-    """Write every figure, the rounds included, for comparison between runs."""
-    raw_rounds = {result.scenario.name: result for result in results}
-    scenarios = []
-    for line in lines:
-        entry: dict[str, Any] = {
-            "name": line.name,
-            "unit": line.unit,
-            "raw": line.raw,
-            "ratios" if line.relative else "figures": line.figures,
-            "target": line.target,
-            "verdict": line.verdict(),
-            "errors": line.errors,
-        }
-        if line.name in raw_rounds:
-            result = raw_rounds[line.name]
-            entry["count"] = result.count
-            entry["digests"] = result.digests
-            entry["rounds_us"] = {
-                name: [seconds * 1e6 for seconds in rounds] for name, rounds in result.rounds.items()
-            }
-        scenarios.append(entry)
-    path.write_text(json.dumps({**facts, "scenarios": scenarios}, indent=1) + "\n")
+def one_line(line: Line) -> str:
+    """Say in one line what a scenario came to."""
+    raw = "" if line.raw is None else f"raw {line.raw:.3g}  "
+    others = [name for name in (*line.figures, *line.errors) if name != "raw"]
+    return f"{line.name} ({line.unit}): {raw}{'  '.join(f'{name} {cell(line, name)}' for name in others)}"
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a file as a whole: whoever reads it, or stops this run, finds the old text or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def as_json(lines: list[Line], facts: dict[str, Any]) -> str:
+    """Return every figure, the rounds included, for comparison between runs and for `--merge`."""
+    return json.dumps({**facts, "scenarios": [line.entry() for line in lines]}, indent=1) + "\n"
+
+
+def read_json(path: Path, facts: dict[str, Any]) -> tuple[list[Line], dict[str, str]]:
+    """Return the lines of an earlier run and whose they are; ValueError where it measured other things."""
+    earlier = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("backend", "python", "size_divided_by"):
+        if earlier[name] != facts[name]:
+            raise ValueError(f"{path} has figures of {name} {earlier[name]}, this run is of {facts[name]}")
+    return [Line.of(entry) for entry in earlier["scenarios"]], earlier["versions"]
