@@ -19,6 +19,7 @@ __all__ = ["MySQLDialect", "Server"]
 
 # Tables, columns, keys and constraints that are there already, or are gone.
 _ALREADY_DONE = frozenset({"1050", "1051", "1060", "1061", "1091", "1826", "3822"})
+_SAME_KEY = re.compile(r"\(\w+: 121 ")
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -190,7 +191,10 @@ class MySQLDialect(Dialect):
         return super().table_exists(schema).replace("CURRENT_SCHEMA", "DATABASE()")
 
     def is_already_done(self, error: DatabaseError) -> bool:
-        return error.code in _ALREADY_DONE
+        # MariaDB tells of a foreign key that is there only by the number in the text.
+        return error.code in _ALREADY_DONE or (
+            error.code == "1005" and _SAME_KEY.search(str(error)) is not None
+        )
 
     def current_timestamp(self, type_: t.SQLType) -> str:
         if isinstance(type_, t.Date):

@@ -19,6 +19,7 @@ from blaze.dialects.changes import (
     RenamedTable,
     TableChange,
 )
+from blaze.dialects.types import Integer
 from blaze.errors import MigrationError
 from blaze.schema.definitions import CheckDefinition, TableDefinition, UniqueDefinition
 from blaze.schema.destructive import destruction, narrows
@@ -91,12 +92,12 @@ class _TableOperation(Operation):
         self.schema = schema
         self.definition = named_table(table, schema)
 
-    def change(self, builder: SchemaBuilder, change: TableChange) -> list[Step]:
+    def change(self, builder: SchemaBuilder, change: TableChange, proof: str = "") -> list[Step]:
         """Return the steps of a change: statements, or a rebuild where the database has none."""
         statements = builder.dialect.alter_table(builder.table(self.definition), change)
         if statements is None:
             return [RebuildStep(self.table, change)]
-        return [StatementStep(sql) for sql in statements]
+        return [StatementStep(sql, proof=proof) for sql in statements]
 
 
 # Tables
@@ -176,7 +177,8 @@ class RenameTable(_TableOperation):
         self.new = new
 
     def steps(self, builder: SchemaBuilder) -> list[Step]:
-        return self.change(builder, RenamedTable(self.new))
+        proof = builder.select_nothing(named_table(self.new, self.schema), [])
+        return self.change(builder, RenamedTable(self.new), proof)
 
     def inverse(self) -> Operation:
         return RenameTable(self.new, self.table, schema=self.schema)
@@ -331,7 +333,8 @@ class RenameColumn(_TableOperation):
         self.column, self.new = column, new
 
     def steps(self, builder: SchemaBuilder) -> list[Step]:
-        return self.change(builder, RenamedColumn(self.column, self.new))
+        proof = builder.select_nothing(self.definition, [TableColumn(self.new, Integer())])
+        return self.change(builder, RenamedColumn(self.column, self.new), proof)
 
     def inverse(self) -> Operation:
         return RenameColumn(self.table, self.new, self.column, schema=self.schema)

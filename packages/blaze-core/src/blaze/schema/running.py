@@ -20,7 +20,7 @@ from blaze.errors import (
 from blaze.plan import Begin, Command, Commit, Execute, Plan, Rollback
 from blaze.schema.history import APPLIED, APPLYING, FAILED, REVERTING, AppliedMigration, History, now
 from blaze.schema.migration import CompiledMigration, digest
-from blaze.schema.steps import PythonStep, RebuildStep, Step
+from blaze.schema.steps import PythonStep, RebuildStep, StatementStep, Step
 from blaze.sql.placeholders import convert
 from blaze.sql.tokens import tokenize
 from blaze.sql.values import encoded
@@ -200,9 +200,13 @@ class Run(NamedTuple):
             try:
                 yield from self._recorded(place, rebuilder, unsure and place == begin)
             except DatabaseError as error:
-                if not isinstance(error, (ConnectionLostError, CommitOutcomeUnknownError)):
-                    yield from self.history.update(name, state=state + FAILED)
                 kept = f"{place} of its {len(steps)} steps are done; mend the rest and apply it again"
+                if unsure and place == begin:
+                    kept += (
+                        "; the run before broke off in this step and may have carried it out: undo that first"
+                    )
+                elif not isinstance(error, (ConnectionLostError, CommitOutcomeUnknownError)):
+                    yield from self.history.update(name, state=state + FAILED)
                 raise self._failure(place, error, kept) from error
         if not self.forward:
             yield from self.history.delete(name)
@@ -228,12 +232,24 @@ class Run(NamedTuple):
         except DatabaseError as error:
             if together:
                 yield Rollback()
-            if together or not unsure or not self.dialect.is_already_done(error):
+            if together or not unsure or not (yield from self._is_done(step, error)):
                 raise
         done = digest(_texts(self.migration.steps[: place + 1]))
         yield from self.history.update(self.migration.name, steps=place + 1, checksum=done)
         if together:
             yield Commit()
+
+    def _is_done(self, step: Step, error: DatabaseError) -> Plan[bool]:
+        """Plan to find out whether a statement is refused because it was carried out before."""
+        if self.dialect.is_already_done(error):
+            return True
+        if not isinstance(step, StatementStep) or not step.proof:
+            return False
+        try:
+            yield Execute(step.proof)
+        except DatabaseError:
+            return False
+        return True
 
     def _check_same(self, record: AppliedMigration) -> None:
         done = self.migration.steps[: record.steps]

@@ -16,10 +16,15 @@ Function = Callable[[Runner], Optional[Generator[Any, Any, None]]]
 
 
 class StatementStep(NamedTuple):
-    """One SQL statement; `guard` is a query that fails where the database would accept too much."""
+    """One SQL statement.
+
+    `guard` is a query that fails where the database would accept too much. `proof` is one that fails until
+    the statement has been carried out, where no error says that it was.
+    """
 
     sql: str
     guard: str = ""
+    proof: str = ""
 
     @property
     def text(self) -> str:
