@@ -78,13 +78,13 @@ async def test_a_cancelled_statement_frees_its_connection(server_place: Place) -
     assert place.engine.pool_stats().in_use == 0
 
 
-class _Interrupt:
+class Interrupt:
     """Interrupt the main thread once, after a while, with what Ctrl-C raises."""
 
     def __init__(self) -> None:
         self.done = False
 
-    def __enter__(self) -> _Interrupt:
+    def __enter__(self) -> Interrupt:
         self._before = signal.signal(signal.SIGUSR1, self._handle)
         return self
 
@@ -121,7 +121,7 @@ def _store(engine: Engine, number: int) -> None:
 async def test_a_thread_interrupted_at_any_moment(server_place: Place) -> None:
     engine = server_place.make_engine(pool_size=2, max_overflow=0)
     stored = 0
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         for number in range(25):
             interrupt.after(number * 0.0003, partial(_store, engine, number))
             with Session(engine) as session:
@@ -136,7 +136,7 @@ async def test_an_interrupted_statement_leaves_no_half_answer(server_place: Plac
     """PyMySQL stops waiting at once; libpq waits for the answer first. Both go on with right answers."""
     place = server_place
     engine = place.make_engine(pool_size=1, max_overflow=0)
-    with _Interrupt() as interrupt, Session(engine) as session:
+    with Interrupt() as interrupt, Session(engine) as session:
         interrupt.after(0.2, lambda: session.exec_scalar(SLEEP[place.backend].format(1)))
         session.rollback()
         for n in range(5):

@@ -30,6 +30,7 @@ class Command:
 
     writes = False
     counted = False  # whether statistics count it: statements are, transaction control is not
+    alone = False  # whether it is a transaction by itself
     connected = True  # whether it goes to the connection; the others need none
     sql = ""
     params: Any = ()

@@ -50,6 +50,7 @@ def features(server: Server) -> Features:
         consecutive_keys=server.key_step,
         delete_returning=maria and version >= (10, 0),
         on_conflict=True,
+        lone_statements=True,
         joined_savepoints=True,
         row_batches=maria or version >= (8, 0, 19),  # VALUES ROW(...)
         max_bind_params=1_000_000,  # the drivers write values into the text: only its length has a limit

@@ -19,6 +19,7 @@ _MIGRATIONS = int.from_bytes(b"blazemig", "big")  # the key of the lock that a r
 FEATURES = Features(
     lexis=Lexis(nested_comments=True, dollar_quotes=True),
     returning=True,
+    lone_statements=True,
     joined_savepoints=True,
     row_batches=True,
     copy=True,

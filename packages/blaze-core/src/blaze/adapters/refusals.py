@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from blaze.errors import CommitOutcomeUnknownError, ConnectionLostError, DatabaseError
+from blaze.security.redaction import redact_statement
 
 __all__ = [
     "CHECK",
@@ -40,7 +41,7 @@ def of_reference(statement: Optional[str]) -> str:
 
 
 def lost_before_commit() -> ConnectionLostError:
-    """Make the error of a COMMIT that was not sent, because the connection had gone before."""
+    """Make the error of what was not sent to commit, because the connection had gone before."""
     return ConnectionLostError(
         "the connection was lost before COMMIT was sent: nothing of the transaction is committed;"
         " roll back and run it again",
@@ -48,11 +49,14 @@ def lost_before_commit() -> ConnectionLostError:
     )
 
 
-def outcome_unknown(error: DatabaseError) -> CommitOutcomeUnknownError:
-    """Make the error of a COMMIT that was sent and not answered."""
+def outcome_unknown(error: DatabaseError, statement: str = "COMMIT") -> CommitOutcomeUnknownError:
+    """Make the error of a COMMIT, or of a statement that is a transaction by itself, that was sent and not
+    answered.
+    """
+    during = statement.partition(" ")[0]
     return CommitOutcomeUnknownError(
-        "the connection broke during COMMIT: the transaction may or may not have been committed;"
+        f"the connection broke during {during}: the transaction may or may not have been committed;"
         " look into the database before running it again",
-        statement="COMMIT",
+        statement=redact_statement(statement),
         code=error.code,
     )

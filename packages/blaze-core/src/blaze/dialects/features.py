@@ -65,6 +65,7 @@ class Features(NamedTuple):
     json_paths: bool = False
     # Transactions
     savepoints: bool = True
+    lone_statements: bool = False  # a commit of one statement sends that alone: it saves round trips
     joined_savepoints: bool = False  # savepoint() and release() take `joined`: see blaze.plan.Savepoint
     transactional_ddl: bool = False
     begin_on_read: bool = True  # a read must run inside BEGIN to be part of the session's transaction

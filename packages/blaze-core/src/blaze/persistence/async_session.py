@@ -9,6 +9,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
+from blaze.adapters.async_alone import AsyncExecuteAlone
 from blaze.errors import SessionError, UncommittedChangesWarning
 from blaze.hooks.dispatch import acall
 from blaze.persistence import merging, objects, refreshing
@@ -59,6 +60,7 @@ class AsyncSession(AsyncBulkCalls):
     """
 
     asynchronous = True
+    lone_command = AsyncExecuteAlone
 
     _lock: Optional[asyncio.Lock] = None
     _queue: Optional[TaskQueue] = None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Optional, Union
 
+from blaze.adapters.alone import ExecuteAlone
 from blaze.core.context import LoadContext
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
@@ -63,6 +64,7 @@ class SessionBase(Holder, Observed):
     """State and plans of a session; the two sessions drive the plans."""
 
     asynchronous = False
+    lone_command = ExecuteAlone
 
     # Defaults on the class keep the making of a session short.
     closed = False
@@ -217,6 +219,8 @@ class SessionBase(Holder, Observed):
         if transactions.broken is not None or self.closed:
             self.check_usable()
         if not transactions.begun and (command.writes or self.dialect.features.begin_on_read):
+            if command.alone:
+                return (yield from transactions.send_alone(command))
             yield from transactions.begin()
         if not command.writes:
             return (yield command)

@@ -79,6 +79,7 @@ class Flush:
         cache = self.session.cache
         try:
             self.new = new = yield from self.prepare(deleted)
+            self.inserter.alone = self.session.transactions.may_send_alone and self.is_lone(deleted)
             if work.changed:
                 self.changed = [o for identity, o in work.changed.items() if identity not in deleted]
             if work.collections:
@@ -303,6 +304,16 @@ class Flush:
                     elif related._ctx_ is not None and related._ctx_.session is not session:
                         session.require_own(related)
 
+    def is_lone(self, deleted: dict[int, Any]) -> bool:
+        """Whether one INSERT is all there is to write, and nobody is asked after it."""
+        work, table = self.work, self.session.hooks
+        if deleted or work.changed or work.collections or len(work.new) != 1:
+            return False
+        (instance,) = work.new.values()
+        kind = type(instance)
+        listening = table.before_execute or table.after_execute or self.hooks_of_class(kind).any
+        return not listening and len(kind.__mapper__.tables) == 1
+
     # --- memory -----------------------------------------------------------------------------------
 
     def finish(self, deleted: dict[int, Any]) -> None:
@@ -363,6 +374,9 @@ class Flush:
         for identity in deleted:
             work.deleted.pop(identity, None)
         self.meanwhile.track(work)
+        transactions = self.session.transactions
+        if transactions.lone is not None and not transactions.begun:  # which has committed
+            transactions.keep()
         self.finished = True
 
     @cached_property

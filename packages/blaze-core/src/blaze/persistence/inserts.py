@@ -62,6 +62,7 @@ class Inserter:
         self.meanwhile = Meanwhile(session.asynchronous)
         self.versioned: list[tuple[Attribute, Any]] = []
         self.moving: dict[int, Any] = {}  # objects whose key changes in this flush, as long as it has not
+        self.alone = False  # whether one INSERT is the whole transaction
 
     def take_back(self) -> None:
         """Take what the flush put on new objects off again: keys, server defaults, first versions."""
@@ -221,7 +222,11 @@ class Inserter:
         step = self.features.consecutive_keys if missing == (mapper.identity,) else 0
         parts = self.singles if singly and not step else self.parts
         for chunk, sql, params in parts(group, attributes, () if singly else returned, table):
-            command = Execute(sql, params, list if returned and not singly else None, True)
+            consume = list if returned and not singly else None
+            if self.alone and not self.postponed:
+                command: Execute = self.session.lone_command(sql, params, consume)
+            else:
+                command = Execute(sql, params, consume, True)
             result = yield from self.session.send(command)
             if singly and generated:
                 first = result.lastrowid

@@ -8,6 +8,7 @@ from blaze.errors import CommitOutcomeUnknownError, DatabaseError, SessionError
 from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire, fire_all
 
 if TYPE_CHECKING:
+    from blaze.adapters.alone import ExecuteAlone
     from blaze.persistence.base import SessionBase
 
 # So many flushes a commit makes at most, each writing what the hooks of the one before have left.
@@ -49,6 +50,8 @@ class TransactionManager:
         "epoch",
         "isolation",
         "levels",
+        "lone",
+        "may_send_alone",
         "read_only",
         "serial",
         "session",
@@ -62,6 +65,8 @@ class TransactionManager:
         self.broken: Optional[BaseException] = None
         self.commits = 0
         self.levels: list[Level] = []
+        self.may_send_alone = False  # whether a commit flushes where no transaction has begun
+        self.lone: Optional[ExecuteAlone] = None  # the statement that was all of it
         self.epoch = 0  # grows with every write and every end: what was counted before may be true no more
         self.serial = 0
         self.isolation: Optional[str] = None
@@ -169,21 +174,24 @@ class TransactionManager:
             yield from self.tell("before_commit", fire(session.hooks.before_commit, session=session))
             session.check_usable()  # a handler may have caught what has ended the transaction
         if session.work.pending:
-            yield from self.flush_all()
+            if self.begun or session.cache is not None or not session.dialect.features.lone_statements:
+                yield from self.flush_all()
+            else:
+                yield from self._flush_alone()
         begun = self.begun
         if begun and session.cache is not None:
             yield from session.cache.hold()
         try:
             if begun:
                 yield Commit()
-            self._keep()
+            self.keep()
         except BaseException as error:
             if begun and (isinstance(error, DatabaseError) or not self._has_committed()):
                 if session.cache is not None and not self._has_failed(error):
                     session.cache.leave_held()
                 yield from self._refused(error)
             else:  # interrupted or cancelled when it had taken effect
-                self._keep()
+                self.keep()
                 yield from self._tell()
             raise
         if session.cache is not None or session.hooks.after_commit:
@@ -198,6 +206,32 @@ class TransactionManager:
             if not (work.pending if told else work.needs_flush or work.comers):
                 return
         raise endless(told, [*work.new.values(), *work.changed.values(), *work.deleted.values()])
+
+    def _flush_alone(self) -> Plan[None]:
+        """Flush where nothing has begun: what is one single statement is sent alone and commits by itself."""
+        self.may_send_alone = not self.session.dialect.features.begin_on_read
+        self.lone = None
+        try:
+            yield from self.flush_all()
+        finally:
+            self.may_send_alone = False
+            lone, self.lone = self.lone, None
+        if lone is not None and lone.interrupted is not None:
+            yield from self._tell()
+            raise lone.interrupted
+
+    def send_alone(self, command: ExecuteAlone) -> Plan[Any]:
+        """Send the statement that is all of a transaction; what came in between is raised when memory agrees
+        with what has been committed.
+        """
+        self.lone, self.may_send_alone = command, False
+        try:
+            return (yield command)
+        except BaseException as error:
+            if not command.answered:
+                raise
+            command.interrupted = error
+            return command.result
 
     def complete(self) -> Plan[None]:
         """Commit, and roll back when that fails: the end of whatever is a transaction by itself."""
@@ -228,7 +262,9 @@ class TransactionManager:
 
         `begun` says that there was a transaction before, in which the savepoint was set.
         """
-        if not begun:
+        if self.lone is not None and (self.lone.answered or self.lone.uncertain):
+            self.begun, self.broken = True, error  # committed, or nobody knows: it may not be sent again
+        elif not begun:
             if self.active:
                 self.broken = error  # until the rollback has succeeded
                 yield Rollback()
@@ -255,7 +291,7 @@ class TransactionManager:
         told = isinstance(error, DatabaseError) and not isinstance(error, CommitOutcomeUnknownError)
         return told or connection.in_transaction
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """After a commit: what was done can no longer be undone."""
         self.commits += 1
         self._ended()
@@ -271,7 +307,7 @@ class TransactionManager:
         if connection is None or connection.in_transaction or not connection.usable:
             return
         levels = list(self.levels)
-        self._keep()
+        self.keep()
         if levels:
             yield from self.begin()
             self.levels = levels
