@@ -41,7 +41,9 @@ async def _autocommit(session: Any) -> None:
 
 @pytest.mark.requirement("R5")
 @pytest.mark.parametrize("answered", [False, True], ids=["unseen", "unanswered"])
-@pytest.mark.parametrize("way", [_commit, _alone, _block, _autocommit], ids=lambda way: way.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "way", [_commit, _alone, _block, _autocommit], ids=lambda way: way.__name__.strip("_")
+)
 async def test_a_lost_answer_leaves_the_outcome_unknown(
     server_place: Place, way: Any, answered: bool
 ) -> None:
