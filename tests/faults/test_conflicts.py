@@ -286,6 +286,7 @@ async def test_a_commit_that_the_cluster_refuses_is_run_again(server_place: Plac
             proxy.lose, proxy.swap = b"COMMIT", _swapped(1213)
             await session.run_in_transaction(awork if place.asynchronous else work)
             proxy.lose = b"COMMIT"
+            await session.begin()
             await session.add(Item(name="by hand"))
             with pytest.raises(DeadlockError):
                 await session.commit()
