@@ -32,6 +32,7 @@ from blaze_mysql.errors import (
     translate,
     with_columns,
 )
+from blaze_mysql.literals import filled
 from blaze_mysql.opening import (
     CONNECT_TIMEOUT,
     arguments,
@@ -158,7 +159,7 @@ class PyMySQLConnection:
             self._streaming.buffer()
         try:
             cursor = self._raw.cursor()
-            cursor.execute(sql, params or None)
+            cursor.execute(filled(self._raw, sql, params) if params else sql)
             if consume is not None:
                 return consume(cursor.fetchall())
             description = cursor.description
@@ -181,7 +182,7 @@ class PyMySQLConnection:
             ):  # of a row: the driver would write it just once
                 total = 0
                 for row in rows:
-                    cursor.execute(sql, row)
+                    cursor.execute(filled(self._raw, sql, row))
                     total += cursor.rowcount
                 return total
             cursor.executemany(sql, rows)
@@ -198,7 +199,7 @@ class PyMySQLConnection:
         unread = None
         try:
             cursor = self._raw.cursor(SSCursor)
-            cursor.execute(sql, params or None)
+            cursor.execute(filled(self._raw, sql, params) if params else sql)
             unread = self._streaming = _Unread(self, cursor)
             while True:
                 rows = unread.take(size)
