@@ -93,6 +93,17 @@ def test_skips_fail_under_ci(tmp_path: Path) -> None:
     assert "no mood" in run.stdout
 
 
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [("the backend declares no arrays", "1 skipped"), ("NO PGBOUNCER: install it", "1 failed")],
+)
+def test_only_what_a_backend_does_not_declare_is_skipped_under_ci(
+    tmp_path: Path, reason: str, outcome: str
+) -> None:
+    test = f"import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n"
+    assert outcome in run_pytest(tmp_path, test, ci=True).stdout
+
+
 def test_a_module_skip_fails_under_ci(tmp_path: Path) -> None:
     run = run_pytest(tmp_path, "import pytest\npytest.importorskip('no_such_module')\n", ci=True)
     assert run.returncode != 0
