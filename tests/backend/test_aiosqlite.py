@@ -13,8 +13,8 @@ import aiosqlite
 import pytest
 
 from blaze import errors as e
-from blaze.adapters import ConnectionConfig
-from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter, aio
+from blaze.adapters import ConnectionConfig, threaded
+from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter
 from blaze_sqlite.aio import AiosqliteConnection
 
 ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c"
@@ -121,7 +121,7 @@ async def test_a_cancelled_commit_is_done_or_not_done(connection: AiosqliteConne
 async def test_a_statement_that_does_not_stop_gives_the_connection_up(
     config: ConnectionConfig, connection: AiosqliteConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aio, "_SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(threaded, "_SETTLE_SECONDS", 0.05)
     holder = SQLiteAdapter().connect(config)
     holder.begin()
     task = asyncio.ensure_future(connection.begin())  # waits for the lock, where SQLite cannot be interrupted

@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Optional, Union, cast, overload
+from collections.abc import Callable
+from typing import Any, cast
 
 import aiosqlite
 
 from blaze.adapters.config import ConnectionConfig
-from blaze.adapters.connection import Consume, Parameters, R, Row
-from blaze.adapters.outcome import Outcome
-from blaze.errors import ConnectionLostError
+from blaze.adapters.threaded import ThreadedConnection
+from blaze.errors import ConnectionLostError, DatabaseError
 from blaze_sqlite.connection import SQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.errors import DRIVER_ERRORS, translate
@@ -27,9 +25,7 @@ from blaze_sqlite.opening import ClosingConnection, connect_arguments, open_erro
 
 __all__ = ["AiosqliteConnection", "connect"]
 
-_READ_ALL = sqlite3.Cursor.fetchall
-_SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
-_detached: list[Any] = []  # connections of a parent process, kept from being finalised here
+_SETTLE_SECONDS = 1.0  # how long a cancelled opening is waited for
 
 
 class _Job:
@@ -94,114 +90,41 @@ async def connect(config: ConnectionConfig, dialect: SQLiteDialect) -> Aiosqlite
     if failures:
         await connection.close()
         raise open_error(failures[0], config) from failures[0]
-    return AiosqliteConnection(connection, opened[0])
+    return AiosqliteConnection(opened[0], connection)
 
 
 async def _open(connection: aiosqlite.Connection) -> None:
     await connection
 
 
-class AiosqliteConnection:
-    """Run statements of a sqlite3 connection in the thread of aiosqlite, one trip per statement.
+class AiosqliteConnection(ThreadedConnection):
+    """Run statements of a sqlite3 connection in the thread of aiosqlite, one trip per statement."""
 
-    A cancelled statement is interrupted and waited for; when it does not stop in time, ``usable`` turns
-    False.
-    """
+    __slots__ = ()
 
-    __slots__ = ("__weakref__", "_aio", "_running", "_settled", "_sync")
+    driver_errors = DRIVER_ERRORS
+    read_all = staticmethod(sqlite3.Cursor.fetchall)
 
-    def __init__(self, connection: aiosqlite.Connection, sync: SQLiteConnection) -> None:
-        self._aio: Optional[aiosqlite.Connection] = connection
-        self._sync = sync
-        self._running = 0  # jobs in the thread, or on their way
-        self._settled = True
+    def interrupt(self) -> None:
+        cast(SQLiteConnection, self.blocking).interrupt()
 
-    @property
-    def usable(self) -> bool:
-        return self._settled and self._sync.usable
-
-    @usable.setter
-    def usable(self, value: bool) -> None:
-        self._sync.usable = value
+    def translate(self, error: BaseException, sql: str) -> DatabaseError:
+        return translate(error, sql)
 
     @property
     def keep_on_fork(self) -> bool:
-        return self._sync.keep_on_fork
+        return self.blocking.keep_on_fork
 
     @property
     def raw(self) -> Any:
-        return self._aio
-
-    @property
-    def in_transaction(self) -> bool:
-        return self._sync.in_transaction
-
-    @property
-    def needs_reset(self) -> bool:
-        return self._sync.needs_reset
-
-    @overload
-    async def execute(self, sql: str, params: Parameters = (), consume: None = None) -> Outcome: ...
-    @overload
-    async def execute(self, sql: str, params: Parameters, consume: Consume[R]) -> R: ...
-    async def execute(
-        self, sql: str, params: Parameters = (), consume: Optional[Consume[R]] = None
-    ) -> Union[R, Outcome]:
-        if consume is None:
-            return cast(Outcome, await self._run(self._sync.execute, sql, params))
-        rows = await self._run(self._sync.execute, sql, params, _READ_ALL)
-        try:
-            return consume(rows)
-        except DRIVER_ERRORS as error:
-            raise translate(error, sql) from error
-
-    async def execute_many(self, sql: str, rows: Sequence[Parameters]) -> int:
-        return cast(int, await self._run(self._sync.execute_many, sql, rows))
-
-    async def stream(
-        self, sql: str, params: Parameters = (), size: int = 1000
-    ) -> AsyncGenerator[list[Row], None]:
-        stream = self._sync.stream(sql, params, size)
-        try:
-            while True:
-                rows = await self._run(next, stream, None)
-                if rows is None:
-                    return
-                yield rows
-        finally:
-            if self.usable:
-                await self._run(stream.close)
-
-    async def begin(
-        self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True
-    ) -> None:
-        await self._run(self._sync.begin, isolation, read_only, immediate)
-
-    async def commit(self) -> None:
-        await self._run(self._sync.commit, interrupt=False)
-
-    async def rollback(self) -> None:
-        await self._run(self._sync.rollback, interrupt=False)
-
-    async def savepoint(self, name: str) -> None:
-        await self._run(self._sync.savepoint, name)
-
-    async def rollback_to(self, name: str) -> None:
-        await self._run(self._sync.rollback_to, name, interrupt=False)
-
-    async def release(self, name: str) -> None:
-        await self._run(self._sync.release, name, interrupt=False)
-
-    async def reset(self) -> None:
-        if self._sync.needs_reset:
-            await self.rollback()
+        return self._thread
 
     async def close(self) -> None:
-        connection, self._aio = self._aio, None
+        connection, self._thread = self._thread, None
         if connection is None:
             return
         try:
-            await connection.execute_fetchall("", cast(Any, _Job(self._sync.close, ())))
+            await connection.execute_fetchall("", _Job(self.blocking.close, ()))
             await connection.close()
         except asyncio.CancelledError:
             _stop(connection)
@@ -210,53 +133,35 @@ class AiosqliteConnection:
             self._settled = False
 
     def terminate(self) -> None:
-        """Close without waiting: at once when idle, else when the statement in the thread has stopped."""
-        connection, self._aio = self._aio, None
+        connection, self._thread = self._thread, None
         self._settled = False
         if connection is None:
             return
         if self._running:
-            self._sync.interrupt()
+            self.interrupt()
         else:
-            self._sync.close()
+            self.blocking.close()
         _stop(connection)
 
-    def detach(self) -> None:
-        self._settled = False
-        _detached.append(self._aio)
-        self._aio = None
-        self._sync.detach()
-
     async def _run(self, call: Callable[..., Any], *arguments: Any, interrupt: bool = True) -> Any:
-        """Run a call in the thread; on cancellation bring the connection to a known state first."""
-        connection = self._aio
+        connection = self._thread
         if connection is None:
             raise ConnectionLostError("the connection is closed; open a new session")
         job = _Job(call, arguments)
         self._running += 1
         try:
-            return await connection.execute_fetchall("", cast(Any, job))
+            return await connection.execute_fetchall("", job)
         except asyncio.CancelledError:
-            await self._settle(connection, job, interrupt)
+            job.cancelled = True
+            barrier = asyncio.ensure_future(_pass_through(connection))
+            barrier.add_done_callback(_look_at)
+            await self._settle(barrier, interrupt)
             raise
         except ValueError as error:  # aiosqlite's own: everything of SQLite's is translated by the call
             self._settled = False
             raise ConnectionLostError("the connection is closed; open a new session") from error
         finally:
             self._running -= 1
-
-    async def _settle(self, connection: aiosqlite.Connection, job: _Job, interrupt: bool) -> None:
-        """Wait until the thread has left a cancelled job; give the connection up when that takes too long."""
-        job.cancelled = True
-        self._settled = False
-        barrier = asyncio.ensure_future(_pass_through(connection))
-        barrier.add_done_callback(_look_at)
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        while not barrier.done() and time.monotonic() < deadline:
-            if interrupt:  # again and again: it does nothing before the statement has begun to run
-                self._sync.interrupt()
-            await asyncio.wait({barrier}, timeout=0.02)
-        self._settled = barrier.done()
 
 
 async def _pass_through(connection: aiosqlite.Connection) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, Optional, TypeVar, Union, cast, overload
+from typing import Any, ClassVar, Optional, TypeVar, Union, cast, overload
 
 from blaze.adapters.connection import Connection, Consume, Parameters, R, Row
 from blaze.adapters.outcome import Outcome
@@ -32,6 +32,9 @@ class _Worker:
     def __init__(self) -> None:
         self._calls: SimpleQueue[Any] = SimpleQueue()
         threading.Thread(target=_work, args=(self._calls,), name="blaze-connection", daemon=True).start()
+
+    def __del__(self) -> None:
+        self.stop()
 
     def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Make a call after those before."""
@@ -63,16 +66,17 @@ class ThreadedConnection:
 
     A backend subclasses it and overrides `interrupt` and `translate`; `await Subclass.open(connect)` makes
     one. A cancelled call is interrupted and waited for; when it does not stop in time, ``usable`` turns
-    False.
+    False. Where the driver brings a thread of its own, `_run`, `close` and `terminate` are overridden, too.
     """
 
     __slots__ = ("__weakref__", "_running", "_settled", "_thread", "blocking")
 
     driver_errors: tuple[type[BaseException], ...] = ()
+    read_all: ClassVar[Any] = list  # makes, in the thread, rows that may leave it
 
-    def __init__(self, blocking: Connection, thread: _Worker) -> None:
+    def __init__(self, blocking: Connection, thread: Any) -> None:
         self.blocking = blocking
-        self._thread: Optional[_Worker] = thread
+        self._thread: Any = thread  # None when closed
         self._running = 0  # calls in the thread, or on their way
         self._settled = True
 
@@ -87,10 +91,6 @@ class ThreadedConnection:
             opening.add_done_callback(_close_late)
             thread.stop()
             raise
-
-    def __del__(self) -> None:
-        if self._thread is not None:
-            self._thread.stop()
 
     def interrupt(self) -> None:
         """Stop the statement that runs in the thread; called from outside of it, perhaps several times."""
@@ -132,7 +132,7 @@ class ThreadedConnection:
     ) -> Union[R, Outcome]:
         if consume is None:
             return cast(Outcome, await self._run(self.blocking.execute, sql, params))
-        rows = await self._run(self.blocking.execute, sql, params, list)
+        rows = await self._run(self.blocking.execute, sql, params, self.read_all)
         try:
             return consume(rows)
         except self.driver_errors as error:
@@ -220,7 +220,7 @@ class ThreadedConnection:
         finally:
             self._running -= 1
 
-    async def _settle(self, running: Future[Any], interrupt: bool) -> None:
+    async def _settle(self, running: Union[Future[Any], asyncio.Future[Any]], interrupt: bool) -> None:
         """Wait until the thread has left a cancelled call; give the connection up if that takes too long."""
         self._settled = False
         deadline = time.monotonic() + _SETTLE_SECONDS
