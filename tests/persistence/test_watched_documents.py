@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from blaze import Engine, Session
+from blaze import AsyncSession, Engine, Session
 from tests.persistence.models import Book
+from tests.persistence.twins import Database
 
 
 def stored(engine: Engine) -> dict[str, Any]:
@@ -60,3 +61,21 @@ def test_documents_that_nobody_holds_any_more_are_not_watched(engine: Engine) ->
         for _ in range(14):
             session.flush()
         assert not session.work.mutables
+
+
+async def test_documents_that_nobody_else_holds_are_not_watched_by_asynchronous_sessions(
+    awaiting: Database,
+) -> None:
+    async with AsyncSession(awaiting.engine) as session:
+        books = [Book(title=f"b{number}", meta={"n": number}) for number in range(3)]
+        held = books[2].meta
+        session.add_all(books)
+        await session.commit()
+        assert list(session.work.mutables.values()) == [books[2]]
+        held["n"] = 7
+        await session.commit()
+        assert [book.meta for book in await session.query(Book).order_by(Book.title).all()] == [
+            {"n": 0},
+            {"n": 1},
+            {"n": 7},
+        ]

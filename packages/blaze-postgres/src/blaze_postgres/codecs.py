@@ -45,6 +45,7 @@ Codec = Callable[[Any], Any]
 _UTC = dt.timezone.utc
 _FLOAT = t.Float()
 _MOMENTS = (dt.datetime.min.replace(tzinfo=_UTC), dt.datetime.max.replace(tzinfo=_UTC))
+_MAYBE_EXPONENT = re.compile(r"[0-9]e[+-]?[0-9]")
 # A JSON text, or a number with an exponent outside of texts.
 _EXPONENT = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?e[+-]?[0-9]+')
 
@@ -80,7 +81,7 @@ def encode_float_for_text(value: Any) -> float:
 def encode_json(value: Any) -> str:
     """Write a JSON document; JSONB keeps numbers as decimals, so floats are written with their point."""
     text = codecs.encode_json(value)
-    if "e" in text and _EXPONENT.search(text):
+    if _MAYBE_EXPONENT.search(text):
         text = _EXPONENT.sub(_without_exponent, text)
     if "\\u0000" in text and re.search(r"(?<!\\)(?:\\\\)*\\u0000", text):
         raise refuse("PostgreSQL cannot hold the character NUL (0) in a JSON document")

@@ -27,10 +27,13 @@ class Meanwhile:
         self.links: list[tuple[RelatedList[Any], dict[int, Any], dict[int, Any]]] = []
 
     def note(self, mapper: Mapper, instances: Sequence[Any], missing: Sequence[Attribute] = ()) -> None:
-        """Remember the values of objects; `missing` are columns that the database fills in."""
+        """Remember the values of objects; `missing` are columns that the database fills in.
+
+        Not those that change in place: their texts are compared, and who is held here would count as shared.
+        """
+        peeks = [_unset if a.mutable or a in missing else a.peek for a in mapper.columns]
         for instance in instances:
-            values = [UNSET if a in missing else a.peek(instance) for a in mapper.columns]
-            self.sent[id(instance)] = (instance, values)
+            self.sent[id(instance)] = (instance, [peek(instance) for peek in peeks])
 
     def completed(self, instance: Any, relation: Relation) -> None:
         """Remember the key of a relation that is written by an update of its own."""
@@ -66,7 +69,7 @@ class Meanwhile:
             late = [
                 (position, value)
                 for position, (attribute, value) in enumerate(zip(mapper.columns, values))
-                if not attribute.mutable and value is not UNSET and attribute.peek(instance) != value
+                if value is not UNSET and _differs(attribute.peek(instance), value)
             ]
             if not late:
                 continue
@@ -78,3 +81,11 @@ class Meanwhile:
                 before[position] = value
             mapper.set_old(instance, type(old)(before))
             work.changed[id(instance)] = instance
+
+
+def _unset(instance: Any) -> Any:
+    return UNSET
+
+
+def _differs(now: Any, value: Any) -> bool:
+    return now is not value and bool(now != value)
