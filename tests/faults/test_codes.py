@@ -197,3 +197,31 @@ def test_places_in_the_words_of_mysql_and_mariadb(
     error = mysql.translate(code, text, "INSERT INTO t VALUES (1)")
     assert (error.constraint, error.columns) == (constraint, columns)
     assert "'x'" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("term", "columns"),
+    [
+        (
+            "pow(1e300,if(`d`.`t`.`a` = value(`d`.`t`.`a`),0,if(`d`.`t`.`w` = value(`d`.`t`.`w`),2,0)))",
+            ("w",),
+        ),
+        (
+            "pow(1e300,if((`d`.`t`.`a` = `blaze_new`.`a`),0,if(((`d`.`t`.`x` = `blaze_new`.`x`) and"
+            " (`d`.`t`.`y` = `blaze_new`.`y`)),2,0)))",
+            ("x", "y"),
+        ),
+        ("(pow(1e300,if((`d`.`t`.`a` = `blaze_new`.`a`),0,2)))", ()),
+        ("pow(1e300,if(`d`.`t`.`a` = value(`d`.`t`.`a`),0,if(`d`.`t`.`w` = va", ()),
+    ],
+)
+def test_a_conflict_with_another_key_than_the_named_one(term: str, columns: tuple[str, ...]) -> None:
+    error = mysql.translate(1690, f"DOUBLE value is out of range in '{term}'", "INSERT INTO t VALUES (1)")
+    assert isinstance(error, e.UniqueError)
+    assert error.columns == columns
+    assert f"the same value of {', '.join(columns) or 'another unique key'}, which is not" in str(error)
+
+
+def test_other_numbers_out_of_range() -> None:
+    error = mysql.translate(1690, "DOUBLE value is out of range in 'pow(`d`.`t`.`a`,2)'")
+    assert isinstance(error, e.DataError)

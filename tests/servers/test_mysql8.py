@@ -108,6 +108,21 @@ def test_conflicts_name_the_new_row() -> None:
     assert compiled(insert(), "8.4.0").endswith(" (%s, %s) ON DUPLICATE KEY UPDATE `name` = `name`")
 
 
+@pytest.mark.parametrize(
+    ("version", "named", "value"),
+    [("8.4.0", " AS blaze_new", "blaze_new.{}"), ("10.11.6-MariaDB", "", "VALUES({})")],
+)
+def test_a_conflict_with_another_key_is_guarded_against(version: str, named: str, value: str) -> None:
+    statement = Insert(Shop).values(id=1, name="a", rank=1).on_conflict("name", do="nothing")
+    built = statement.builder(statement.attributes(), 1).build()
+    name, key = (f"`mysql8_shop`.{each} = {value.format(each)}" for each in ("`name`", "`id`"))
+    own = "`mysql8_shop`.`name`"
+    assert compiled(built, version).endswith(
+        f"(%s, %s, %s){named} ON DUPLICATE KEY UPDATE `name` = IF(POW(1e300, IF({name}, 0, IF({key}, 2, 0)))"
+        f" + POW(1e300, IF({name}, 0, 2)), {own}, {own})"
+    )
+
+
 def test_locks() -> None:
     query = Select(Shop).for_update(skip_locked=True)
     assert text(query, "8.4.0").endswith(" FOR UPDATE SKIP LOCKED")

@@ -23,9 +23,10 @@ from blaze.sql.compiler import Compiler
 from blaze.sql.expressions import Bind
 from blaze.sql.json_items import JsonItem, ScalarBind, is_document
 from blaze.sql.values import DATE, TIMESTAMP
+from blaze_mysql.errors import GUARD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from blaze.dialects.dialect import Dialect
     from blaze.sql.expressions import Comparison, Expression, InList, IsNull
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from blaze.sql.scope import Scope
     from blaze.sql.source import Source
     from blaze.sql.statements import InsertStatement, Lock, Placed
+    from blaze.sql.table import Table, TableColumn
     from blaze.sql.windows import Windowed
     from blaze_mysql.dialect import MySQLDialect
 
@@ -63,17 +65,48 @@ class MySQLCompiler(Compiler):
             return ""
         if conflict.where is not None:
             raise CapabilityError("mysql has no condition on the update of a conflict")
+        others = [key for key in conflict.others if _may_meet(key, statement.into)]
+        guarded = bool(conflict.columns and others)
+        server = cast("MySQLDialect", self.dialect).server
+        named_rows = not server.mariadb and server.version >= (8, 0, 20)  # VALUES() is deprecated since then
+        if named_rows and statement.query is None and (conflict.update or guarded):
+            self.new_name = "blaze_new"
+        named = f" AS {self.new_name}" if self.new_name else ""
+        changes = []
+        if guarded:
+            changes.append(self._guard(statement.table, conflict.columns, others))
+        elif not conflict.update:
+            first = self.quote(statement.into[0].name)
+            changes.append(f"{first} = {first}")
         if conflict.update:
-            server = cast("MySQLDialect", self.dialect).server
-            if not server.mariadb and server.version >= (8, 0, 20) and statement.query is None:
-                self.new_name = "blaze_new"  # VALUES() is deprecated since then
-            named = f" AS {self.new_name}" if self.new_name else ""
-            return f"{named} ON DUPLICATE KEY UPDATE {self.assignments(conflict.update, base)}"
-        first = self.quote(statement.into[0].name)
-        return f" ON DUPLICATE KEY UPDATE {first} = {first}"
+            changes.append(self.assignments(conflict.update, base))
+        return f"{named} ON DUPLICATE KEY UPDATE {', '.join(changes)}"
+
+    def _guard(
+        self, table: Table, named: Sequence[TableColumn], others: Iterable[Sequence[TableColumn]]
+    ) -> str:
+        """Render the assignment that changes nothing, and fails for a row met by another key than the named.
+
+        The server takes any unique key for the one that is meant. A number out of range stops it in every
+        SQL mode; its message quotes the term, and so the key (`errors.py` reads it). `=` and not `<=>`: NULL
+        meets nothing.
+        """
+        met = self._equal_to_new(table, named)
+        tests = [f"IF({self._equal_to_new(table, key)}, 2, 0)" for key in others if key]
+        terms = [f"{GUARD}({met}, 0, {test}))" for test in [*tests, "2"]]
+        first = self.quote(named[0].name)
+        own = f"{self.quote(table.name)}.{first}"
+        return f"{first} = IF({' + '.join(terms)}, {own}, {own})"
+
+    def _equal_to_new(self, table: Table, columns: Sequence[TableColumn]) -> str:
+        names = [self.quote(column.name) for column in columns]
+        own = self.quote(table.name)
+        return " AND ".join([f"{own}.{name} = {self._new_value(name)}" for name in names])
 
     def render_excluded(self, node: Excluded[Any]) -> str:
-        column = self.quote(self.excluded_column(node))
+        return self._new_value(self.quote(self.excluded_column(node)))
+
+    def _new_value(self, column: str) -> str:
         return f"{self.new_name}.{column}" if self.new_name else f"VALUES({column})"
 
     def own_where(self, root: Source, groups: Sequence[Sequence[Placed]], base: int) -> str:
@@ -210,6 +243,12 @@ class MySQLCompiler(Compiler):
         if isinstance(node.expression, JsonItem) and isinstance(node.expression.type, Json):
             text = f"NULLIF({text}, {self._json_null()})"
         return f"{text} IS {'NOT ' if node.negated else ''}NULL"
+
+
+def _may_meet(key: Sequence[TableColumn], into: Sequence[TableColumn]) -> bool:
+    """Whether new rows may meet others in a unique key: not where it holds a generated number or NULL."""
+    left = [c for c in key if c not in into and c.server_default is None and c.generated is None]
+    return not any(column.identity or column.nullable for column in left)
 
 
 def _document_list(encoder: Any) -> Any:

@@ -13,6 +13,7 @@ from blaze.adapters import refusals
 from blaze.security import redact_detail, redact_statement
 
 __all__ = [
+    "GUARD",
     "KEY_COLUMNS",
     "LOST_CODES",
     "may_end_transaction",
@@ -32,6 +33,11 @@ class _Meaning(NamedTuple):
 
 
 _UNIQUE = _Meaning(e.UniqueError, refusals.UNIQUE)
+_OTHER_KEY = _Meaning(
+    e.UniqueError,
+    "another row has the same value of {place}, which is not the key that on_conflict() or upsert() names;"
+    " change the value, or name that key",
+)
 _CHILD = _Meaning(e.ForeignKeyError, refusals.CHILD + " ({place})")
 _PARENT = _Meaning(e.ForeignKeyError, refusals.PARENT + " ({place})")
 _NULL = _Meaning(e.NotNullError, refusals.NOT_NULL)
@@ -195,6 +201,11 @@ _UNKNOWN = _Meaning(e.DatabaseError, "the server failed: {message}")
 _DRIVER = _Meaning(e.DataError, "the driver cannot send the values: {message}")
 LOST_CODES = frozenset(code for code, meaning in _MEANINGS.items() if meaning.error is e.ConnectionLostError)
 
+# With this begins the term that goes out of range where an INSERT meets another key than it names.
+GUARD = "POW(1e300, IF"
+_GUARDED = re.compile(r"'\(*pow\(1e300,\s*if\(.*?,\s*0,\s*(?:if\((.*?),\s*2,\s*0\))?", re.IGNORECASE)
+_COMPARED = re.compile(r"[`\"]([^`\"]+)[`\"] = ")
+
 _COLUMN = re.compile(r"[Cc]olumn '([^']+)'|[Ff]ield '([^']+)'|column `?[^`]*`?\.`[^`]*`\.`([^`]+)`")
 _KEY_NAME = re.compile(r"for key '([^']+)'")
 _CONSTRAINT = re.compile(r"CONSTRAINT `([^`]+)`(?: FOREIGN KEY \(([^)]*)\))?")
@@ -210,10 +221,16 @@ def translate(
     `lost` says that the connection is gone, whatever the number. Values, which the server quotes, stay out.
     """
     meaning = _MEANINGS.get(code, _UNKNOWN) if code else _DRIVER
+    guarded = _GUARDED.search(message) if code == 1690 else None
+    if guarded is not None:
+        meaning = _OTHER_KEY
     if lost and not issubclass(meaning.error, e.ConnectionLostError):
         meaning = _LOST
     constraint, columns = _place(code, message)
-    place = constraint or ", ".join(columns) or "of the table"
+    place = "of the table"
+    if guarded is not None:
+        columns, place = tuple(_COMPARED.findall(guarded[1] or "")), "another unique key"
+    place = constraint or ", ".join(columns) or place
     text = meaning.text.format(place=place, message=redact_detail(message, statement))
     redacted = None if statement is None else redact_statement(statement)
     return meaning.error(

@@ -401,6 +401,13 @@ class Mapper:
                     found.append(self.attributes_of(index.names, repr(index)))
         return list(dict.fromkeys(found))
 
+    @cached_property
+    def unique_columns(self) -> tuple[tuple[TableColumn, ...], ...]:
+        """The table columns of everything unique; none for an index over expressions."""
+        found = [tuple(self.attributes[name].column for name in names) for names in self.unique_sets(True)]
+        indexes = (index for mapper in self.lineage for index in mapper.indexes)
+        return (*found, *[() for index in indexes if index.unique and not index.names])
+
     def attributes_of(self, names: tuple[str, ...], what: str) -> tuple[str, ...]:
         """Return the names of the columns that names of attributes and relations stand for."""
         by_column = {attribute.column: attribute.name for attribute in self.attributes.values()}

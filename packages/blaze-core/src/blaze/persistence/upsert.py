@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
-from blaze.errors import QueryError
+from blaze.errors import QueryError, UniqueError
 from blaze.persistence import following
 from blaze.persistence.bulk import (
     ROWS,
@@ -141,7 +141,8 @@ def _upsert(
         raise QueryError(
             f"upsert(update={missing}): a {mapper.name} object leaves that to the database; give it a value"
         )
-    columns = [Column(mapper.source, a.column) for a in target]
+    named = [a.column for a in target]
+    columns = [Column(mapper.source, column) for column in named]
     wanted = [tuple([a.peek(o) for a in target]) for o in instances]
     before_count = len(seen)
     seen.update(wanted)
@@ -161,7 +162,7 @@ def _upsert(
         flat = [value for row in chunk for value in row]
         builder = InsertBuilder(mapper.table, [a.column for a in attributes], len(chunk))
         builder.plain([None] * len(flat))
-        builder.on_conflict([a.column for a in target], assignments or None)
+        builder.on_conflict(named, assignments or None, unique=mapper.unique_columns)
         sql, tail = insert_text(session, builder, len(flat))
         command = Execute(sql, [*flat, *tail], None, True)
         # What others have inserted since `before` was read may be updated, too: it is known afterwards.
@@ -172,7 +173,13 @@ def _upsert(
         session.cache.journal.note_rows(mapper, after.values())
     new_keys = []
     for instance, key in zip(instances, keys):
-        row_key = after[key]
+        row_key = after.get(key)
+        if row_key is None:
+            names = ", ".join([a.name for a in target])
+            raise UniqueError(
+                f"upsert() wrote a {mapper.name} and found no row with its {names}: it met another"
+                " unique key of the table, or the database changed the value"
+            )
         if key not in before:
             result.inserted.append(row_key)
         elif assignments:

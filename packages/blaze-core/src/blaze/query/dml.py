@@ -300,7 +300,8 @@ class Insert(_Writing):
 
     def _with_conflict(self, builder: InsertBuilder) -> InsertBuilder:
         if self.conflict is not None:
-            builder.on_conflict(self.conflict_columns(), self.conflict_changes())
+            columns, changes = self.conflict_columns(), self.conflict_changes()
+            builder.on_conflict(columns, changes, unique=self.mapper.unique_columns)
         return builder
 
     def _whole(self, columns: Sequence[Any]) -> Any:

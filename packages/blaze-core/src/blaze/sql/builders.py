@@ -334,9 +334,17 @@ class InsertBuilder(_Builder):
         columns: Sequence[TableColumn],
         update: Optional[Mapping[TableColumn, Any]] = None,
         where: Optional[Expression[Any]] = None,
+        unique: Iterable[tuple[TableColumn, ...]] = (),
     ) -> InsertBuilder:
-        """Leave the existing row alone, or update it: `excluded(name)` is the value that was refused."""
-        self._key.append(("CONFLICT", tuple([column.name for column in columns])))
+        """Leave the existing row alone, or update it: `excluded(name)` is the value that was refused.
+
+        `unique` are the unique keys of the table; a conflict with another one than that of `columns` is an
+        error.
+        """
+        named = set(columns)
+        others = tuple([key for key in unique if set(key) != named])
+        names = tuple([tuple([column.name for column in key]) for key in others])
+        self._key.append(("CONFLICT", tuple([column.name for column in columns]), names))
         assignments = tuple(
             [
                 (column, self._place(column.name, stored(column, value)))
@@ -344,7 +352,7 @@ class InsertBuilder(_Builder):
             ]
         )
         placed = self._place("WHERE", where) if where is not None else None
-        self._statement.conflict = Conflict(tuple(columns), assignments, placed)
+        self._statement.conflict = Conflict(tuple(columns), assignments, placed, others)
         return self
 
     def returning(self, *outputs: Output) -> InsertBuilder:

@@ -128,11 +128,16 @@ class CompoundStatement(Statement):
 
 
 class Conflict(NamedTuple):
-    """ON CONFLICT: the columns of the unique key; without `update` the row is left alone."""
+    """ON CONFLICT: the columns of the unique key; without `update` the row is left alone.
+
+    `others` are the columns of the table's further unique keys, as far as they are known; none for one over
+    expressions.
+    """
 
     columns: tuple[TableColumn, ...]
     update: tuple[tuple[TableColumn, Placed], ...]
     where: Optional[Placed]
+    others: tuple[tuple[TableColumn, ...], ...]
 
 
 class InsertStatement(Statement):

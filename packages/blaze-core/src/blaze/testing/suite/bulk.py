@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from blaze import QueryError, Select, SessionError, StaleDataError, UniqueError
+from blaze import Insert, QueryError, Select, SessionError, StaleDataError, UniqueError, excluded
 from blaze.testing.suite.harness import Database, done, scenario
-from blaze.testing.suite.models import Account, Car, Dog, Label, Person, Post, Room, Setting, Vehicle
+from blaze.testing.suite.models import Account, Car, Dog, Label, Person, Post, Room, Seat, Setting, Vehicle
 
 __all__ = [
+    "test_a_conflict_with_another_key_is_an_error",
+    "test_a_conflict_with_the_named_key_beside_others",
     "test_a_failed_bulk_operation_takes_itself_back",
     "test_bulk_delete",
     "test_bulk_delete_of_composite_keys",
@@ -249,6 +253,79 @@ async def test_null_conflicts_with_nothing(db: Database) -> None:
         result = await s.upsert(people, conflict=[Person.email])
         assert (len(result.inserted), result.updated) == (3, [])
         assert await done(s.query(Person).count()) == 4
+
+
+@scenario
+async def test_a_conflict_with_another_key_is_an_error(db: Database) -> None:
+    db.needs("on_conflict")
+    await db.save(
+        Seat(number=1, name="a"), Seat(number=2, name="b"), Seat(number=3, name="c", row=1, place=1)
+    )
+    attempts: dict[str, tuple[Any, tuple[str, ...]]] = {}
+    for name, values, columns in (
+        ("unique", {"name": "b"}, ("name",)),
+        ("several", {"name": "n", "row": 1, "place": 1}, ("row", "place")),
+    ):
+        one = Insert(Seat).values(number=9, note="new", **values)
+        many = one.values(number=8, name="m", note="new")
+        update: dict[str, Any] = {"note": excluded("note")}
+        attempts |= {
+            f"{name}, update": (
+                lambda s, i=one, u=update: s.exec(i.on_conflict("number", update=u)),
+                columns,
+            ),
+            f"{name}, nothing": (lambda s, i=one: s.exec(i.on_conflict("number", do="nothing")), columns),
+            f"{name}, many": (lambda s, i=many, u=update: s.exec(i.on_conflict("number", update=u)), columns),
+            f"{name}, many, nothing": (
+                lambda s, i=many: s.exec(i.on_conflict("number", do="nothing")),
+                columns,
+            ),
+            f"{name}, upsert": (
+                lambda s, v=values: s.upsert(
+                    [Seat(number=1, name="a"), Seat(number=9, **v)], conflict=["number"], update=["note"]
+                ),
+                columns,
+            ),
+            f"{name}, upsert of nothing": (
+                lambda s, v=values: s.upsert([Seat(number=9, **v)], conflict=["number"], update=[]),
+                columns,
+            ),
+        }
+    attempts["the key"] = (
+        lambda s: s.upsert([Seat(number=1, name="n")], conflict=["name"], update=["note"]),
+        ("number",),
+    )
+    rows = [(1, "a", ""), (2, "b", ""), (3, "c", "")]
+    for name, (attempt, columns) in attempts.items():
+        async with db.session() as s:
+            with pytest.raises(UniqueError) as raised:
+                await attempt(s)
+            assert raised.value.columns == columns, name
+            await s.rollback()
+        assert await db.rows(Select(Seat.number, Seat.name, Seat.note).order_by(Seat.number)) == rows, name
+
+
+@scenario
+async def test_a_conflict_with_the_named_key_beside_others(db: Database) -> None:
+    db.needs("on_conflict")
+    await db.save(Seat(number=1, name="a"), Seat(number=2, name="b", row=1, place=1))
+    async with db.session() as s:
+        insert = Insert(Seat).values([{"number": 1, "name": "x", "note": "n"}, {"number": 3, "name": "c"}])
+        await s.exec(insert.on_conflict("number", do="nothing"))
+        await s.exec(insert.on_conflict("number", update={"note": excluded("note")}))
+        seats = [Seat(number=n, name=f"s{n}") for n in range(2, 1_200)]
+        result = await s.upsert(seats, conflict=["number"], update=["name"])
+        assert (len(result.inserted), result.updated) == (1_196, [2, 3])
+        result = await s.upsert([Seat(number=1, name="a", row=2, place=2)], conflict=["name"], update=["row"])
+        assert result.updated == [1]
+        await s.commit()
+    some = Select(Seat.number, Seat.name, Seat.note, Seat.row).where(Seat.number < 5).order_by(Seat.number)
+    assert await db.rows(some) == [
+        (1, "a", "n", 2),
+        (2, "s2", "", 1),
+        (3, "s3", "", None),
+        (4, "s4", "", None),
+    ]
 
 
 @scenario

@@ -170,6 +170,20 @@ class Setting(Model):
         table = "suite_setting"
 
 
+class Seat(Model):
+    """Three unique keys."""
+
+    number: Field[int] = field(primary_key=True, init=True)
+    name: Field[str] = field(max_length=50, unique=True)
+    row: Field[Optional[int]] = field(default=None)
+    place: Field[Optional[int]] = field(default=None)
+    note: Field[str] = field(max_length=50, default="")
+
+    class Meta:
+        table = "suite_seat"
+        constraints = [Unique("row", "place")]
+
+
 class Ticket(Model):
     """Nothing but a number."""
 
@@ -261,7 +275,7 @@ class Boat(Vehicle):
 
 MODELS: list[type[Any]] = [
     Person, Label, Post, Comment, Passport, Node, City, Country, Room, Desk, Student, Course, Enrolment,
-    Account, Setting, Ticket, Document, Share, Animal, Dog, Puppy, Cat, Vehicle, Car, Taxi, Boat,
+    Account, Setting, Seat, Ticket, Document, Share, Animal, Dog, Puppy, Cat, Vehicle, Car, Taxi, Boat,
 ]  # fmt: skip
 CIRCLES = [
     ("suite_country", "capital_id"),
