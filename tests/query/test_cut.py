@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blaze import QueryError, Select, Session, func
+from blaze import MultipleResultsError, QueryError, Select, Session, func
 from tests.query.models import Author, Book
 
 pytestmark = pytest.mark.requirement("R43")
@@ -50,3 +50,40 @@ def test_what_is_about_the_slice(session: Session) -> None:
     wanted = Book.id.in_(Select(Book.id).order_by(Book.id).limit(2))
     assert [b.id for b in books.where(wanted).order_by(Book.id.desc())] == [1, 2]
     assert session.query(Author).limit(1).first() is not None
+
+
+def test_the_first_after_an_offset(session: Session) -> None:
+    books = session.query(Book)
+    for found in (books.offset(2).first(), books[2:].first(), books.limit(9).offset(2).first()):
+        assert found is not None
+    assert books.order_by(Book.id).offset(2).first() is session.get(Book, 3)
+    assert books.order_by(Book.id)[2:3].one().id == 3
+    assert books.order_by(Book.id)[2:2].first() is None
+    with pytest.raises(MultipleResultsError):
+        books[2:4].one()
+
+
+def test_the_first_of_a_slice_reads_one_row(session: Session) -> None:
+    session.reset_query_stats()
+    assert session.query(Book).order_by(Book.id)[2:5].first() is session.get(Book, 3)
+    assert session.query(Book.id).order_by(Book.id).limit(5).scalar() == 1
+    assert [entry.rows for entry in session.query_stats()] == [1, 1]
+
+
+def test_no_limit_is_no_condition(session: Session) -> None:
+    for everything in (session.query(Book).limit(None), session.query(Book)[:], session.query(Book)[0:]):
+        with pytest.raises(QueryError, match="all_rows"):
+            everything.delete()
+
+
+@pytest.mark.parametrize("cut", [lambda q: q[:2], lambda q: q.limit(2), lambda q: q.offset(2)])
+def test_pages_of_a_slice_are_refused(session: Session, cut: Any) -> None:
+    with pytest.raises(QueryError, match=r"does not go together with limit\(\), offset\(\) or a slice"):
+        cut(session.query(Book)).paginate(2)
+
+
+def test_slices_of_a_union(session: Session) -> None:
+    union = session.query(Book.id)[:2].union(Select(Book.id)).order_by(Book.id)
+    assert union[1:4].limit(2).scalars() == [2, 3]
+    assert union[1:4].offset(2).scalars() == [4]
+    assert union.limit(5).offset(1).scalars() == [2, 3, 4, 5, 6]

@@ -15,6 +15,10 @@ from blaze.query.query import Query
 if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
+_ONE, _TWO = slice(1), slice(2)
+# What an order by the key cannot follow, or makes needless.
+_SETTLED = ("order_by", "distinct", "compound", "cut")
+
 
 def fetch(session: SessionBase, query: Query[Any], variant: str = "rows", watched: bool = True) -> Plan[Any]:
     """Run a query in one of its variants; pending changes are flushed first.
@@ -57,19 +61,16 @@ def all_(session: SessionBase, query: Query[Any]) -> Plan[list[Any]]:
 
 def first(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The first result or None."""
-    if not query.has("limit"):
-        root = query.root
-        ordered = query.has("order_by") or query.has("distinct") or query.has("compound")
-        if root.mapper is not None and not ordered:
-            query = query.order_by(*root.key_columns)
-        query = query.limit(1)
-    found = yield from fetch(session, query)
+    root = query.root
+    if root.mapper is not None and not any(kind in _SETTLED for kind, _ in query.clauses()):
+        query = query.order_by(*root.key_columns)
+    found = yield from fetch(session, query.sliced(_ONE))
     return found[0] if found else None
 
 
 def one_or_none(session: SessionBase, query: Query[Any], watched: bool = True) -> Plan[Any]:
     """The only result or None."""
-    found = yield from fetch(session, query if query.has("limit") else query.limit(2), "rows", watched)
+    found = yield from fetch(session, query.sliced(_TWO), "rows", watched)
     if len(found) > 1:
         raise MultipleResultsError(f"{query!r} has more than one result; narrow it, or use first()")
     return found[0] if found else None
@@ -85,7 +86,7 @@ def one(session: SessionBase, query: Query[Any]) -> Plan[Any]:
 
 def scalar(session: SessionBase, query: Query[Any]) -> Plan[Any]:
     """The first column of the first row, or None."""
-    found = yield from fetch(session, query if query.has("limit") else query.limit(1))
+    found = yield from fetch(session, query.sliced(_ONE))
     if not found:
         return None
     return found[0][0] if query.root.mapper is None else found[0]
@@ -107,7 +108,7 @@ def exists(session: SessionBase, query: Query[Any]) -> Plan[bool]:
     """Whether there is a row."""
     if query.has("compound"):
         return bool((yield from fetch(session, query, "count")))
-    found: bool = yield from fetch(session, query if query.has("limit") else query.limit(1), "exists")
+    found: bool = yield from fetch(session, query.sliced(_ONE), "exists")
     return found
 
 

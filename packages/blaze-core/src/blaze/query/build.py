@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from blaze.core.inheritance import family_attributes
 from blaze.core.loaders import Shape, default_attributes
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
+    from blaze.query.cut import Cut
     from blaze.query.query import Query
     from blaze.sql.statements import AnyStatement
     from blaze.sql.table import Table
@@ -42,7 +43,7 @@ _BEFORE_CUT = {
     "having": "having()",
     "distinct": "distinct()",
 }
-_NARROWING = ("where", "limit", "offset", "join", "group_by", "grouping", "having", "compound")
+_NARROWING = ("where", "join", "group_by", "grouping", "having", "compound")
 
 # What leaves a query of objects all rows of their table.
 _COMPLETE = ("include", "lazy", "order_by", "part")
@@ -104,11 +105,17 @@ class JoinTree:
         return Shape(mapper, attributes, joined)
 
 
-def _check_cut(cuts: set[str], kind: str) -> None:
+def _cut_to(builder: Union[SelectBuilder, CompoundBuilder], cut: Cut) -> None:
+    """Give the limit and the offset, in the order of their values."""
+    most, skipped = cut.most, cut.skipped
+    builder.limit(None if most is None else Literal(most, INTEGER))
+    builder.offset(None if skipped is None else Literal(skipped, INTEGER))
+
+
+def _check_cut(cut: str, kind: str) -> None:
     """Raise `QueryError` for a clause after `limit()` or `offset()` that SQL applies before those."""
     name = _BEFORE_CUT.get(kind)
     if name is not None:
-        cut = min(cuts)
         raise QueryError(
             f"{name} after {cut}() or a slice: SQL cuts last, so it would not be about the rows of it. "
             f"Put it before {cut}(), or test for the keys of the slice: "
@@ -137,9 +144,7 @@ def build(query: Query[Any], variant: str) -> Built:
     built = Built()
     root = query.root
     grouped = _is_grouped(root, clauses)
-    wrap = variant == "count" and (
-        grouped or any(kind in ("limit", "offset", "distinct") for kind, _ in clauses)
-    )
+    wrap = variant == "count" and (grouped or any(kind in ("cut", "distinct") for kind, _ in clauses))
     builder = SelectBuilder(root.source)
     if variant == "count" and not wrap:
         builder.columns(func.count())
@@ -151,10 +156,10 @@ def build(query: Query[Any], variant: str) -> Built:
     else:
         _select(builder, query, clauses, built)
     quiet = variant in ("count", "exists")
-    cuts: set[str] = set()
+    cut: Optional[str] = None
     for kind, clause in clauses:
-        if cuts:
-            _check_cut(cuts, kind)
+        if cut is not None:
+            _check_cut(cut, kind)
         if kind == "where":
             builder.where(*clause)
         elif kind == "order_by":
@@ -172,12 +177,9 @@ def build(query: Query[Any], variant: str) -> Built:
             if root.mapper is not None and how in ("right", "full"):
                 raise _missing_objects(root.mapper, how, source)
             builder.join(source, how, on)
-        elif kind == "limit":
-            (cuts.discard if clause is None else cuts.add)(kind)
-            builder.limit(None if clause is None else Literal(clause, INTEGER))
-        elif kind == "offset":
-            (cuts.discard if clause is None else cuts.add)(kind)
-            builder.offset(None if clause is None else Literal(clause, INTEGER))
+        elif kind == "cut":
+            cut = clause.name
+            _cut_to(builder, clause)
         elif kind == "group_by":
             builder.group_by(*clause)
         elif kind == "grouping":
@@ -286,17 +288,17 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
     head = build(first, "rows")
     head.whole = False
     builder = CompoundBuilder(first)
-    cuts: set[str] = set()
+    cut: Optional[str] = None
     for kind, clause in clauses[start:]:
-        if cuts:
-            _check_cut(cuts, kind)
+        if cut is not None:
+            _check_cut(cut, kind)
         if kind == "compound":
             builder.add(*clause)
         elif kind == "order_by":
             builder.order_by(*clause)
-        elif kind in ("limit", "offset"):
-            (cuts.discard if clause is None else cuts.add)(kind)
-            getattr(builder, kind)(None if clause is None else Literal(clause, INTEGER))
+        elif kind == "cut":
+            cut = clause.name
+            _cut_to(builder, clause)
         elif kind == "include":
             head.includes += clause
         elif kind == "part":
@@ -481,7 +483,8 @@ def _conditions(builder: Any, query: Query[Any], what: str) -> None:
 
 def _check_narrowed(query: Query[Any], what: str) -> None:
     """Refuse to write every row unless that was said."""
-    if not any(kind == "all_rows" or kind in _NARROWING for kind, _ in query.clauses()):
+    narrowed = any(kind == "all_rows" or kind in _NARROWING for kind, _ in query.clauses())
+    if not narrowed and query.cut.name is None:
         mapper: Any = query.root.mapper
         raise QueryError(
             f"{what}() of every {mapper.name}: give where() or filter(), or say all_rows() if that is meant"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", covariant=True)
 
 _PREFIX = "_page_"
-_UNPAGED = ("limit", "offset", "distinct", "group_by", "grouping", "having", "compound")
+_UNPAGED = ("cut", "distinct", "group_by", "grouping", "having", "compound")
 
 
 class Page(Generic[R]):
@@ -103,7 +103,8 @@ class Paging:
             raise QueryError(f"paginate() takes a size from 1 on, not {size!r}")
         for kind in _UNPAGED:
             if query.has(kind):
-                raise QueryError(f"paginate() does not go together with {kind.rstrip('_')}()")
+                name = "limit(), offset() or a slice" if kind == "cut" else f"{kind}()"
+                raise QueryError(f"paginate() does not go together with {name}")
         self.size = size
         self.base = query
         given = [clause for kind, clause in query.clauses() if kind == "order_by"]

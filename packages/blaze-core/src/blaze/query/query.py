@@ -10,6 +10,7 @@ from blaze.core.parts import Part
 from blaze.core.paths import RelationPath
 from blaze.errors import QueryError
 from blaze.query.aliases import Alias
+from blaze.query.cut import WHOLE, Cut
 from blaze.query.lookups import Names, lookup, q_expression
 from blaze.query.q import Q
 from blaze.query.root import Root, derived_query
@@ -283,40 +284,29 @@ class Query(Selectable, Generic[R]):
         return None
 
     def limit(self, count: Optional[int]) -> Self:
-        """Return at most so many rows; None is no limit."""
-        return self._count("limit", count)
+        """Return at most so many rows, after a slice of those of the slice; None is no limit."""
+        return self._cut_to(self.cut._replace(limit=_checked("limit", count)))
 
     def offset(self, count: Optional[int]) -> Self:
-        """Skip so many rows."""
-        return self._count("offset", count)
-
-    def _count(self, kind: str, count: Optional[int]) -> Self:
-        if count is None:
-            return self.extended(kind, None, None)
-        if count.__class__ is not int or count < 0:
-            raise QueryError(f"{kind}() takes a whole number from 0 on, not {count!r}")
-        return self.extended(kind, count, "n", (count,))
+        """Skip so many rows, after a slice of those of the slice."""
+        return self._cut_to(self.cut._replace(offset=_checked("offset", count)))
 
     def sliced(self, index: slice) -> Self:
-        """Return the query for a slice with non-negative bounds and no step."""
-        start, stop = index.start or 0, index.stop
-        if index.step is not None or start < 0 or (stop is not None and stop < 0):
-            raise QueryError("a query takes slices with non-negative bounds and no step, as in query[10:20]")
-        length = None if stop is None else max(stop - start, 0)
-        limit, offset = self._last("limit"), self._last("offset")
-        if limit is not None:
-            left = max(limit - start, 0)
-            length = left if length is None else min(length, left)
-        query = self if length is None else self.limit(length)
-        return query.offset(start + (offset or 0)) if start else query
+        """Return the query for a slice with non-negative bounds and no step, of a slice if it is one."""
+        return self._cut_to(self.cut.sliced(index))
 
-    def _last(self, kind: str) -> Any:
+    def _cut_to(self, cut: Cut) -> Self:
+        return self.extended("cut", cut, cut.key(), cut.binds())
+
+    @property
+    def cut(self) -> Cut:
+        """Which rows of the result are kept."""
         query: Optional[Query[Any]] = self
-        while query is not None:
-            if query.kind == kind:
-                return query.clause
-            query = None if query.kind == "compound" else query.parent
-        return None
+        while query is not None and query.kind != "compound":
+            if query.kind == "cut":
+                return query.clause  # type: ignore[no-any-return]
+            query = query.parent
+        return WHOLE
 
     def distinct(self, *on: Expression[Any]) -> Self:
         """Drop duplicate rows; with columns, keep the first row of each of their values (where the backend
@@ -565,6 +555,12 @@ class Query(Selectable, Generic[R]):
                 raise QueryError(f"{operation} joins queries for the same: {self!r} is not like {other!r}")
             query = query.extended("compound", (operation, other), (operation, other.key), other.binds)
         return query
+
+
+def _checked(name: str, count: Optional[int]) -> Optional[int]:
+    if count is not None and (count.__class__ is not int or count < 0):
+        raise QueryError(f"{name}() takes a whole number from 0 on, not {count!r}")
+    return count
 
 
 def check_name(what: str, mapper: Mapper, name: str) -> None:

@@ -40,6 +40,7 @@ __all__ = [
     "test_insert_on_conflict",
     "test_insert_statements",
     "test_joins",
+    "test_limits_and_offsets_stay_within_slices",
     "test_members_of_sets_keep_order_and_limit",
     "test_only_and_defer",
     "test_orders",
@@ -96,6 +97,27 @@ async def test_slices(db: Database, piece: slice) -> None:
         query = s.query(Book).order_by("id")
         assert ids(await done(query[piece].all())) == [1, 2, 3, 4, 5, 6, 7][piece]
         assert await done(query[piece].count()) == len([1, 2, 3, 4, 5, 6, 7][piece])
+
+
+@pytest.mark.parametrize("piece", [slice(1, 5), slice(2, None), slice(None, 3), slice(3, 3), slice(5, 20)])
+@scenario
+async def test_limits_and_offsets_stay_within_slices(db: Database, piece: slice) -> None:
+    async with db.session() as s:
+        part, expected = s.query(Book).order_by("id")[piece], [1, 2, 3, 4, 5, 6, 7][piece]
+        for count in (0, 2, 9):
+            assert ids(await done(part.limit(count).all())) == expected[:count]
+            assert ids(await done(part.offset(count).all())) == expected[count:]
+            assert ids(await done(part.limit(1).limit(count).all())) == expected[:count]
+            assert ids(await done(part.limit(count).offset(1).all())) == expected[1:][:count]
+            assert ids(await done(part.offset(1).limit(count).all())) == expected[1:][:count]
+            assert (
+                ids(await done(part.offset(1).limit(count)[1:].limit(1).all())) == expected[1:][:count][1:2]
+            )
+            assert await done(part.offset(count).count()) == len(expected[count:])
+            assert await done(part.offset(count).exists()) == bool(expected[count:])
+            first = await done(part.offset(count).first())
+            assert ids([first] if first else []) == expected[count:][:1]
+        assert ids(await done(part.limit(2).limit(None).all())) == expected
 
 
 @pytest.mark.parametrize("name", ORDERS)
