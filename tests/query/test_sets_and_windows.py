@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blaze import CapabilityError, QueryError, Select, Session, func
+from blaze import CTE, CapabilityError, QueryError, Select, Session, func, literal
 from tests.query.conftest import Both
 from tests.query.models import Author, Book, Edition, Tag, at
 
@@ -115,6 +115,41 @@ def test_sets_that_cannot_be(session: Session) -> None:
         q.union(q).update(pages=1)
     with pytest.raises(QueryError, match="ordered"):
         session.query(Book.id).union(session.query(Book.id)).order_by(Book.title).all()
+
+
+def test_sets_of_other_columns_of_one_model(session: Session) -> None:
+    titles, pages = session.query(Book).only("title"), session.query(Book).only("pages")
+    for other in (session.query(Book), pages, titles.select_related("author")):
+        with pytest.raises(QueryError, match="do not load the same"):
+            titles.union(other).all()
+    assert titles.union(session.query(Book).only("title")).count() == 7
+    rows = session.query(Book.id, Author).join(Book.author)
+    with pytest.raises(QueryError, match="do not load the same"):
+        rows.union(session.query(Author, Book.id).join(Author.books)).all()
+    again = session.query(Book.id, Author).join(Book.author).where(Book.id == 1)
+    assert rows.union(again).count() == 7
+
+
+def test_the_message_names_both_columns(session: Session) -> None:
+    query = session.query(Book.title).intersect(session.query(Book.price))
+    with pytest.raises(QueryError) as caught:
+        query.all()
+    assert "INTERSECT puts book.price, Numeric(" in str(caught.value)
+    assert "under book.title, String(" in str(caught.value)
+
+
+def test_the_step_of_a_recursive_query_is_like_its_base(session: Session) -> None:
+    tree = CTE("tree", Select(Book.id, Book.title))
+    with pytest.raises(QueryError, match=r"UNION puts book\.pages"):
+        tree.recurse(Select(Book.id, Book.pages))
+    with pytest.raises(QueryError, match="joins 2 and 1 columns"):
+        tree.recurse(Select(Book.id))
+
+
+def test_annotations_of_a_set_are_read_by_what_is_no_null(session: Session) -> None:
+    none = session.query(Book).where(Book.id == 1).annotate(cost=literal(None))
+    some = session.query(Book).where(Book.id == 2).annotate(cost=Book.price)
+    assert sorted(type(book.cost).__name__ for book in none.union(some).all()) == ["Decimal", "NoneType"]
 
 
 def test_ranks_within_partitions(session: Session) -> None:

@@ -11,7 +11,7 @@ from blaze.sql.compiler import Compiler
 from blaze.sql.json_items import JsonItem
 from blaze.sql.raw import RawList
 from blaze.sql.render import list_encoder
-from blaze.sql.values import DATE, TIMESTAMP
+from blaze.sql.values import DATE, NULL, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ class PostgresCompiler(Compiler):
 
     def render_bind(self, node: Union[Bind[Any], Literal[Any]]) -> str:
         mark = super().render_bind(node)
-        if node.type is None or self.dialect.paramstyle == "format":
+        if node.type in (None, NULL) or self.dialect.paramstyle == "format":
             return mark
         return f"CAST({mark} AS {self.type_name(node.type)})"
 

@@ -293,7 +293,9 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
         if cut is not None:
             _check_cut(cut, kind)
         if kind == "compound":
-            builder.add(*clause)
+            operation, other = clause
+            _check_alike(operation, head, build(other, "rows"), query)
+            builder.add(operation, other)
         elif kind == "order_by":
             builder.order_by(*clause)
         elif kind == "cut":
@@ -310,11 +312,47 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
                 f"{kind}() after union(), intersect() or except_() is not possible; put it before"
             )
     head.statement = builder.build()
+    _take_types(head)
     if variant in ("count", "exists"):
         head.statement = _counted(head.statement)
     elif variant != "rows":
         raise QueryError("update() and delete() do not work on union(), intersect() and except_()")
     return head
+
+
+def _check_alike(operation: str, head: Built, other: Built, query: Query[Any]) -> None:
+    """Refuse members of a set operation whose columns would become other attributes of the objects."""
+    pairs = [(head.shape, other.shape), *zip(head.parts, other.parts)]
+    if any((isinstance(one, Shape) or isinstance(two, Shape)) and not _same(one, two) for one, two in pairs):
+        raise QueryError(
+            f"{operation} joins queries that do not load the same as {query!r}: select the same models, with "
+            "the same only(), defer() and select_related()"
+        )
+
+
+def _same(one: Any, two: Any) -> bool:
+    """Whether two shapes take the same attributes from the same columns."""
+    return (
+        isinstance(one, Shape)
+        and isinstance(two, Shape)
+        and (one.mapper, one.attributes) == (two.mapper, two.attributes)
+        and [relation for relation, _ in one.joined] == [relation for relation, _ in two.joined]
+        and all(_same(first, second) for (_, first), (_, second) in zip(one.joined, two.joined))
+    )
+
+
+def _take_types(head: Built) -> None:
+    """Let the values of a set operation be read by its types: the first query may have NULL."""
+    types = [placed.expression.type for placed in head.statement.columns]
+    place = 0
+    for index, part in enumerate(head.parts):
+        if isinstance(part, Shape):
+            place += len(part.attributes)
+        else:
+            head.parts[index] = types[place]
+            place += 1
+    extras = types[len(types) - len(head.extras) :]
+    head.extras = [(name, type_) for (name, _), type_ in zip(head.extras, extras)]
 
 
 def update_builder(query: Query[Any], values: dict[str, Any]) -> UpdateBuilder:

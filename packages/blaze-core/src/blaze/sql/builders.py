@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union
 from blaze.errors import QueryError
 from blaze.security.redaction import redactor
 from blaze.sql.columns import Column
+from blaze.sql.combining import combined
 from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, bind_for
 from blaze.sql.selectable import Selectable
@@ -280,11 +281,7 @@ class CompoundBuilder(_Builder):
         made: CompoundStatement = self._finish(self._statement)
         made.columns = made.first.query.statement().columns
         for operation, placed in made.operations:
-            width = len(placed.query.statement().columns)
-            if width != len(made.columns):
-                raise QueryError(
-                    f"{operation} joins {len(made.columns)} and {width} columns; select equally many"
-                )
+            made.columns = combined(operation, made.columns, placed.query.statement().columns)
         return made
 
 

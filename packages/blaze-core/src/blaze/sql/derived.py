@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
+from blaze.sql.combining import combined
 from blaze.sql.expressions import Label
 from blaze.sql.source import Source
 from blaze.sql.table import Table, TableColumn
@@ -124,6 +125,7 @@ class CTE:
 
     def recurse(self, step: Selectable, *, union_all: bool = True) -> CTE:
         """Return the CTE with a recursive part; without `union_all` duplicates are dropped, so cycles end."""
+        combined("UNION", self.query.statement().columns, step.statement().columns)
         made = CTE.__new__(CTE)
         made.name, made.query, made.materialized = self.name, self.query, self.materialized
         made.source, made.c = self.source, self.c

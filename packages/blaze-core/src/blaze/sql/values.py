@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from uuid import UUID
 
 from blaze.dialects.types import (
+    Array,
     Binary,
     Boolean,
     Date,
@@ -182,6 +183,21 @@ def is_storable(column: SQLType, value: Optional[SQLType]) -> bool:
     if wanted not in kinds or given not in kinds or wanted is given:
         return True
     return _WIDER.get(wanted) is given
+
+
+def is_alike(left: Optional[SQLType], right: Optional[SQLType]) -> bool:
+    """Tell whether values of both types are read in one way, as a column of a set operation has to be.
+
+    NULL and what has no known type go with all. A whole number is no decimal or float here: databases make
+    one of them of both, and SQLite leaves them what they are.
+    """
+    if left is None or right is None or left == right or NULL in (left, right):
+        return True
+    if isinstance(left, Array) and isinstance(right, Array):
+        return is_alike(left.item, right.item)
+    if isinstance(left, Json) and isinstance(right, Json):
+        return left.root is None or right.root is None
+    return left.__class__ is right.__class__ and isinstance(left, (String, Numeric))
 
 
 def arithmetic_type(op: str, left: Optional[SQLType], right: Optional[SQLType]) -> Optional[SQLType]:

@@ -18,6 +18,7 @@ from blaze import (
     Update,
     ValidationError,
     alias,
+    cast,
     excluded,
     func,
     literal,
@@ -48,6 +49,8 @@ __all__ = [
     "test_recursive_ctes",
     "test_rows_are_named_tuples",
     "test_sets",
+    "test_sets_of_unlike_columns",
+    "test_sets_read_by_what_is_no_null",
     "test_slices",
     "test_statements_for_all_rows_say_so",
     "test_subqueries_as_tables_and_values",
@@ -378,6 +381,43 @@ async def test_sets(db: Database, name: str) -> None:
         assert await done(both.exists()) is True
         rows = combine(s.query(Book.id).where(Book.price < 10), s.query(Book.id).where(Book.pages > 300))
         assert sorted(await done(rows.scalars())) == expected
+
+
+UNLIKE = {
+    "text and number": lambda: (Book.title, Book.pages),
+    "number and decimal": lambda: (Book.pages, Book.price),
+    "number and truth": lambda: (Book.id, Book.id > 1),
+    "truth and number": lambda: (Book.id > 1, Book.id),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+@scenario
+async def test_sets_of_unlike_columns(db: Database, name: str) -> None:
+    first, second = UNLIKE[name]()
+    async with db.session() as s:
+        query = s.query(Book.id, first.label("one")).union(Select(Book.id, second.label("other")))
+        for terminal in (query.all, query.count):
+            with pytest.raises(
+                QueryError, match=r"UNION puts .* under .* select values of one type"
+            ):
+                await done(terminal())
+
+
+@scenario
+async def test_sets_read_by_what_is_no_null(db: Database) -> None:
+    async with db.session() as s:
+        prices = s.query(Book.price, Book.id).where(Book.id == 1)
+        nothing = s.query(literal(None).label("price"), Book.id).where(Book.id == 2)
+        for union in (prices.union(nothing), nothing.union(prices)):
+            assert {row.id: row.price for row in await done(union.all())} == {1: Decimal("9.99"), 2: None}
+            table = union.alias("both")
+            assert {type(value) for value in await done(s.query(table.c.price).scalars())} == {
+                Decimal,
+                type(None),
+            }
+        exact = s.query(cast(Book.pages, Decimal)).where(Book.id == 1).union(Select(Book.price))
+        assert {type(value) for value in await done(exact.scalars())} == {Decimal}
 
 
 @scenario
