@@ -89,6 +89,10 @@ async def count_books(session: AsyncSession) -> int:
 async def left_joins(session: AsyncSession) -> None:
     pairs = await session.query(Author.name, Book).left_join(Author.books).all()
     assert_type(pairs, list[Row[str, Optional[Book]]])
+    rows = await session.query(Author.name, Book).right_join(Author.books).all()
+    assert_type(rows, list[Row[Optional[str], Optional[Book]]])
+    full = await session.query(Author.name, Book).full_join(Author.books).first()
+    assert_type(full, Optional[Row[Optional[str], Optional[Book]]])
 
 
 async def blocks() -> None:

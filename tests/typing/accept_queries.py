@@ -121,6 +121,31 @@ def left_joins(session: Session) -> None:
     assert_type(more.one()[8], Any)
 
 
+def right_and_full_joins(session: Session) -> None:
+    pairs = session.query(Author, Book).right_join(Author.books).order_by(Author.id).all()
+    assert_type(pairs, list[Row[Optional[Author], Optional[Book]]])
+    assert_type(
+        session.query(Author, Book).full_join(Author.books).all(), list[Row[Optional[Author], Optional[Book]]]
+    )
+    assert_type(session.query(Author.name).right_join(Author.books).scalars(), list[Optional[str]])
+    first = session.query(Author.name, Book.title, Book.price).full_join(Author.books).first()
+    assert_type(first, Optional[Row[Optional[str], Optional[str], Optional[Decimal]]])
+    plan = Select(Author.name, Book.title).full_join(Book, on=Book.author_id == Author.id).all()
+    assert_type(plan, Plan[list[Row[Optional[str], Optional[str]]]])
+    eight = session.query(
+        Author.id, Book.id, Book.id, Book.id, Book.id, Book.id, Book.title, Book
+    ).right_join(Author.books)
+    assert_type(eight.one()[0], Optional[int])
+    assert_type(eight.one()[7], Optional[Book])
+    more = session.query(
+        Author.id, Book.id, Book.id, Book.id, Book.id, Book.id, Book.title, Book.id, Book
+    ).full_join(Author.books)
+    assert_type(more.one()[8], Any)
+    session.query(Author.name, Book.title).left_join(Author.books).right_join(Book.author).where(
+        Author.id > 1
+    )
+
+
 def writing(session: Session) -> None:
     session.exec(Insert(Author).values(name="x"))
     session.exec(Insert(Author).values([{"name": "x"}, {"name": "y"}]))

@@ -78,6 +78,19 @@ def left_joins(session: Session) -> None:
     print(title_of)
 
 
+def right_and_full_joins(session: Session) -> None:
+    for author, book in session.query(Author, Book).right_join(Author.books):
+        print(author.name)  # error
+        print(book.title)  # error
+    for name, title in session.query(Author.name, Book.title).full_join(Author.books):
+        print(name.upper())  # error
+        print(title.upper())  # error
+    name_of: str = Select(Author.name, Book.title).full_join(Author.books).one().__result__()[0]  # error
+    print(name_of)
+    session.query(Author).right_join(Author.books)  # error
+    Select(Author).full_join(Author.books)  # error
+
+
 def options() -> None:
     Session("sqlite://", autocomit=True)  # error
     Session("sqlite://", lazy="sometimes")  # error

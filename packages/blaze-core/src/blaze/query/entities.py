@@ -64,3 +64,23 @@ Left8 = Row[
     Optional[T6],
     Optional[T7],
 ]
+
+# The rows of a right or full join: the root may be missing too. No checker knows whose column an entity is,
+# so it cannot tell those of a right join's target, which are there, from the others.
+Outer1 = Row[Optional[T0]]
+Outer2 = Row[Optional[T0], Optional[T1]]
+Outer3 = Row[Optional[T0], Optional[T1], Optional[T2]]
+Outer4 = Row[Optional[T0], Optional[T1], Optional[T2], Optional[T3]]
+Outer5 = Row[Optional[T0], Optional[T1], Optional[T2], Optional[T3], Optional[T4]]
+Outer6 = Row[Optional[T0], Optional[T1], Optional[T2], Optional[T3], Optional[T4], Optional[T5]]
+Outer7 = Row[Optional[T0], Optional[T1], Optional[T2], Optional[T3], Optional[T4], Optional[T5], Optional[T6]]
+Outer8 = Row[
+    Optional[T0],
+    Optional[T1],
+    Optional[T2],
+    Optional[T3],
+    Optional[T4],
+    Optional[T5],
+    Optional[T6],
+    Optional[T7],
+]

@@ -328,13 +328,15 @@ class Query(Selectable, Generic[R]):
         """Join like `join`, and keep rows that have no counterpart."""
         return self._join("left", target, on)
 
-    def right_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
-        """Join like `join`, and keep rows of the target without a counterpart, with NULL for the others."""
-        return self._join("right", target, on)
+    if not TYPE_CHECKING:  # the subclasses say of which rows: a query for objects has none to give
 
-    def full_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
-        """Join like `join`, and keep rows without a counterpart of both sides."""
-        return self._join("full", target, on)
+        def right_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
+            """Join like `join`, and keep rows of the target without a counterpart, with NULL for others."""
+            return self._join("right", target, on)
+
+        def full_join(self, target: Joinable, on: Optional[Condition] = None) -> Self:
+            """Join like `join`, and keep rows without a counterpart of both sides."""
+            return self._join("full", target, on)
 
     def _join(self, kind: str, target: Any, on: Optional[Any]) -> Self:
         if target.__class__ is RelationPath and on is None:

@@ -15,7 +15,24 @@ if TYPE_CHECKING:
 
     from blaze.core.parts import Part
     from blaze.dialects.dialect import Dialect
-    from blaze.query.entities import Left2, Left3, Left4, Left5, Left6, Left7, Left8
+    from blaze.query.entities import (
+        Left2,
+        Left3,
+        Left4,
+        Left5,
+        Left6,
+        Left7,
+        Left8,
+        LongRow,
+        Outer1,
+        Outer2,
+        Outer3,
+        Outer4,
+        Outer5,
+        Outer6,
+        Outer7,
+        Outer8,
+    )
     from blaze.query.paging import Page
     from blaze.query.query import Condition, Joinable, Path
     from blaze.query.row import Row
@@ -70,6 +87,47 @@ class QuerySet(Query[R], Generic[R]):
         @overload
         def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self: ...
         def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer1[T0]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer2[T0, T1]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1, T2]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer3[T0, T1, T2]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1, T2, T3]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer4[T0, T1, T2, T3]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer5[T0, T1, T2, T3, T4]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer6[T0, T1, T2, T3, T4, T5]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6]], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[Outer7[T0, T1, T2, T3, T4, T5, T6]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+            target: Joinable,
+            on: Optional[Condition] = None,
+        ) -> QuerySet[Outer8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
+        @overload
+        def right_join(
+            self: QuerySet[LongRow], target: Joinable, on: Optional[Condition] = None
+        ) -> QuerySet[LongRow]: ...
+        def right_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
+
+        full_join = right_join
 
     def all(self) -> list[R]:
         """Return all results."""
@@ -216,6 +274,49 @@ class AsyncQuerySet(Query[R], Generic[R]):
         @overload
         def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self: ...
         def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0]], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Outer1[T0]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1]], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Outer2[T0, T1]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1, T2]], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Outer3[T0, T1, T2]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3]], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Outer4[T0, T1, T2, T3]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4]], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Outer5[T0, T1, T2, T3, T4]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5]], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[Outer6[T0, T1, T2, T3, T4, T5]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6]],
+            target: Joinable,
+            on: Optional[Condition] = None,
+        ) -> AsyncQuerySet[Outer7[T0, T1, T2, T3, T4, T5, T6]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+            target: Joinable,
+            on: Optional[Condition] = None,
+        ) -> AsyncQuerySet[Outer8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
+        @overload
+        def right_join(
+            self: AsyncQuerySet[LongRow], target: Joinable, on: Optional[Condition] = None
+        ) -> AsyncQuerySet[LongRow]: ...
+        def right_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
+
+        full_join = right_join
 
     async def all(self) -> list[R]:
         """Return all results."""

@@ -16,7 +16,24 @@ if TYPE_CHECKING:
 
     from blaze.core.parts import Part
     from blaze.dialects.dialect import Dialect
-    from blaze.query.entities import Left2, Left3, Left4, Left5, Left6, Left7, Left8, LongRow
+    from blaze.query.entities import (
+        Left2,
+        Left3,
+        Left4,
+        Left5,
+        Left6,
+        Left7,
+        Left8,
+        LongRow,
+        Outer1,
+        Outer2,
+        Outer3,
+        Outer4,
+        Outer5,
+        Outer6,
+        Outer7,
+        Outer8,
+    )
     from blaze.query.paging import Page
     from blaze.query.query import Condition, Joinable, Path
     from blaze.query.row import Row
@@ -223,5 +240,46 @@ class Select(Query[R], Generic[R]):
         @overload
         def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Self: ...
         def left_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer1[T0]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer2[T0, T1]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1, T2]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer3[T0, T1, T2]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1, T2, T3]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer4[T0, T1, T2, T3]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1, T2, T3, T4]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer5[T0, T1, T2, T3, T4]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1, T2, T3, T4, T5]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer6[T0, T1, T2, T3, T4, T5]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1, T2, T3, T4, T5, T6]], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[Outer7[T0, T1, T2, T3, T4, T5, T6]]: ...
+        @overload
+        def right_join(
+            self: Select[Row[T0, T1, T2, T3, T4, T5, T6, T7]],
+            target: Joinable,
+            on: Optional[Condition] = None,
+        ) -> Select[Outer8[T0, T1, T2, T3, T4, T5, T6, T7]]: ...
+        @overload
+        def right_join(
+            self: Select[LongRow], target: Joinable, on: Optional[Condition] = None
+        ) -> Select[LongRow]: ...
+        def right_join(self, target: Joinable, on: Optional[Condition] = None) -> Any: ...
+
+        full_join = right_join
 
     __iter__: ClassVar[None] = None

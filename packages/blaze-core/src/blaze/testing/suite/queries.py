@@ -398,9 +398,7 @@ async def test_sets_of_unlike_columns(db: Database, name: str) -> None:
     async with db.session() as s:
         query = s.query(Book.id, first.label("one")).union(Select(Book.id, second.label("other")))
         for terminal in (query.all, query.count):
-            with pytest.raises(
-                QueryError, match=r"UNION puts .* under .* select values of one type"
-            ):
+            with pytest.raises(QueryError, match=r"UNION puts .* under .* select values of one type"):
                 await done(terminal())
 
 
