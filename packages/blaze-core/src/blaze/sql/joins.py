@@ -96,9 +96,15 @@ class JoinRenderer(ConditionRenderer):
         if scope.aliases.get(source.key) is not None:
             raise QueryError(f"{source.path} is joined twice: use an alias for the second one")
         first, through = source, source.parent
-        if through is not None and kind == "LEFT" and join.on is not None and through.name.endswith("*"):
-            # The condition decides about both steps of the relation at once.
-            first = through if scope.find(through) is None else source
+        if through is not None and join.on is not None and through.name.endswith("*"):
+            if kind == "FULL":
+                # A link that the condition refuses would be a partner of one side, and none of the other.
+                raise QueryError(
+                    f"full_join({source.path}, on=...) goes over a join table, and SQL cannot decide about "
+                    "both steps at once there: take the union() of the left_join() and the right_join()"
+                )
+            if kind == "LEFT":  # the condition decides about both steps of the relation at once
+                first = through if scope.find(through) is None else source
         parent_alias = None if first.parent is None else self._join_chain(scope, first.parent, kind)
         alias = self.new_alias(first.table)
         if isinstance(first.table, QueryTable):

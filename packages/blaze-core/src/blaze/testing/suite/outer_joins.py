@@ -11,6 +11,7 @@ from blaze.testing.suite.harness import Database, Twin, done, scenario
 from blaze.testing.suite.models import Animal, Boat, Car, Cat, Dog, Label, Person, Post, Puppy, Taxi
 
 __all__ = [
+    "test_full_joins_over_join_tables_take_no_condition",
     "test_objects_that_a_join_lets_be_missing_are_refused",
     "test_outer_joins",
     "test_outer_joins_give_objects_of_the_class",
@@ -79,6 +80,30 @@ JOINS: dict[str, tuple[str, Any, list[Any]]] = {
         "",
         lambda s: s.query(Post.title, Label.name).left_join(Post.labels, on=Post.labels.name == "red"),
         [("one", "red"), ("two", None)],
+    ),
+    "right, a condition on a many-to-many relation": (
+        "right_join",
+        lambda s: s.query(Post.title, Label.name).right_join(Post.labels, on=Post.labels.name == "red"),
+        [("one", "red"), (None, "blue"), (None, "green")],
+    ),
+    "right, a condition on this side of a many-to-many relation": (
+        "right_join",
+        lambda s: s.query(Post.title, Label.name).right_join(Post.labels, on=Post.title == "two"),
+        [("two", "blue"), ("two", "green"), (None, "red")],
+    ),
+    "full, a many-to-many relation": (
+        "full_join",
+        lambda s: s.query(Post.title, Label.name).full_join(Post.labels),
+        [("one", "red"), ("one", "blue"), ("one", "green"), ("two", "blue"), ("two", "green")],
+    ),
+    "left and right, a condition on a many-to-many relation": (
+        "right_join",
+        lambda s: (
+            s.query(Post.title, Label.name)
+            .left_join(Post.labels, on=Post.labels.name == "red")
+            .union(Select(Post.title, Label.name).right_join(Post.labels, on=Post.labels.name == "red"))
+        ),
+        [("one", "red"), ("two", None), (None, "blue"), (None, "green")],
     ),
     "inner, joined class": (
         "",
@@ -195,6 +220,16 @@ async def test_objects_that_a_join_lets_be_missing_are_refused(db: Database) -> 
         ]  # fmt: skip
         counted = s.query(func.count(Post.id), Person.name).right_join(Person, on=Post.author_id == Person.id)
         assert sorted(await done(counted.group_by(Person.name).all())) == [(0, "ben"), (0, "cat"), (2, "ann")]
+
+
+@scenario
+async def test_full_joins_over_join_tables_take_no_condition(db: Database) -> None:
+    db.needs("full_join")
+    async with db.session() as s:
+        query = s.query(Post.title, Label.name).full_join(Post.labels, on=Post.labels.name == "red")
+        for run in (query.all, query.count):
+            with pytest.raises(QueryError, match=r"union.. of the left_join.. and the right_join"):
+                await done(run())
 
 
 @scenario
