@@ -27,7 +27,7 @@ from blaze.sql.conditions import flattened
 from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Bind, InList, InQuery, Literal
 from blaze.sql.json_items import JsonItem, is_document
-from blaze.sql.values import DATE, TIMESTAMP
+from blaze.sql.values import DATE, LARGEST, TIMESTAMP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,7 @@ class SQLiteCompiler(Compiler):
     materialized_hint = True
     document_function = "blaze_json"
     depth = 0  # of the statement that is rendered: 1 where its columns are what the caller reads
+    operands: tuple[Expression[Any], ...] = ()  # of the arithmetic of integers that is rendered
     beside_key: frozenset[int] = frozenset()  # ids of the lists that only check what a list of keys finds
 
     # Decimals: exact texts. Columns carry the collation, everything computed gets it where it is compared.
@@ -97,6 +98,8 @@ class SQLiteCompiler(Compiler):
         return f"{value} BETWEEN {low} AND {self._side(node.high, node.expression)}"
 
     def render_arithmetic(self, node: Arithmetic[Any]) -> str:
+        if isinstance(node.type, Integer):
+            return self._whole(node)
         if not isinstance(node.type, Numeric):
             text = super().render_arithmetic(node)
             if node.op != "/" or isinstance(node.left.type, Integer):
@@ -106,6 +109,19 @@ class SQLiteCompiler(Compiler):
             )
         left = self.render(node.left)
         return f"{_DECIMAL_OPERATORS[node.op]}({left}, {self.render(node.right)})"
+
+    def _whole(self, node: Arithmetic[Any]) -> str:
+        """Render arithmetic of integers, of which SQLite makes an inexact float where 64 bits do not suffice.
+
+        abs() of the least integer raises, and so does this for a float. What holds a subquery or a window
+        is left as it is: it would run twice.
+        """
+        outer, self.operands = self.operands, (node.left, node.right)
+        text = super().render_arithmetic(node)
+        self.operands = outer
+        if any(node is each for each in outer) or "SELECT " in text or " OVER " in text:
+            return text  # a float makes floats of what is calculated with it
+        return f"({text} + (abs(-{LARGEST} - (typeof({text}) = 'real')) - {LARGEST}))"
 
     def render_cast(self, node: Cast[Any]) -> str:
         assert node.type is not None

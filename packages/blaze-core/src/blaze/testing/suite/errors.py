@@ -26,7 +26,10 @@ from blaze import (
     Session,
     SQLSyntaxError,
     UniqueError,
+    Update,
     ValidationError,
+    case,
+    func,
     sql,
 )
 from blaze.testing.suite.harness import Database, done, scenario
@@ -39,6 +42,8 @@ __all__ = [
     "test_a_wrong_option_is_refused",
     "test_errors_name_no_values",
     "test_infinite_floats",
+    "test_integers_that_are_just_small_enough",
+    "test_integers_that_become_too_large",
     "test_surrogates_are_refused",
     "test_the_engine_shows_no_password",
     "test_the_first_of_many_wrong_rows_takes_all_back",
@@ -46,6 +51,19 @@ __all__ = [
     "test_violations",
     "test_wrong_sql",
 ]
+
+
+# Of a row whose rating is 2**62; what a step on the way makes too large is too large, whatever follows.
+TOO_LARGE: dict[str, Any] = {
+    "sum": lambda: Post.rating + Post.rating,
+    "difference": lambda: -Post.rating - Post.rating - 1,
+    "product": lambda: Post.rating * Post.rating,
+    "product with a number": lambda: Post.rating * 3,
+    "remainder of a product": lambda: Post.rating * Post.rating % 7,
+    "quotient of a product": lambda: Post.rating * 1000 / 2,
+    "sum of products": lambda: func.sum(Post.rating * Post.rating),
+    "inside a function": lambda: func.coalesce(Post.rating * 4, 0),
+}
 
 
 async def add(s: Any, *objects: Any) -> None:
@@ -374,3 +392,33 @@ async def test_the_engine_shows_no_password(db: Database) -> None:
             seen = seen.__cause__ or seen.__context__
     finally:
         engine.dispose()
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+@scenario
+async def test_integers_that_become_too_large(db: Database, name: str) -> None:
+    author = Person(name="ann")
+    async with db.session() as s, s.transaction():
+        await add(s, author, Post(title="much", rating=2**62, author=author))
+        query = s.query(TOO_LARGE[name]())
+        with pytest.raises(DataError):
+            async with s.transaction():
+                await done(query.all())
+        if "quotient" not in name and "of products" not in name:
+            with pytest.raises(DataError):
+                async with s.transaction():
+                    await done(s.exec(Update(Post).set(rating=TOO_LARGE[name]()).all_rows()))
+        assert await done(s.query(Post.rating).scalars()) == [2**62]
+
+
+@scenario
+async def test_integers_that_are_just_small_enough(db: Database) -> None:
+    author = Person(name="ann")
+    async with db.session() as s:
+        await add(s, author, Post(title="much", rating=2**62, author=author))
+        row = s.query(
+            Post.rating + (Post.rating - 1), -Post.rating * 2, (Post.rating - 1) * 2 + 1, Post.rating % 5
+        )
+        assert tuple(await done(row.one())) == (2**63 - 1, -(2**63), 2**63 - 1, 2**62 % 5)
+        nothing = s.query(case((Post.rating < 0, 1)) * Post.rating * Post.rating)
+        assert await done(nothing.scalar()) is None
