@@ -173,4 +173,11 @@ def json_array_decoder(item: t.SQLType) -> Codec:
     """Give the decoder of a list that is kept as JSON."""
     read = _item(item)[1]
     whole = rooted(read_json, list)
-    return whole if read is None else lambda text: _read_items(read, whole(text))
+    if read is None:
+        return whole
+
+    def decode(text: Any) -> Any:
+        items = whole(text)  # None for JSON's null, as of every document
+        return None if items is None else _read_items(read, items)
+
+    return decode

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from blaze import QueryError, Select, SQLSyntaxError, sql
+from blaze import BlazeError, QueryError, Select, SQLSyntaxError, ValidationError, sql
 from blaze.testing.suite.harness import Database, done, each, scenario
 from blaze.testing.suite.library import Book, Review, Tag
-from blaze.testing.suite.models import Label
+from blaze.testing.suite.models import Label, Person, Post
 
 __all__ = [
     "test_a_stream_can_be_left",
@@ -18,6 +18,7 @@ __all__ = [
     "test_a_stream_includes_relations",
     "test_a_stream_of_many_rows",
     "test_a_stream_outlives_a_commit",
+    "test_json_null_of_other_programs",
     "test_parallel_exec",
     "test_placeholders",
     "test_results_of_raw_sql",
@@ -36,6 +37,30 @@ PLACEHOLDERS: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("SELECT 100 % 7, '100%'", None, (2, "100%")),
     ("SELECT ?, 'x' WHERE 1 = ?", [None, 1], (None, "x")),
 ]
+
+
+@scenario
+async def test_json_null_of_other_programs(db: Database) -> None:
+    author = Person(name="ann")
+    async with db.session() as s:
+        await s.add_all([author, Post(title="one", author=author, meta={"a": 1})])
+        await s.flush()
+        await s.execute("UPDATE suite_post SET meta = 'null'")
+        assert await done(s.query(Post.meta).all()) == [(None,)]
+        assert await done(s.query(Post.id).where(Post.meta.is_(None)).all()) == []
+        await s.commit()
+    async with db.session() as s:
+        post = await done(s.query(Post).one())
+        assert post.meta is None
+        post.title = "two"
+        with pytest.raises(ValidationError, match="meta: must not be None"):
+            await s.flush()
+        post.meta = {"b": 2}
+        await s.commit()
+        for value in (None, [1]):
+            with pytest.raises(BlazeError):
+                await done(s.query(Post).update(meta=value))
+            await s.rollback()
 
 
 @pytest.mark.parametrize("number", range(len(PLACEHOLDERS)))
