@@ -147,7 +147,7 @@ def refuse_loose_columns(statement: SelectStatement, scope: Scope) -> None:
     for placed in statement.columns:
         if _unlabelled(placed.expression).key in groups:
             continue
-        for column in _single_columns(placed.expression):
+        for column in loose_columns(placed.expression, unknown=False):
             if column.source.key not in scope.aliases or _depends_on(column, keys):
                 continue
             if grouped:
@@ -177,15 +177,6 @@ def _depends_on(column: Column[Any], keys: set[Any]) -> bool:
             return True
         source = None if source.many else source.parent
     return False
-
-
-def _single_columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
-    """Yield the loose columns that are none of an unknown function: it may be an aggregate."""
-    if isinstance(expression, Column):
-        yield expression
-    elif not (isinstance(expression, Function) and (expression.aggregate or not is_known(expression.name))):
-        for child in expression.children():
-            yield from _single_columns(child)
 
 
 def _group_columns(statement: SelectStatement) -> Iterator[Column[Any]]:
@@ -230,13 +221,19 @@ def flattened(group: Iterable[Started], op: str = "AND") -> Iterator[Started]:
             yield expression, start
 
 
-def loose_columns(expression: Expression[Any]) -> Iterator[Column[Any]]:
-    """Yield the columns of an expression without those inside aggregates and subqueries."""
+def loose_columns(expression: Expression[Any], unknown: bool = True) -> Iterator[Column[Any]]:
+    """Yield the columns of an expression without those inside aggregates and subqueries.
+
+    Without `unknown` those of functions that nobody knows are left out as well: they may be aggregates.
+    """
     if isinstance(expression, Column):
         yield expression
-    elif not (isinstance(expression, Function) and expression.aggregate):
+    elif not (
+        isinstance(expression, Function)
+        and (expression.aggregate or not (unknown or is_known(expression.name)))
+    ):
         for child in expression.children():
-            yield from loose_columns(child)
+            yield from loose_columns(child, unknown)
 
 
 def _means_none(expression: Expression[Any]) -> bool:
