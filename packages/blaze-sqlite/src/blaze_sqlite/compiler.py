@@ -23,7 +23,7 @@ from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.columns import Column
 from blaze.sql.compiler import Compiler
-from blaze.sql.conditions import flattened
+from blaze.sql.conditions import flattened, joined
 from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Bind, InList, InQuery, Literal
 from blaze.sql.json_items import JsonItem, is_document
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.rows import RowInList
     from blaze.sql.scope import Scope
+    from blaze.sql.source import Source
     from blaze.sql.statements import InsertStatement, Placed, PlacedQuery, Statement
     from blaze.sql.windows import Windowed
 
@@ -229,6 +230,26 @@ class SQLiteCompiler(Compiler):
             value = f"{self.document_function}({value})"
         return f"SELECT {value} FROM json_each({self.param(start, _list_encoder(self.encoder(item), item))})"
 
+    def exists_row(self, scope: Scope, source: Source, members: Sequence[tuple[Expression[Any], int]]) -> str:
+        """Render a condition with a list of keys of the rows of a to-many step as one of the parent's keys.
+
+        EXISTS would ask for each key and each parent: an index of the foreign key ends in the rowid.
+        """
+        if len(source.on) != 1 or not any(_is_key_list(each, source) for each, _ in members):
+            return super().exists_row(scope, source, members)
+        inner, origin, _ = self._step(scope, source)
+        ((other, own),) = source.on
+        assert source.parent is not None
+        child = f"{self.alias(inner.aliases[source.key])}.{self.quote(own.name)}"
+        parent = f"{self.alias(scope.locate(source.parent))}.{self.quote(other.name)}"
+        texts = self.conditions(inner, members)
+        if source.only is not None:
+            texts.append(self.criterion(source.only, inner.aliases[source.key]))
+        self.scope = scope
+        found = f"SELECT {child} FROM {' '.join([origin, *inner.joins])}"
+        condition = joined("AND", [f"{child} IS NOT NULL", *texts])
+        return f"({parent} IS NOT NULL AND {parent} IN ({found} WHERE {condition}))"  # never NULL, under NOT
+
     # Texts.
 
     def lowered(self, text: str) -> str:
@@ -338,6 +359,13 @@ def _lists_beside_key(groups: Sequence[Sequence[Placed]]) -> frozenset[int]:
         keys = [each for each in beside if _is_rowid(each.expression)]
         found += [id(each) for each in beside if keys and each is not keys[0]]
     return frozenset(found)
+
+
+def _is_key_list(node: Expression[Any], source: Source) -> bool:
+    """Whether this is a list of keys of just the rows of a source."""
+    if not isinstance(node, InList) or node.negated or not isinstance(node.expression, Column):
+        return False
+    return node.expression.source.key == source.key and _is_rowid(node.expression)
 
 
 def _is_rowid(column: Column[Any]) -> bool:
