@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -292,3 +293,31 @@ async def test_a_deleted_row_follows_a_key_that_is_not_loaded(db: Database) -> N
             one.code, two.code = "b", "a"
             await s.commit()
     assert await db.rows("SELECT twig_plant_id, twig_number, name FROM tip") == [("a", 1, "of b")]
+
+
+@pytest.mark.requirement("R24")
+@pytest.mark.parametrize("how", ["flushed", "savepoint"])
+async def test_a_deleted_child_of_a_renamed_parent_comes_back_unchanged(db: Database, how: str) -> None:
+    async with db.session() as s:
+        plant = Plant(code="a")
+        root = Part(name="root", plant=plant)
+        await s.add(root)
+        await s.commit()
+
+        async def change() -> None:
+            plant.code, root.name = "b", "changed"
+            await s.delete(root)
+            await s.flush()
+
+        if how == "savepoint":
+            with suppress(ZeroDivisionError):
+                async with s.transaction(), s.transaction():
+                    await change()
+                    raise ZeroDivisionError
+        else:
+            await change()
+            await s.rollback()
+        assert (root.name, root.plant_id, plant.code, s.dirty) == ("root", "a", "a", [])
+        root.name = "changed"
+        await s.commit()
+    assert await db.rows(PARTS) == [("changed", "a")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blaze.errors import NoResultError, QueryError, SessionError
+from blaze.errors import NoResultError, QueryError, SessionError, UniqueError
 from tests.persistence.models import Author, Book, Document, Profile, Tag
 from tests.persistence.twins import Database, names
 
@@ -111,3 +111,58 @@ async def test_what_cannot_be_refreshed_is_refused(db: Database) -> None:
             with pytest.raises(NoResultError, match=r"row of this Book \(key 1\) is gone"):
                 await s.refresh(book, *paths)
         await s.rollback()
+
+
+@pytest.mark.requirement("R23", "R20")
+@pytest.mark.parametrize("whole", [True, False], ids=["all", "some"])
+@pytest.mark.parametrize("why", ["flush", "read"])
+async def test_a_refresh_that_fails_leaves_the_object_as_it_was(db: Database, why: str, whole: bool) -> None:
+    await db.save(Author(name="a", email="a@x"), Author(name="z"), Tag(name="t"), Tag(name="u"))
+    await db.save(Book(title="b", meta={"k": 1}, labels=["x"], author_id=1))
+    failing = False
+
+    class Fails:
+        def before_execute(self, statement: str) -> None:
+            if failing and statement.startswith("SELECT"):
+                raise ValueError("read")
+
+    async with db.session(hooks=[Fails()]) as s:
+        book, other = await s.get_one(Book, 1), await s.get_one(Author, 2)
+        tag, author = await s.get_one(Tag, 1), await s.get_one(Author, 1)
+        assert (await s.read(author, "books"), await s.read(other, "books")) == ([book], [])
+        await s.read(book, "tags")
+        await s.read(tag, "books")
+        await s.flush()
+        editor = Author(name="e")
+        with s.session.no_autoflush():
+            book.meta["k"] = 2
+            book.labels = ["y"]
+            book.title, book.author, book.editor = "mine", other, editor
+            book.tags.add(tag)
+        labels, meta = book.labels, book.meta
+        paths = () if whole else (Book.title, "meta", "labels", Book.author, "editor", Book.tags)
+        if why == "flush":
+            await s.add(Author(name="c", email="a@x"))
+            with pytest.raises(UniqueError):
+                await s.refresh(book, *paths)
+        else:
+            failing = True
+            with pytest.raises(ValueError, match="read"):
+                await s.refresh(book, *paths)
+            failing = False
+        assert (book.title, book.author, book.editor, book.author_id) == ("mine", other, editor, 2)
+        assert (book.meta, book.labels) == ({"k": 2}, ["y"])
+        assert book.meta is meta
+        assert book.labels is labels
+        assert (list(book.tags), list(tag.books)) == ([tag], [book])
+        assert (list(author.books), list(other.books)) == ([], [book])
+        meta["k"] = 3
+        assert s.dirty == [book]
+        await s.rollback()
+        assert (book.title, book.author, book.editor_id, s.dirty) == ("b", author, None, [])
+        assert (book.meta, book.labels) == ({"k": 1}, ["x"])
+        assert (list(book.tags), list(tag.books)) == ([], [])
+        assert (list(author.books), list(other.books)) == ([book], [])
+        book.meta["k"] = 4
+        await s.commit()
+    assert await db.rows("SELECT title, meta, author_id FROM book") == [("b", '{"k":4}', 1)]

@@ -201,3 +201,50 @@ async def test_the_links_of_a_replaced_object_come_back(
         assert await s.read(free, "shelves") == []
         await s.commit()
     assert await db.rows("SELECT count(*) FROM shelf_marks") == [(1,)]
+
+
+class Peer(Model):
+    """A new row may get the generated key of a deleted one: on SQLite that of the last row."""
+
+    id: Field[int] = field(primary_key=True)
+    name: Field[str] = field(unique=True)
+
+
+class Page(Model):
+    id: Field[int] = field(primary_key=True)
+    size: Field[int] = field(default=0)
+    peer: ForeignKey[Optional[Peer]] = foreign_key(related_name="pages", on_delete="SET NULL")
+
+
+class Crest(Model):
+    id: Field[int] = field(primary_key=True)
+    peer: OneToOne[Optional[Peer]] = one_to_one(related_name="crest", on_delete="SET NULL")
+
+
+@pytest.mark.parametrize("size", [0, 1], ids=["moved", "moved and changed"])
+async def test_a_generated_key_given_again_is_written_to_what_refers_to_it(db: Database, size: int) -> None:
+    create_all(db.engine, [Peer, Page, Crest])
+    async with db.session() as s:
+        peer = Peer(name="a")
+        page, crest = Page(peer=peer), Crest(peer=peer)
+        await s.add_all([page, crest])
+        await s.commit()
+        for final in (False, True):
+            with s.session.no_autoflush():
+                new = Peer(name="a")
+                await s.delete(peer)
+                await s.add(new)
+                page.peer = crest.peer = new
+                page.size = size
+            await s.flush()
+            assert (page.peer, page.peer_id, crest.peer) == (new, new.id, new)
+            assert await s.read(new, "pages") == [page]
+            assert await s.read(new, "crest") is crest
+            assert (await s.execute("SELECT peer_id, size FROM page")).all() == [(new.id, size)]
+            assert (await s.execute("SELECT peer_id FROM crest")).all() == [(new.id,)]
+            if final:
+                await s.commit()
+            else:
+                await s.rollback()
+                assert (page.peer, page.size, crest.peer, s.dirty) == (peer, 0, peer, [])
+    assert await db.rows("SELECT peer_id, name FROM page JOIN peer ON peer.id = peer_id") == [(1, "a")]

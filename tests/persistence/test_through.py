@@ -17,7 +17,7 @@ from blaze import (
     foreign_key,
     many_to_many,
 )
-from blaze.errors import ModelError
+from blaze.errors import ModelError, SessionError
 from tests.persistence.twins import Database, names, settled
 
 pytestmark = pytest.mark.requirement("R29")
@@ -363,6 +363,10 @@ CHANGES = {
     ],
     "cleared and moved": lambda s, club, p, q, old: [club.members.clear(), setattr(old, "person", q)],
     "removed and moved": lambda s, club, p, q, old: [club.members.remove(p), setattr(old, "person", q)],
+    "moved and removed": lambda s, club, p, q, old: [setattr(old, "person", q), club.members.remove(p)],
+    "moved and removed there": lambda s, club, p, q, old: [
+        setattr(old, "person_id", 2), p.clubs.remove(club)
+    ],
 }  # fmt: skip
 
 
@@ -379,8 +383,62 @@ async def test_a_link_and_its_object_change_in_one_flush(db: Database, how: str)
             CHANGES[how](s.session, club, p, q, old)
         await s.commit()
         shown = [len(await s.read(owner, name)) for owner, name in owners]
-        gone = how in ("cleared and moved", "removed and moved")
-        moved = how == "moved and made anew"
-        assert shown == ([0, 0, 0, 0, 0] if gone else [2, 1, 1, 2, 1] if moved else [1, 1, 0, 1, 0])
+        gone = how == "cleared and moved"
+        moved = how.startswith("moved and removed") or how == "removed and moved"
+        both = how == "moved and made anew"
+        expected = [0, 0, 0, 0, 0] if gone else [1, 0, 1, 1, 1] if moved else [1, 1, 0, 1, 0]
+        assert shown == ([2, 1, 1, 2, 1] if both else expected)
+        assert (old in s.session) == (moved or both)
     rows = [tuple(row)[:3] for row in await db.rows(ROWS)]
-    assert rows == ([] if gone else [(1, 1, 9), (1, 2, 3)] if moved else [(1, 1, 9)])
+    if moved:
+        assert rows == [(1, 2, 3)]
+    else:
+        assert rows == ([] if gone else [(1, 1, 9), (1, 2, 3)] if both else [(1, 1, 9)])
+
+
+@pytest.mark.parametrize("how", ["object", "key"])
+async def test_a_link_that_goes_to_another_owner_survives_a_removal_and_refuses_a_clear(
+    db: Database, how: str
+) -> None:
+    await db.save(Club(name="a"), Club(name="b"), Person(name="p"), Membership(club_id=1, person_id=1))
+    async with db.session() as s:
+        a, b, person = await s.get(Club, 1), await s.get(Club, 2), await s.get(Person, 1)
+        membership = await s.get_one(Membership, (1, 1))
+        for way in ("clear", "remove"):
+            assert names(await s.read(a, "members")) == ["p"]
+            with s.session.no_autoflush():
+                if how == "object":
+                    membership.club = b
+                else:
+                    membership.club_id = 2
+                if way == "clear":
+                    a.members.clear()
+                    with pytest.raises(SessionError, match=r"cleared, .* Membership with the key \(1, 1\)"):
+                        await s.flush()
+                    await s.rollback()
+                else:
+                    a.members.remove(person)
+        await s.flush()
+        assert (list(a.members), await s.read(b, "members")) == ([], [person])
+        await s.rollback()
+        assert (await s.read(a, "members"), await s.read(b, "members")) == ([person], [])
+        assert (membership.club, membership.club_id) == (a, 1)
+        membership.club = b
+        a.members.remove(person)
+        await s.commit()
+    assert [tuple(row)[:3] for row in await db.rows(ROWS)] == [(2, 1, 3)]
+
+
+async def test_removing_a_renamed_member_still_deletes_the_link(db: Database) -> None:
+    """The object refers to the same member: by the new key, which an assignment has given it already."""
+    await db.save(Hall(house="h", number=1, guests=[Person(name="p")]))
+    async with db.session() as s:
+        hall, person = await s.get(Hall, ("h", 1)), await s.get(Person, 1)
+        booking = await s.get_one(Booking, 1)
+        assert await s.read(hall, "guests") == [person]
+        person.id = 7
+        booking.guest = person
+        booking.seats = 4
+        hall.guests.remove(person)
+        await s.commit()
+    assert await db.rows("SELECT guest_id FROM booking") == []

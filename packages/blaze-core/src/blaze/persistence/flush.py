@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -15,6 +15,7 @@ from blaze.core.validation import explain
 from blaze.errors import DataError, ForeignKeyError, SessionError
 from blaze.persistence.copies import stands_for_row
 from blaze.persistence.deletes import Deleter, relink, show_inserted
+from blaze.persistence.displaced import displaced, replaced
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
@@ -110,9 +111,6 @@ class Flush:
             if self.moving:
                 self.keys_before = list(self.following_keys())
             if self.moving or self.first:
-                self.inserter.postponed += displaced(
-                    self.changed, [*self.moving.values(), *self.first.values()]
-                )
                 self.replaced = list(replaced(work, self.changed))
             self.inserter.moving = dict(self.moving)
             self.inserter.waiting.update(new)
@@ -122,6 +120,10 @@ class Flush:
                 if mapper in new:
                     yield from self.inserter.insert_all(new[mapper])
             self.early = len(self.updater.groups)
+            if self.moving or self.first:  # now new rows have their keys, which may be those of deleted ones
+                self.inserter.postponed += displaced(
+                    self.changed, [*self.moving.values(), *self.first.values()]
+                )
             if self.changed or self.inserter.postponed:
                 yield from self.updater.update_all(self.changed)
             if self.lists:
@@ -342,7 +344,9 @@ class Flush:
             work.undo.append(partial(put_back_singles, kept))
             work.singles.clear()
         if self.first:  # what was written later may refer to rows that came in their place
-            self.finish_delete(list(self.first.values()), self.rewritten)
+            first = list(self.first.values())
+            self.drop_changes(first)
+            self.deleter.cascade(self.deleter.forget(first), self.rewritten)
         for updated in self.updater.groups[:early]:
             self.finish_update(updated)
         for group in self.inserter.groups:
@@ -354,10 +358,13 @@ class Flush:
                 mapper = type(instance).__mapper__
                 mapper.settle(instance, mapper.get_old(instance))
                 del work.changed[id(instance)]
+        rest = [o for identity, o in deleted.items() if identity not in self.first]
+        # What goes has the values of its row before it follows others: a rollback goes back to those.
+        self.drop_changes(rest if self.linker is None else [*rest, *self.linker.gone()])
         if self.moving:
             follow(work, self.updater.groups, self.meanwhile)
         if deleted:
-            self.finish_delete([o for identity, o in deleted.items() if identity not in self.first], ())
+            self.deleter.cascade(self.deleter.forget(rest))
             self.deleter.leave_lists()
         if self.linker is not None and (self.linker.unlinked or self.linker.bridged):
             self.linker.finish(self.deleter)
@@ -390,15 +397,14 @@ class Flush:
                     found.add((id(instance), relation))
         return found
 
-    def finish_delete(self, instances: list[Any], late: Container[tuple[int, Relation]]) -> None:
-        """Forget deleted objects, and those that the database deleted with them."""
+    def drop_changes(self, instances: list[Any]) -> None:
+        """Give objects whose rows are deleted the values that were loaded: their changes were not written."""
         for instance in instances:
             if not type(instance)._tracked_:
                 for relation in type(instance).__mapper__.key_relations:
                     if relation.inverse is not None:  # it may show there since a change that was not written
                         self.deleter.leave(relation, relation.inverse, instance)
                 restore_loaded(instance)
-        self.deleter.cascade(self.deleter.forget(instances), late)
 
     def finish_insert(self, group: InsertedGroup) -> None:
         """Make inserted objects clean members of the identity map.
@@ -496,43 +502,6 @@ class Flush:
             own = self.hooks_of(instance)
             if own.after_delete:
                 yield from fire(own.after_delete, session=session, instance=instance)
-
-
-def displaced(changed: list[Any], leaving: list[Any]) -> Iterator[tuple[Any, Relation]]:
-    """Yield the relations of changed objects to whatever takes the key of an object that leaves it.
-
-    Their own keys do not change, or not in every column, but the database changes them with that of the
-    object that leaves.
-    """
-    before = {}
-    for instance in leaving:
-        mapper = type(instance).__mapper__
-        before[mapper.base, key_before(mapper, instance)] = instance
-    for instance in changed:
-        mapper = type(instance).__mapper__
-        for relation in mapper.key_relations:
-            key, related = local_before(mapper, instance, relation), relation.peek(instance)
-            holder = before.get((relation.target.base, key))
-            if holder is None or related is None or related is holder:
-                continue
-            now = relation.key_of(instance) if related is UNSET else relation.target.key(related)
-            if now is not None and (related is not UNSET if now == key else len(relation.local) > 1):
-                yield instance, relation
-
-
-def replaced(work: UnitOfWork, changed: list[Any]) -> Iterator[tuple[Any, Relation, Any]]:
-    """Yield the relations of changed objects that show another object than the one in memory whose row they
-    refer to, with that one: the key itself may read the same when all is written.
-    """
-    for instance in changed:
-        mapper = type(instance).__mapper__
-        for relation in mapper.key_relations:
-            related = relation.peek(instance)
-            if related is None or related is UNSET:
-                continue
-            former = work.identity[relation.target.model].get(local_before(mapper, instance, relation))
-            if former is not None and former is not related:
-                yield instance, relation, former
 
 
 def refuse_orphans(new: dict[Mapper, list[Any]], deleted: dict[int, Any]) -> None:

@@ -6,10 +6,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.specs import UNSET
-from blaze.errors import ModelError
+from blaze.errors import ModelError, SessionError
 from blaze.persistence.batches import write_rows
-from blaze.persistence.stored import key_before, value_before
-from blaze.persistence.unit_of_work import restore_loaded
+from blaze.persistence.stored import key_before, local_before, row_key, value_before
 from blaze.plan import Plan
 from blaze.sql.keyed import insert_ignoring
 
@@ -89,6 +88,8 @@ class Linker:
                     if key is not None and id(member) not in deleted:
                         pair = (*own, *target.key_params(key))
                         found.setdefault(link, {})[pair] = owner, member
+        if early:
+            self.leave_moved(removed, cleared)
         for link, owners in cleared.items():
             self.note_unlinked(link, owners, early)
             yield from write_rows(session, session.link_sql(link, "clear"), owners)
@@ -100,6 +101,38 @@ class Linker:
                 yield from write_rows(session, session.link_sql(link, "add"), list(pairs))
             else:
                 yield from self.insert_through(link, pairs)
+
+    def leave_moved(self, removed: dict[Link, Pairs], cleared: dict[Link, list[Any]]) -> None:
+        """Leave the rows alone whose changed `through` objects link other objects by now: an update unlinks
+        them.
+
+        Raises `SessionError` for one that leaves an owner whose links are all deleted.
+        """
+        work = self.session.work
+        for instance in work.changed.values() if removed or cleared else ():
+            mapper = type(instance).__mapper__
+            for relation, near, far in mapper.bridges if id(instance) not in work.deleted else ():
+                link = relation.link
+                assert link is not None
+                codec = self.codecs[mapper]
+                held = [(a, value_before(mapper, instance, a)) for a in (*near.local, *far.local)]
+                pair = tuple([codec.encode(attribute, value) for attribute, value in held])
+                sides = removed.get(link, {}).get(pair)
+                if sides is not None:
+                    if sides[0] is not near.known(instance) or sides[1] is not far.known(instance):
+                        del removed[link][pair]
+                        if not removed[link]:
+                            del removed[link]
+                elif pair[: len(near.local)] in cleared.get(link, ()):
+                    owner = near.known(instance)
+                    new = near.key_of(instance) if owner in (None, UNSET) else row_key(owner)
+                    if new is not None and new != local_before(mapper, instance, near):
+                        raise SessionError(
+                            f"{near.target.name}.{relation.name} was cleared, which deletes the "
+                            f"{mapper.name} with the key {mapper.shown_key(key_before(mapper, instance))}, "
+                            f"but that was given another {near.target.name}: flush() after giving it, then "
+                            "clear()"
+                        )
 
     def note_unlinked(self, link: Link, keys: Iterable[tuple[Any, ...]], early: bool) -> None:
         """Find the loaded objects of a `through` model whose rows go: told by both keys, or by the first."""
@@ -153,18 +186,14 @@ class Linker:
         yield from write_rows(self.session, statement, rows)
         self.bridged.append((mapper, pairs))
 
+    def gone(self) -> list[Any]:
+        """Return the objects whose rows went with a link."""
+        return [o for o in self.unlinked.values() if not type(o).__mapper__.is_new(o)]
+
     def finish(self, deleter: Deleter) -> None:
         """Forget the objects whose rows went, and what lists of `through` objects showed before new rows."""
         work = self.session.work
-        gone = [o for o in self.unlinked.values() if not type(o).__mapper__.is_new(o)]
-        for instance in gone:
-            if not type(instance)._tracked_:
-                mapper = type(instance).__mapper__
-                work.undo.append(work.undo_update(mapper, instance, mapper.get_old(instance), {}))
-                for relation in mapper.key_relations:
-                    if relation.inverse is not None:
-                        deleter.leave(relation, relation.inverse, instance)
-                restore_loaded(instance)
+        gone = self.gone()
         if gone:
             deleter.cascade(deleter.forget(gone, linked=False))
             deleter.leave_lists()

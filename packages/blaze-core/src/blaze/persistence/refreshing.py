@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NoResultError, QueryError, SessionError
+from blaze.persistence.dropped import Dropped
 from blaze.persistence.following import follow, put
 from blaze.persistence.loading import keys_condition, load_includes
 from blaze.persistence.objects import select_row
@@ -22,6 +23,7 @@ from blaze.sql.columns import Column
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+    from blaze.core.related_list import RelatedList
     from blaze.core.relations import Relation
     from blaze.persistence.base import SessionBase
     from blaze.persistence.unit_of_work import UnitOfWork
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 def refresh_plan(session: SessionBase, instance: Any, paths: Sequence[Any] = ()) -> Plan[None]:
     """Load an object again and drop its local changes: all columns that were loaded before, forgetting its
-    loaded relations, or only the given columns and relations.
+    loaded relations, or only the given columns and relations. A failure leaves it as it was.
     """
     session.check_usable()
     mapper = session.held(instance)
@@ -38,6 +40,19 @@ def refresh_plan(session: SessionBase, instance: Any, paths: Sequence[Any] = ())
     if paths:
         yield from _refresh_some(session, mapper, instance, paths)
         return
+    lists = [found for found in session.work.collections.values() if found.owner is instance]
+    dropped = Dropped(session, mapper, instance, mapper.columns, lists)
+    try:
+        yield from _refresh_all(session, mapper, instance, lists)
+    except BaseException:
+        dropped.put_back()
+        raise
+
+
+def _refresh_all(
+    session: SessionBase, mapper: Mapper, instance: Any, lists: Sequence[RelatedList[Any]]
+) -> Plan[None]:
+    """Load all that was loaded before again; `lists` are those of the object that have changed."""
     known = _known(mapper, instance, mapper.key_relations)
     if not mapper.is_clean(instance):
         restore_loaded(instance)
@@ -46,10 +61,9 @@ def refresh_plan(session: SessionBase, instance: Any, paths: Sequence[Any] = ())
     work.changed.pop(id(instance), None)
     work.deleted.pop(id(instance), None)
     work.mutables.pop(id(instance), None)
-    for changed_list in list(work.collections.values()):
-        if changed_list.owner is instance:
-            changed_list.take_back()
-            del work.collections[id(changed_list)]
+    for changed_list in lists:
+        changed_list.take_back()
+        del work.collections[id(changed_list)]
     known = _show(mapper, instance, known)
     if work.pending and session.autoflush:
         yield from session.flush_plan()
@@ -88,6 +102,24 @@ def _refresh_some(session: SessionBase, mapper: Mapper, instance: Any, paths: Se
             attributes.append(mapper.attribute_of(column))
         else:
             raise QueryError(f"cannot refresh {path!r}: give columns or relations of {mapper.name}")
+    held = [path._steps_[0].peek(instance) for path in relations if path._steps_[0].many]
+    lists = [found for found in held if found is not UNSET and id(found) in session.work.collections]
+    dropped = Dropped(session, mapper, instance, attributes, lists)
+    try:
+        yield from _refresh_these(session, mapper, instance, attributes, relations)
+    except BaseException:
+        dropped.put_back()
+        raise
+
+
+def _refresh_these(
+    session: SessionBase,
+    mapper: Mapper,
+    instance: Any,
+    attributes: Sequence[Attribute],
+    relations: Sequence[Any],
+) -> Plan[None]:
+    """Load columns, and relations given as paths."""
     work, codec = session.work, session.compilation.codecs[mapper]
     moving = [relation for relation in mapper.key_relations if any(a in attributes for a in relation.local)]
     known = _known(mapper, instance, moving)
