@@ -68,8 +68,8 @@ class Meanwhile:
                 continue
             late = [
                 (position, value)
-                for position, (attribute, value) in enumerate(zip(mapper.columns, values))
-                if value is not UNSET and _differs(attribute.peek(instance), value)
+                for position, (value, now) in enumerate(zip(values, mapper.snapshot(instance)))
+                if value is not UNSET and value is not now and value != now
             ]
             if not late:
                 continue
@@ -85,7 +85,3 @@ class Meanwhile:
 
 def _unset(instance: Any) -> Any:
     return UNSET
-
-
-def _differs(now: Any, value: Any) -> bool:
-    return now is not value and bool(now != value)
