@@ -218,10 +218,15 @@ class Relation:
     def _assign_reverse(self, instance: Any, value: Any) -> None:
         inverse = self.inverse
         assert inverse is not None
-        previous = getattr(instance, self.name)
-        if previous is not None and previous is not value:
+        session = None if instance._ctx_ is None else instance._ctx_.session
+        late = value is not None and inverse.nullable and session is not None and not session.closed
+        late = late and not self.owner.is_new(instance)  # the flush reads who is there
+        previous = self.peek(instance) if late else getattr(instance, self.name)
+        if previous is not None and previous is not UNSET and previous is not value:
             setattr(previous, inverse.name, None)
-            if self.peek(instance) is UNSET:  # it had been assigned only: the rows tell who is there
+            if (
+                not late and self.peek(instance) is UNSET
+            ):  # it had been assigned only: the rows tell who is there
                 try:
                     stored = getattr(instance, self.name)
                 except NotLoadedError:
@@ -232,7 +237,6 @@ class Relation:
         if value is not None:
             setattr(value, inverse.name, instance)
         self.show(instance, value)
-        session = None if instance._ctx_ is None else instance._ctx_.session
         if value is None or session is None or session.closed:
             return
         if value not in session and self.target.is_new(value):

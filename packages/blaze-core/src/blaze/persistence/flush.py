@@ -22,6 +22,7 @@ from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_o
 from blaze.persistence.key_changes import CURE, follow, moved_keys, moving
 from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
+from blaze.persistence.loading import load_relation
 from blaze.persistence.pending import Pending
 from blaze.persistence.sharing import is_shared
 from blaze.persistence.stored import key_before, key_in, local_before
@@ -199,6 +200,7 @@ class Flush:
         """
         work, session = self.work, self.session
         self.cascade()
+        yield from self.part_former()
         done: set[int] = set()
         left_out = set(work.comers)  # of the caller, who does not want them in this flush
         while (work.new or work.changed) and self.any_hooks():
@@ -223,6 +225,7 @@ class Flush:
                     yield from fire(own.before_save, **arguments)
             self.adopt_comers(left_out)
             self.cascade()
+            yield from self.part_former()
         queue = deque(self.told(deleted, "before_delete") if deleted else ())
         while queue:
             instance = queue.popleft()
@@ -238,6 +241,19 @@ class Flush:
         if deleted and new:
             refuse_orphans(new, deleted)
         return new
+
+    def part_former(self) -> Plan[None]:
+        """Read whom one-to-one sides that were assigned unread have had, by one statement for each relation:
+        those lose their key, if it may be NULL, as they do where they were loaded before.
+        """
+        owners: dict[Relation, list[Any]] = {}
+        for owner, relation, previous in self.work.singles.values():
+            if previous is not UNSET or relation.owner.is_new(owner) or owner not in self.session:
+                continue
+            if relation.peek(owner) not in (None, UNSET) and getattr(relation.inverse, "nullable", False):
+                owners.setdefault(relation, []).append(owner)
+        for relation, found in owners.items():
+            yield from load_relation(self.session, found, relation)
 
     def adopt_comers(self, left_out: set[int]) -> None:
         """Take in the new objects that hooks have given to objects of the session, as if added by them."""
