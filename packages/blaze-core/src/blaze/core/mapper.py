@@ -12,6 +12,7 @@ from blaze.errors import CapabilityError, ModelError, QueryError, UnknownFieldEr
 from blaze.security.redaction import redactor
 from blaze.sql.columns import Column
 from blaze.sql.source import Source
+from blaze.sql.tokens import tokenize
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
@@ -415,18 +416,25 @@ class Mapper:
 
     @cached_property
     def unique_places(self) -> tuple[tuple[tuple[Attribute, ...], tuple[int, ...], bool], ...]:
-        """The columns of everything unique, their positions in a snapshot, whether it holds for all rows."""
-        positions = {attribute.name: index for index, attribute in enumerate(self.columns)}
-        strict = self.unique_sets()
+        """The columns of everything unique, their positions in a snapshot, whether it holds for all rows.
+
+        For a generated column stand those that it is computed from: where they are the same, it is, too.
+        """
+        strict = {self.inputs(names) for names in self.unique_sets()}
         return tuple(
-            (
-                tuple(self.attributes[name] for name in names),
-                tuple(positions[name] for name in names),
-                names in strict,
-            )
-            for names in self.unique_sets(partial=True)
-            if not any(self.attributes[name].mutable for name in names)
+            (place, tuple(self.columns.index(attribute) for attribute in place), place in strict)
+            for place in dict.fromkeys(map(self.inputs, self.unique_sets(partial=True)))
+            if place and not any(attribute.mutable for attribute in place)
         )
+
+    def inputs(self, names: Iterable[str]) -> tuple[Attribute, ...]:
+        """Return the columns of these names, with what generated ones are computed from in their place."""
+        found = [self.attributes[name] for name in names]
+        for attribute in found:  # grows while it is gone through
+            if attribute.spec.generated is not None:
+                words = {token.text.strip('"`').lower() for token in tokenize(attribute.spec.generated)}
+                found += [a for a in self.columns if a.column.name.lower() in words and a not in found]
+        return tuple(attribute for attribute in found if attribute.spec.generated is None)
 
     @cached_property
     def partial_indexes(self) -> tuple[tuple[tuple[Attribute, ...], Table, str], ...]:
