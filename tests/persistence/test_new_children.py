@@ -165,6 +165,43 @@ async def test_bulk_operations_write_each_object_once(db: Database, author: None
 
 
 @pytest.mark.requirement("R69")
+@pytest.mark.parametrize("autoflush", [True, False])
+@pytest.mark.parametrize("given", [list, iter], ids=["list", "iterator"])
+async def test_a_bulk_insert_of_what_is_pending_inserts_it_once(
+    db: Database, author: None, given: Any, autoflush: bool
+) -> None:
+    async with db.session(autoflush=autoflush) as s:
+        parent, fresh = await s.get_one(Author, 1), Author(name="b")
+        await s.add(fresh)
+        added, listed, behind = Book(title="added"), Book(title="listed"), Book(title="behind", author=fresh)
+        await s.add(added)
+        parent.books.add(listed)
+        free = Book(title="free")
+        result = await s.bulk_insert(given([free, added, listed, behind, fresh]), return_keys=True)
+        assert (result, result.keys) == (5, [free.id, added.id, listed.id, behind.id, fresh.id])
+        assert [o in s.session for o in (free, added, listed, behind)] == [False, True, True, True]
+        await s.commit()
+    rows = await db.rows("SELECT title, author_id FROM book ORDER BY title")
+    assert rows == [("added", None), ("behind", 2), ("free", None), ("listed", 1)]
+
+
+@pytest.mark.requirement("R69")
+@pytest.mark.parametrize("given", [list, iter], ids=["list", "iterator"])
+async def test_a_bulk_insert_refuses_what_is_saved_already(db: Database, author: None, given: Any) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1)
+        books = [Book(title=f"b{n}", author=parent) for n in range(3)]
+        await s.all(Book)  # this flushes them
+        with pytest.raises(SessionError, match=r"given a Book \(key 1\) that the session has saved"):
+            await s.bulk_insert(given([Book(title="other"), *books]))
+        with pytest.raises(SessionError, match=r"given a Author \(key 1\)"):
+            await s.bulk_insert(given([parent]))
+        assert books[0].title == "b0"
+        await s.commit()
+        assert await count(s) == 3
+
+
+@pytest.mark.requirement("R69")
 @pytest.mark.parametrize("given", [list, iter], ids=["list", "iterator"])
 async def test_a_bulk_update_inserts_nothing(db: Database, author: None, given: Any) -> None:
     async with db.session() as s:
