@@ -123,10 +123,11 @@ class _Writer:
         key = _key_source(keys)
         write(f"{indent}{target} = get{number}({key})")
         write(f"{indent}if {target} is None:")
-        owner = None
+        owner, parts = None, []
         if inverse is not None and not number:
             local = [(a, columns[a]) for a in inverse.local]
-            owner = _key_source([v if a in mapper.pk else self.decoded(a, v) for a, v in local])
+            parts = [v if a in mapper.pk else self.decoded(a, v) for a, v in local]
+            owner = _key_source(parts)
         if mapper.subclasses:
             self.dispatch(mapper, columns, number, f"{indent}    ")
             if owner is not None:
@@ -148,7 +149,9 @@ class _Writer:
             write(f"{indent}    append{number}({target})")
         if owner is not None:
             assert inverse is not None
-            self.names["fill_owner"] = inverse.fill
+            self.names |= {"fill_owner": inverse.fill, "inverse": inverse, "whole": mapper.clean}
+            write(f"{indent}    if type({target}) is not whole:")
+            write(f"{indent}        session.key_read(inverse, {target}, ({', '.join(parts)},))")
             write(f"{indent}    owner = owner_of({owner})")
             write(f"{indent}    if owner is not None:")
             write(f"{indent}        fill_owner({target}, owner)")

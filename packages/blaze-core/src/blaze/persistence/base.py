@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Optional, Union
 
@@ -26,7 +27,9 @@ from blaze.persistence.expiring import revive
 from blaze.persistence.flush import Flush
 from blaze.persistence.holder import Holder
 from blaze.persistence.identity_map import IdentityMap
+from blaze.persistence.loading import unload_deferred
 from blaze.persistence.observed import Observed
+from blaze.persistence.stored import note
 from blaze.persistence.transaction import TransactionManager
 from blaze.persistence.unit_of_work import UnitOfWork
 from blaze.plan import Plan, Release, Savepoint, fire
@@ -352,6 +355,13 @@ class SessionBase(Holder, Observed):
             return UNSET
         relation.set(instance, known)
         return known
+
+    def key_read(self, relation: Relation, instance: Any, values: tuple[Any, ...]) -> None:
+        """Called by a loader that meets a known object, whose foreign key may not have been loaded yet."""
+        mapper, missing = type(instance).__mapper__, [a for a in relation.local if a.peek(instance) is UNSET]
+        note(mapper, instance, dict(zip(relation.local, values)))
+        if missing and self.work.undo:
+            self.work.undo += [partial(unload_deferred, attribute, [instance]) for attribute in missing]
 
     def refuse_lazy(self, instance: Any, relation: Relation) -> NotLoadedError:
         """Return the error for a relation that is not loaded and must not, or cannot, be loaded now."""

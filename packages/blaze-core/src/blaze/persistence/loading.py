@@ -469,7 +469,7 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
             else:
                 note(type(instance).__mapper__, instance, {attribute: codec.decode(attribute, row[-1])})
     if session.work.undo:  # a rollback unloads what was read after writes that are not committed
-        session.work.undo.append(partial(_unload_deferred, attribute, instances))
+        session.work.undo.append(partial(unload_deferred, attribute, instances))
     for instance in instances:
         if attribute.peek(instance) is UNSET and not (
             attribute.mutable and attribute.peek_raw(instance) is not UNSET
@@ -477,7 +477,8 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
             raise NotLoadedError(f"{mapper.name}.{attribute.name} cannot be loaded: the row is gone")
 
 
-def _unload_deferred(attribute: Attribute, instances: Sequence[Any]) -> None:
+def unload_deferred(attribute: Attribute, instances: Sequence[Any]) -> None:
+    """Take a column off unchanged objects that was read after writes which are rolled back."""
     for instance in instances:
         mapper = type(instance).__mapper__
         if mapper.is_clean(instance):
