@@ -200,7 +200,8 @@ class Flush:
         """
         work, session = self.work, self.session
         self.cascade()
-        yield from self.part_former()
+        if work.singles:
+            yield from self.part_former()
         done: set[int] = set()
         left_out = set(work.comers)  # of the caller, who does not want them in this flush
         while (work.new or work.changed) and self.any_hooks():
@@ -225,7 +226,8 @@ class Flush:
                     yield from fire(own.before_save, **arguments)
             self.adopt_comers(left_out)
             self.cascade()
-            yield from self.part_former()
+            if work.singles:
+                yield from self.part_former()
         queue = deque(self.told(deleted, "before_delete") if deleted else ())
         while queue:
             instance = queue.popleft()
