@@ -12,10 +12,12 @@ from functools import partial
 
 import pytest
 
-from blaze import AsyncSession, Engine, Session
+from blaze import AsyncSession, Engine, Session, sql
 from tests.faults.models import Item, Part
 from tests.faults.places import SLEEP, Place
 
+# A condition that takes its time for each row.
+SLEEP_SOME = {"postgresql": "pg_sleep(1) IS NOT NULL", "mysql": "sleep(1) = 0"}
 COUNT = "SELECT count(*) FROM fault_item"
 AWAITING = pytest.mark.parametrize(
     "server_place", [("postgresql", "async"), ("mysql", "async")], indirect=True, ids="-".join
@@ -76,6 +78,39 @@ async def test_a_cancelled_statement_frees_its_connection(server_place: Place) -
         await session.rollback()
         assert await asyncio.wait_for(session.exec_scalar("SELECT 1 + 1"), 10) == 2
     assert place.engine.pool_stats().in_use == 0
+
+
+@AWAITING
+async def test_a_cancelled_stream(server_place: Place) -> None:
+    """The cancellation arrives, wherever the stream was; nothing is left on the connection."""
+    place = server_place
+    engine = place.make_engine(pool_size=1, max_overflow=0)
+    async with AsyncSession(engine) as session:
+        await session.bulk_insert([Item(name=f"item {n}") for n in range(500)])
+        await session.commit()
+        query = session.query(Item).where(sql(SLEEP_SOME[place.backend]))
+
+        async def read(waiting: bool) -> None:
+            async for _ in (query if waiting else session.query(Item)).stream(size=20):
+                pass
+
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(read(True), 0.2)
+        await session.rollback()
+        assert int(await session.exec_scalar(COUNT)) == 500
+        # asyncmy has to connect anew each time, and asyncio may lose a socket that is cancelled meanwhile.
+        for number in range(60 if place.backend == "postgresql" else 0):
+            task = asyncio.ensure_future(read(False))
+            await asyncio.sleep(0)
+            for _ in range(number):
+                await asyncio.sleep(0.0001 * (number % 3))
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await session.rollback()
+        assert int(await session.exec_scalar(COUNT)) == 500
+        if place.backend == "postgresql":
+            assert await session.exec_scalar("SELECT count(*) FROM pg_cursors WHERE name LIKE 'blaze%'") == 0
 
 
 class Interrupt:
@@ -141,4 +176,29 @@ async def test_an_interrupted_statement_leaves_no_half_answer(server_place: Plac
         session.rollback()
         for n in range(5):
             assert session.exec_scalar("SELECT ? + 1", [n]) == n + 1
+    assert engine.pool_stats().in_use == 0
+
+
+@BLOCKING
+async def test_an_interrupted_stream(server_place: Place) -> None:
+    """The interrupt arrives, and closing the stream does not hide it."""
+    place = server_place
+    engine = place.make_engine(pool_size=1, max_overflow=0, statement_timeout=1)
+    met: list[str] = []
+    with Interrupt() as interrupt, Session(engine) as session:
+        session.add_all([Item(name=f"item {n}") for n in range(5)])
+        session.commit()
+
+        def read() -> None:
+            try:
+                for _ in session.query(Item).where(sql(SLEEP_SOME[place.backend])).stream():
+                    pass
+            except BaseException as error:
+                met.append(type(error).__name__)
+                raise
+
+        interrupt.after(0.2, read)
+        session.rollback()
+        assert met == ["KeyboardInterrupt"]
+        assert session.exec_scalar(COUNT) == 5
     assert engine.pool_stats().in_use == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Optional, Union, overload
 from urllib.parse import urlencode
@@ -34,12 +35,14 @@ from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
 from blaze_postgres.opening import (
     CONNECT_TIMEOUT,
+    CURSORS,
     GUARDED,
     begin_text,
     client_limit,
     cursor_kind,
     cursor_names,
     settings,
+    stream_ended,
 )
 
 __all__ = ["AsyncpgConnection", "connect"]
@@ -155,7 +158,7 @@ class AsyncpgConnection:
         self._transport = raw._transport
         self._incoming = incoming(self._transport.get_extra_info("socket").fileno())
         self._usable = True
-        self._epoch = 0  # counts rollbacks, which end cursors
+        self._epoch = 0  # counts the ends of transactions, and with them of cursors
         self._released = ""  # a savepoint that is released together with the setting of the next one
 
     @property
@@ -295,26 +298,42 @@ class AsyncpgConnection:
     ) -> AsyncGenerator[list[Row], None]:
         own = not self.in_transaction  # the cursor of a query lives in a transaction
         name, fetch = cursor_names(size)
-        ended = False
+        declared = False
         if own:
             await self.begin()
         epoch = self._epoch
         try:
             await self._declare(f"DECLARE {name} {cursor_kind(sql, self._dialect)} FOR {sql}", params)
+            declared = True
             while True:
+                if epoch != self._epoch:
+                    if not await self._has_cursor(name):
+                        raise stream_ended()
+                    epoch = self._epoch
                 rows = await self.execute(fetch, (), list)
-                if not rows:
-                    return
-                yield rows
-        except DatabaseError:
-            ended = True  # the transaction has failed, and the cursor with it
+                if rows:
+                    yield rows
+                if len(rows) < size:
+                    break
+        except BaseException:
+            # Where the transaction has failed, the cursor cannot be closed: that must not hide why.
+            with suppress(DatabaseError):
+                await self._end_stream(name, own, declared and epoch == self._epoch)
             raise
-        finally:
-            if self.usable:
-                if own:
-                    await self.rollback()
-                elif not ended and epoch == self._epoch:
-                    await self._control(f"CLOSE {name}")
+        await self._end_stream(name, own, epoch == self._epoch)
+
+    async def _end_stream(self, name: str, own: bool, sure: bool) -> None:
+        """Close a cursor that is surely open, or perhaps."""
+        if not self.usable:
+            return
+        if own:
+            await self.rollback()
+        elif sure or await self._has_cursor(name):
+            await self._control(f"CLOSE {name}")
+
+    async def _has_cursor(self, name: str) -> bool:
+        ((found,),) = await self.execute(CURSORS.format("$1::TEXT"), (name,), list)
+        return bool(found)
 
     async def _declare(self, sql: str, params: Parameters) -> None:
         """Declare a cursor with a statement that is not kept: its name is never used again."""
@@ -339,6 +358,7 @@ class AsyncpgConnection:
             await asyncio.sleep(0)
         if not self.usable:
             raise lost_before_commit()
+        self._epoch += 1
         try:
             status = await self._finish("COMMIT")
         except ConnectionLostError as error:

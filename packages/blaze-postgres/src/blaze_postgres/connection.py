@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from math import inf
 from time import monotonic
 from typing import Any, Optional, Union, overload
@@ -27,12 +28,14 @@ from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.errors import Report, opening_error, translate
 from blaze_postgres.opening import (
     CONNECT_TIMEOUT,
+    CURSORS,
     GUARDED,
     begin_text,
     client_limit,
     cursor_kind,
     cursor_names,
     settings,
+    stream_ended,
 )
 from blaze_postgres.patience import Patience
 
@@ -175,7 +178,7 @@ class PsycopgConnection:
         self._patience = Patience(raw.fileno(), client_limit(config))
         self._usable = True
         self.place: Any = None  # the pool's
-        self._epoch = 0  # counts rollbacks, which end cursors
+        self._epoch = 0  # counts the ends of transactions, and with them of cursors
         self._waiting: list[str] = []  # commands that are sent together with the next statement
 
     @property
@@ -272,26 +275,42 @@ class PsycopgConnection:
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
         own = not self.in_transaction  # the cursor of a query lives in a transaction
         name, fetch = cursor_names(size)
-        ended = False
+        declared = False
         if own:
             self.begin()
         epoch = self._epoch
         try:
             self.execute(f"DECLARE {name} {cursor_kind(sql, self._dialect)} FOR {sql}", params, _ignore)
+            declared = True
             while True:
+                if epoch != self._epoch:
+                    if not self._has_cursor(name):
+                        raise stream_ended()
+                    epoch = self._epoch
                 rows = self.execute(fetch, (), _all)
-                if not rows:
-                    return
-                yield rows
-        except DatabaseError:
-            ended = True  # the transaction has failed, and the cursor with it
+                if rows:
+                    yield rows
+                if len(rows) < size:
+                    break
+        except BaseException:
+            # Where the transaction has failed, the cursor cannot be closed: that must not hide why.
+            with suppress(DatabaseError):
+                self._end_stream(name, own, declared and epoch == self._epoch)
             raise
-        finally:
-            if self._usable and not self._raw.closed:
-                if own:
-                    self.rollback()
-                elif not ended and epoch == self._epoch:
-                    self._control(f"CLOSE {name}")
+        self._end_stream(name, own, epoch == self._epoch)
+
+    def _end_stream(self, name: str, own: bool, sure: bool) -> None:
+        """Close a cursor that is surely open, or perhaps."""
+        if not self.usable:
+            return
+        if own:
+            self.rollback()
+        elif sure or self._has_cursor(name):
+            self._control(f"CLOSE {name}")
+
+    def _has_cursor(self, name: str) -> bool:
+        ((found,),) = self.execute(CURSORS.format("%s"), (name,), _all)
+        return bool(found)
 
     def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
         if self.in_transaction:
@@ -308,6 +327,7 @@ class PsycopgConnection:
             return
         if not self.usable:
             raise lost_before_commit()
+        self._epoch += 1
         try:
             cursor = self._control("COMMIT")
         except DatabaseError as error:

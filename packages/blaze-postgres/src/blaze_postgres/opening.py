@@ -8,11 +8,12 @@ from typing import Optional
 
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
-from blaze.errors import ConfigurationError
+from blaze.errors import ConfigurationError, DatabaseError
 from blaze_postgres.dialect import PostgresDialect
 
 __all__ = [
     "CONNECT_TIMEOUT",
+    "CURSORS",
     "GUARDED",
     "begin_text",
     "client_limit",
@@ -20,6 +21,7 @@ __all__ = [
     "cursor_names",
     "prepare",
     "settings",
+    "stream_ended",
 ]
 
 CONNECT_TIMEOUT = 5.0
@@ -89,6 +91,9 @@ def begin_text(
 # COPY goes past the policies of rows, so the server refuses it where there are any.
 GUARDED = "SELECT row_security_active(CAST({} AS regclass))"
 
+# Tells whether a cursor is open.
+CURSORS = "SELECT count(*) FROM pg_cursors WHERE name = {}"
+
 _serials = count(1)
 
 
@@ -104,3 +109,13 @@ def cursor_kind(sql: str, dialect: PostgresDialect) -> str:
     """
     held = not dialect.pooled and not _LOCKS.search(sql)
     return "NO SCROLL CURSOR WITH HOLD" if held else "NO SCROLL CURSOR"
+
+
+def stream_ended() -> DatabaseError:
+    """Give the error for reading on where the cursor is gone."""
+    return DatabaseError(
+        "PostgreSQL ended the stream together with the transaction in which it was opened (a rollback does"
+        " that, and a commit where rows are locked, or behind a pooler): read the stream to its end first, or"
+        " in a session of its own",
+        code="34000",
+    )

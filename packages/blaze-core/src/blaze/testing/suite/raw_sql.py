@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from blaze import BlazeError, QueryError, Select, SQLSyntaxError, ValidationError, sql
+from blaze import BlazeError, DatabaseError, QueryError, Select, SQLSyntaxError, ValidationError, sql
 from blaze.testing.suite.harness import Database, done, each, scenario
 from blaze.testing.suite.library import Book, Review, Tag
 from blaze.testing.suite.models import Label, Person, Post
 
 __all__ = [
+    "test_a_rollback_during_a_stream",
     "test_a_stream_can_be_left",
     "test_a_stream_fails_with_an_error",
     "test_a_stream_goes_on_beside_other_statements",
     "test_a_stream_includes_relations",
     "test_a_stream_of_many_rows",
     "test_a_stream_outlives_a_commit",
+    "test_an_error_beside_a_stream",
     "test_json_null_of_other_programs",
     "test_parallel_exec",
     "test_placeholders",
@@ -159,6 +163,15 @@ async def many(db: Database, count: int) -> None:
         await s.commit()
 
 
+@asynccontextmanager
+async def streamed(stream: Any) -> AsyncIterator[Any]:
+    """Close a stream at the end of a block."""
+    try:
+        yield stream
+    finally:
+        await done(stream.aclose() if hasattr(stream, "aclose") else stream.close())
+
+
 @scenario
 async def test_a_stream_of_many_rows(db: Database) -> None:
     await many(db, 2_500)
@@ -198,6 +211,57 @@ async def test_a_stream_outlives_a_commit(db: Database) -> None:
                 await s.commit()
         assert seen == 300
     assert len(await db.rows(Select(Label.id).where(Label.name == "changed"))) == 1
+
+
+@scenario
+async def test_a_rollback_during_a_stream(db: Database) -> None:
+    """The stream goes on, or says that the transaction took it along."""
+    await many(db, 300)
+    async with db.session() as s:
+        seen = 0
+
+        async def read() -> None:
+            nonlocal seen
+            async for label in each(s.query(Label).order_by("id").stream(size=50)):
+                seen += 1
+                if seen == 60:
+                    label.name = "changed"
+                    await s.rollback()
+
+        if db.has("stream_in_transaction"):
+            with pytest.raises(DatabaseError, match="ended the stream together with the transaction"):
+                await read()
+        else:
+            await read()
+        assert seen == (100 if db.has("stream_in_transaction") else 300)
+        assert await done(s.query(Label).where(Label.name == "changed").count()) == 0
+        # What outlived a commit is not the transaction's any more.
+        seen = 0
+        async for label in each(s.query(Label).order_by("id").stream(size=50)):
+            seen += 1
+            if seen in (60, 70):
+                label.name = f"stored {seen}"
+                await s.flush()
+                await (s.commit() if seen == 60 else s.rollback())
+        assert seen == 300
+        assert await done(s.query(Label).where(Label.name.startswith("stored")).count()) == 1
+
+
+@scenario
+async def test_an_error_beside_a_stream(db: Database) -> None:
+    """Leaving the stream does not hide what went wrong in its loop."""
+    await many(db, 300)
+    async with db.session() as s:
+
+        async def read() -> None:
+            async with streamed(s.query(Label).stream(size=50)) as labels:
+                async for _ in each(labels):
+                    await s.execute("SELECT suite_no_such_column FROM suite_label")
+
+        with pytest.raises(SQLSyntaxError):
+            await read()
+        await s.rollback()
+        assert await done(s.query(Label).count()) == 300
 
 
 @scenario
