@@ -37,6 +37,11 @@ class Old(Backend):
     protocol_version = 0
 
 
+class Unset:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("not configured")
+
+
 def broken() -> Any:
     raise ImportError("No module named 'libfoo'")
 
@@ -70,6 +75,7 @@ def test_a_good_plugin_is_loaded_when_first_needed() -> None:
         (leaving, "SystemExit"),
         (lambda: object(), "object is not a Backend .it has no name"),
         (lambda: None, "NoneType is not a Backend"),
+        (lambda: Unset(), "RuntimeError: not configured"),
         (Old, "it speaks protocol version 0, this Blaze speaks 1"),
     ],
 )
@@ -100,6 +106,30 @@ def test_two_distributions_that_offer_one_name_are_both_named() -> None:
         make(*points).backend("x")
     same = (Point("x", Backend, "a:b", "one"), Point("x", Backend, "a:b", "one"))
     assert make(*same).backend("x").name == "good"
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "owner"),
+    [
+        ("blaze.backends", "good", "blaze-good"),
+        ("blaze.backends", "postgresql", "Blaze_Postgres"),
+        ("blaze.caches", "redis", "blaze-cache-redis"),
+        ("blaze.hooks", "otel", "blaze-hooks-otel"),
+    ],
+)
+def test_the_distribution_that_owns_a_name_gets_it(group: str, name: str, owner: str) -> None:
+    class Plugin(Backend):
+        def __call__(self) -> None: ...
+
+    points = [Point(name, broken, "a:b", "aa"), Point(name, Plugin, "c:d", owner), Point(name, broken, "e:f")]
+    for order in (points, points[::-1]):
+        registry = make(*order, group=group)
+        assert isinstance(registry.load(group, name), Plugin)
+        states = {(info.distribution, info.state, info.error) for info in registry.plugins()}
+        belongs = f"the name belongs to {owner} 1.0, which is used instead"
+        assert states == {
+            (owner, "loaded", ""), ("aa", "broken", belongs), ("blaze-thing", "broken", belongs)
+        }  # fmt: skip
 
 
 def test_a_missing_backend_says_what_to_install() -> None:

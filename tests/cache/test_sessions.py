@@ -411,3 +411,26 @@ async def test_after_a_lost_invalidation_nothing_is_read_before_the_cache_was_cl
     async with db.session(cache_backend=broken) as s:
         await s.get_one(Writer, 1)
         assert s.statements == 0, "it is used again"
+
+
+@pytest.mark.requirement("R40")
+@pytest.mark.parametrize("change", [{"id": 2}, {"name": ["date", 5]}, {"name": 5}, {"#": None}], ids=str)
+async def test_a_value_that_was_not_stored_so_is_replaced(
+    db: Database, cache: MemoryCache, change: dict[str, Any]
+) -> None:
+    await fill(db, cache)
+    (key,) = [key for key in cache._items if key.endswith("writer|1")]
+    cache.set_many({key: {**cache.get_many([key])[key], **change}})
+    for statements in (1, 0):
+        async with db.session(cache_backend=cache) as s:
+            writer = await s.get_one(Writer, 1)
+            assert (writer.id, writer.name) == (1, "a")
+            assert s.statements == statements
+
+
+async def test_a_generation_that_is_no_text_is_replaced(db: Database, cache: MemoryCache) -> None:
+    await fill(db, cache)
+    tokens = [key for key in cache._items if key.startswith("#")]
+    cache.set_many({key: {} for key in tokens})
+    await fill(db, cache)
+    assert all(type(value) is str for value in cache.get_many(tokens).values())

@@ -12,6 +12,7 @@ import pytest
 
 from blaze import AsyncSession, ConfigurationError, Engine, Session, plugins
 from blaze.cache import AsyncCacheBackend, CacheBackend
+from blaze_cache_redis.values import decode, encode
 from tests.cache.models import Label, Page, Work, Writer
 from tests.cache.test_sessions import CHANGES, fill, known
 from tests.cache_redis.conftest import TIMEOUT
@@ -167,6 +168,29 @@ def test_a_damaged_value_is_none(cache: WatchedCache, redis_url: str, damaged: b
     assert cache.stats().errors == 0
 
 
+@pytest.mark.requirement("R36")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": None}, {"name": 5}, {"name": "c"}, {"id": {}}, {"id": 2}, {"id": ["list", 1]}, {"#": 7},
+        {"name": ["date", 5]}, {"name": ["nonsense", {}]},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_value_that_was_not_stored_so_is_replaced(
+    db: Database, filled: WatchedCache, redis_url: str, change: dict[str, Any]
+) -> None:
+    with support.client(redis_url) as found:
+        (name,) = found.keys(f"{{{filled._settings.namespace}}}*writer|1")
+        value = {**decode(found.get(name)), **change}
+        found.set(name, encode("k", value))
+    for statements in (1, 0):
+        async with db.session(cache_backend=filled) as s:
+            writer = await s.get_one(Writer, 1)
+            assert (writer.id, writer.name) == (1, "a")
+            assert s.statements == statements
+
+
 def test_no_value_lives_for_ever(cache: WatchedCache, redis_url: str) -> None:
     cache.set_many({"default": 1})
     cache.set_many({"long": 1}, 1e9)
@@ -187,6 +211,15 @@ def test_no_value_lives_for_ever(cache: WatchedCache, redis_url: str) -> None:
         (("redis://:geheim@localhost:port",), r"no URL of Redis|'redis://:\*\*\*@"),
         ((5,), "is given a URL"),
         (("redis://localhost?decode_responses=True",), "does not take"),
+        (("redis://localhost/0?max_connections=5",), "does not take.*max_connections"),
+        (("redis://:geheim@localhost/3?foo=1",), "does not take.*foo"),
+        (("redis://:geheim@localhost/zzz",), r"the database of a Redis is a number"),
+        (("redis://localhost/1/2",), "the database of a Redis is a number"),
+        (("redis://localhost?db=-1",), "the database of a Redis is a number"),
+        (("redis://localhost?db=x",), "no URL of Redis.*db"),
+        (("rediss://:geheim@localhost?ssl_cert_reqs=bogus",), "options that cannot be: .*bogus"),
+        (("redis://localhost?ssl_cert_reqs=none",), "options that cannot be: .*ssl_cert_reqs"),
+        (("rediss://localhost?ssl_validate_ocsp=1",), "options that cannot be: .*ssl_validate_ocsp"),
         (("redis://localhost", {"namespace": "a{b"}), "without braces"),
         (("redis://localhost", {"namespace": ""}), "without braces"),
         (("redis://localhost", {"ttl": 0}), "above 0"),
@@ -198,6 +231,18 @@ def test_what_cannot_be_right_is_refused_at_once(arguments: Any, message: str) -
     with pytest.raises(ConfigurationError, match=message) as caught:
         RedisCache(url, **(options[0] if options else {}))
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:pw@localhost:1/3?client_name=a&socket_keepalive=yes&health_check_interval=5",
+        "rediss://localhost/3/?ssl_cert_reqs=none&ssl_check_hostname=no",
+        "unix:///run/redis.sock?db=3",
+    ],
+)
+def test_what_may_be_right_is_taken(url: str) -> None:
+    assert RedisCache(url)._settings._options["db"] == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")

@@ -44,6 +44,7 @@ def site(tmp_path: Path) -> Site:
         "blaze-lost", {"blaze.backends": {"lost": "lost_plugin:backend"}}, lost_plugin="import nowhere_at_all"
     )
     site.install("blaze-odd", {"blaze.backends": {"odd": "odd_plugin:nothing_there"}}, odd_plugin="x = 1")
+    site.install("blaze-garbled", {"blaze.backends": {"garbled": "not a valid ref!!"}})
     site.install("blaze-mine", {"blaze.backends": {"twice": "mine_plugin:backend"}}, mine_plugin=GOOD)
     site.install(
         "blaze-theirs", {"blaze.backends": {"twice": "theirs_plugin:backend"}}, "2.5", theirs_plugin=GOOD
@@ -75,12 +76,43 @@ def test_an_installed_backend_serves_its_dsns(site: Site) -> None:
 
 
 @pytest.mark.requirement("R90")
+def test_a_name_belongs_to_the_distribution_that_is_named_after_it(site: Site) -> None:
+    site.install("aa-steal", {"blaze.backends": {"sqlite": "nowhere:x", "quick": "nowhere:y"}})
+    script = """
+        import json, logging
+        lines = []
+        handler = logging.Handler()
+        handler.emit = lambda record: lines.append(record.levelname + " " + record.getMessage())
+        logging.getLogger("blaze.plugins").addHandler(handler)
+        from blaze import Engine, Session
+        from blaze.plugins import plugins
+        found = []
+        for scheme in ("sqlite", "quick", "sqlite"):
+            with Engine(scheme + "://") as engine, Session(engine) as session:
+                found.append(session.exec_scalar("SELECT 1"))
+        infos = [[*info] for info in plugins() if info.name in ("sqlite", "quick")]
+        print(json.dumps([found, lines, infos]))
+    """
+    found, lines, infos = site.run(script)
+    assert found == [1, 1, 1]
+    assert sorted(lines) == [
+        f"WARNING aa-steal 1.0 offers {name!r}, too: the name belongs to {owner}, which is used instead"
+        for name, owner in (("quick", "blaze-quick 1.0"), ("sqlite", "blaze-sqlite 0.1.0"))
+    ]
+    assert {(name, distribution, state) for _, name, distribution, _, state, _ in infos} == {
+        ("sqlite", "blaze-sqlite", "loaded"), ("sqlite", "aa-steal", "broken"),
+        ("quick", "blaze-quick", "loaded"), ("quick", "aa-steal", "broken"),
+    }  # fmt: skip
+
+
+@pytest.mark.requirement("R90")
 @pytest.mark.parametrize(
     ("scheme", "words"),
     [
         ("old", ["'old'", "blaze-old 0.3", "protocol version 0", "update or uninstall"]),
         ("lost", ["'lost'", "blaze-lost 1.0", "No module named 'nowhere_at_all'"]),
         ("odd", ["'odd'", "blaze-odd 1.0", "nothing_there"]),
+        ("garbled", ["'garbled'", "blaze-garbled 1.0", "'not a valid ref!!' is no module:attribute"]),
         ("twice", ["'twice'", "blaze-mine 1.0", "blaze-theirs 2.5", "both offer it"]),
     ],
 )

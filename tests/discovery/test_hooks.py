@@ -25,6 +25,7 @@ GOOD = """
     hooks = Hooks()
 """
 BROKEN = """
+    import pluggy
     from blaze.hooks import hookimpl
 
     class Misspelt:
@@ -32,7 +33,7 @@ BROKEN = """
         def before_comit(self): ...
 
     class Wrapping:
-        @hookimpl(wrapper=True)
+        @pluggy.HookimplMarker("blaze")(wrapper=True)
         def before_commit(self):
             yield
 
@@ -44,7 +45,24 @@ BROKEN = """
         @hookimpl
         def before_commit(self): ...
 
+    class Named:
+        @hookimpl
+        def before_save(self, instance): ...
+
+    class Yielding:
+        @hookimpl
+        def before_commit(self):
+            yield
+
+    class Unset:
+        def __getattr__(self, name):
+            raise RuntimeError("not configured")
+
+        def __dir__(self):
+            return ["before_commit"]
+
     misspelt, wrapping, empty, old = Misspelt(), Wrapping(), Empty(), Old()
+    yielding, unset = Yielding(), Unset()
 """
 FAILING = """
     from blaze import ValidationError
@@ -105,7 +123,8 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.mark.requirement("R90")
 def test_broken_hook_sets_are_logged_by_name_and_left_out(site: Site) -> None:
-    names = {name: f"broken_plugin:{name}" for name in ("misspelt", "wrapping", "empty", "old", "gone")}
+    unfit = ("misspelt", "wrapping", "empty", "old", "Named", "yielding", "unset")
+    names = {name: f"broken_plugin:{name}" for name in (*unfit, "gone")}
     site.install("blaze-broken", {"blaze.hooks": names}, "0.1", broken_plugin=BROKEN)
     site.install("blaze-copy", {"blaze.hooks": {"gone": "elsewhere:hooks"}}, "9")
     script = (
@@ -121,11 +140,16 @@ def test_broken_hook_sets_are_logged_by_name_and_left_out(site: Site) -> None:
     errors, calls, lines, states = site.run(script)
     assert errors == [None, None]
     assert calls == ["commit", "a", "commit", "b"]
-    assert len(lines) == 5  # once for the process, not for each session
-    for name in ("misspelt", "wrapping", "empty", "old"):
+    assert len(lines) == 8  # once for the process, not for each session
+    for name in unfit:
         (line,) = [line for line in lines if f"'{name}'" in line]
         assert "blaze-broken 0.1" in line
         assert "its hooks are left out" in line
+    for reason in (
+        "before_comit", "wraps before_commit", "has no method marked", "protocol version 2",
+        "is the class Named; give an object of it", "has a `yield`", "RuntimeError: not configured",
+    ):  # fmt: skip
+        assert any(reason in line for line in lines), (reason, lines)
     assert any("blaze-broken 0.1 and blaze-copy 9 both offer it" in line for line in lines)
     assert states == {"audit": "loaded", **dict.fromkeys([*names], "broken")}
 

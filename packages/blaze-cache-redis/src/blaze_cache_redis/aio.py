@@ -6,14 +6,13 @@ import asyncio
 import sys
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
-import redis.asyncio
 from redis.exceptions import ConnectionError, NoScriptError, RedisError, ResponseError, TimeoutError
 
 from blaze.cache.backend import CacheStats, Hits
 from blaze_cache_redis.requests import Request, Requests, run_of
-from blaze_cache_redis.settings import MOST_IDLE, Settings
+from blaze_cache_redis.settings import AWAITED_KINDS, MOST_IDLE, Settings
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout as within
@@ -21,12 +20,6 @@ else:
     from async_timeout import timeout as within  # pyright: ignore[reportMissingImports]
 
 __all__ = ["AwaitedCache"]
-
-_KINDS: dict[str, Callable[..., Any]] = {
-    "tcp": redis.asyncio.Connection,
-    "tls": redis.asyncio.SSLConnection,
-    "unix": redis.asyncio.UnixDomainSocketConnection,
-}
 
 
 class AwaitedCache:
@@ -135,7 +128,7 @@ class _AsyncLink:
     @classmethod
     async def open(cls, settings: Settings) -> _AsyncLink:
         """Connect and log in, within the time of the settings; raises what redis-py raises."""
-        self = cls(settings.connection(_KINDS, None))
+        self = cls(settings.connection(AWAITED_KINDS, None))
         problem: Optional[Exception] = None
         try:
             async with within(settings.timeout):

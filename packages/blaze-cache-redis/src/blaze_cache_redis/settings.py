@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import redis
+import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.credentials import CredentialProvider
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from blaze.errors import ConfigurationError
 from blaze.security import Secret, redact_dsn
 
-__all__ = ["MOST_IDLE", "Settings", "options_of"]
+__all__ = ["AWAITED_KINDS", "MOST_IDLE", "Settings", "options_of"]
 
 # Connections that a cache keeps open when nobody uses them.
 MOST_IDLE = 32
 
-# Options of URLs that belong to what is not used here: the pool and the decoding of redis-py.
-_REFUSED = (
-    "decode_responses",
-    "max_connections",
-    "protocol",
-    "retry_on_error",
-    "retry_on_timeout",
-    "socket_connect_timeout",
-    "socket_timeout",
+# Options of URLs that a cache takes, beside those that begin with `ssl_`: others belong to the pool and the
+# decoding of redis-py, which are not used here.
+_TAKEN = frozenset(
+    {
+        "client_name",
+        "db",
+        "health_check_interval",
+        "host",
+        "password",
+        "path",
+        "port",
+        "socket_keepalive",
+        "socket_read_size",
+        "username",
+    }
 )
 
+
+_KINDS: dict[str, Callable[..., Any]] = {
+    "tcp": redis.Connection,
+    "tls": redis.SSLConnection,
+    "unix": redis.UnixDomainSocketConnection,
+}
+AWAITED_KINDS: dict[str, Callable[..., Any]] = {
+    "tcp": redis.asyncio.Connection,
+    "tls": redis.asyncio.SSLConnection,
+    "unix": redis.asyncio.UnixDomainSocketConnection,
+}
 
 Limits = tuple[str, Optional[float], float]
 
@@ -87,14 +107,24 @@ class Settings:
             raise ConfigurationError(f"{self._shown!r} is no URL of Redis: {problem}")
         kind = options.pop("connection_class", None)
         self.kind = "tcp" if kind is None else "tls" if kind.__name__.startswith("SSL") else "unix"
-        refused = [name for name in _REFUSED if name in options]
+        refused = [name for name in options if name not in _TAKEN and not name.startswith("ssl_")]
         if refused:
             raise ConfigurationError(
                 f"{self._shown!r} has options that a RedisCache does not take: {refused}"
             )
+        number = urlsplit(url).path.strip("/")
+        if (self.kind != "unix" and number and not number.isdecimal()) or options.get("db", 0) < 0:
+            raise ConfigurationError(f"{self._shown!r}: the database of a Redis is a number from 0 on")
         user, password = options.pop("username", None), options.pop("password", None)
         self._options = options
         self._credentials = _Credentials(user, password) if password is not None else None
+        try:  # nothing is opened yet
+            self.connection(_KINDS, None)
+            self.connection(AWAITED_KINDS, None)
+        except (RedisError, TypeError, ValueError) as error:
+            problem = redact_dsn(str(error))
+        if problem:
+            raise ConfigurationError(f"{self._shown!r} has options that cannot be: {problem}")
 
     def __str__(self) -> str:
         return f"{self._shown} namespace {self.namespace!r}"

@@ -2,12 +2,15 @@
 
 Entry points are listed once and loaded one by one, when first needed; a broken one gives a PluginError that
 names it and keeps neither another plugin nor ``import blaze`` from working. An installed set of hooks that
-cannot be used is logged as an error and left out. pluggy and importlib.metadata are imported on first use.
+cannot be used is logged as an error and left out. Of two distributions that offer one name, the one named
+after it is taken; the other is listed as broken and logged. pluggy and importlib.metadata are imported on
+first use.
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +18,7 @@ from typing import Any, Literal, NamedTuple, Optional
 
 from blaze import hooks
 from blaze.errors import ConfigurationError, PluginError
+from blaze.hooks.handler import make_handler
 from blaze.utils.naming import suggest
 
 __all__ = ["GROUPS", "Group", "PluginInfo", "Registry", "backend", "load", "plugins", "register", "registry"]
@@ -23,11 +27,13 @@ __all__ = ["GROUPS", "Group", "PluginInfo", "Registry", "backend", "load", "plug
 class Group(NamedTuple):
     """What the plugins of one entry-point group must look like.
 
-    `protocol_version` is the value that a plugin's attribute of that name must have; a plugin without the
-    attribute speaks the present one, but for groups that are `versioned`.
+    `prefix` and the name of a plugin make the distribution that owns this name. `protocol_version` is the
+    value that a plugin's attribute of that name must have; a plugin without the attribute speaks the present
+    one, but for groups that are `versioned`.
     """
 
     what: str
+    prefix: str
     attributes: tuple[str, ...] = ()
     is_callable: bool = False
     versioned: bool = False
@@ -36,12 +42,12 @@ class Group(NamedTuple):
 
 GROUPS: Mapping[str, Group] = {
     "blaze.backends": Group(
-        "a Backend", ("name", "adapter", "make_adapter", "make_async_adapter"), versioned=True
+        "a Backend", "blaze-", ("name", "adapter", "make_adapter", "make_async_adapter"), versioned=True
     ),
-    "blaze.caches": Group("a function that makes a cache backend", is_callable=True),
-    "blaze.types": Group("a SQL type or a function that makes one"),
-    "blaze.hooks": Group("an object with methods marked @hookimpl"),
-    "blaze.cli": Group("a command function", is_callable=True),
+    "blaze.caches": Group("a function that makes a cache backend", "blaze-cache-", is_callable=True),
+    "blaze.types": Group("a SQL type or a function that makes one", "blaze-types-"),
+    "blaze.hooks": Group("an object with methods marked @hookimpl", "blaze-hooks-"),
+    "blaze.cli": Group("a command function", "blaze-cli-", is_callable=True),
 }
 
 # Where to get the backends of this project; a third-party backend is found by its entry point and needs no
@@ -53,6 +59,10 @@ _DISTRIBUTIONS = {
     "mysql": "blaze-mysql",
     "mariadb": "blaze-mysql",
 }
+
+
+# What an entry point must say, by the packaging standard.
+_REFERENCE = re.compile(r"\s*[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\]\s*)?$")
 
 
 class PluginInfo(NamedTuple):
@@ -110,6 +120,7 @@ class Registry:
         self._on_change = on_change
         self._lock = threading.RLock()
         self._entries: dict[str, dict[str, _Entry]] = {}
+        self._outdone: dict[str, list[tuple[str, _Entry]]] = {}  # those whose name belongs to another one
         self._registered: dict[str, dict[str, _Entry]] = {}
 
     def names(self, group: str) -> list[str]:
@@ -202,13 +213,18 @@ class Registry:
         manager.add_hookspecs(specifications)
         loaded, errors = self.load_all("blaze.hooks")
         for name, plugin in loaded.items():
-            problem, cause = "", None
+            problem = ""
+            cause: Optional[Exception] = None
             try:
                 manager.register(plugin, name)
                 manager.check_pending()
                 problem = _unfit(manager, plugin)
-            except (pluggy.PluginValidationError, ValueError) as error:
+            except (pluggy.PluginValidationError, ValueError, ConfigurationError) as error:
                 problem, cause = f"does not fit: {error}", error
+            except Exception as error:  # whatever its attributes do when they are looked at
+                problem, cause = f"does not fit: {type(error).__name__}: {error}", error
+            if problem and isinstance(plugin, type):  # its methods ask for `self`
+                problem = f"is the class {plugin.__name__}; give an object of it"
             if problem:
                 if manager.has_plugin(name):
                     manager.unregister(name=name)
@@ -239,6 +255,7 @@ class Registry:
                 entry = self._entry(group, name)
                 if entry is not None:
                     infos.append(_info(group, name, entry))
+            infos += [_info(group, name, entry) for name, entry in self._outdone.get(group, ())]
         return infos
 
     def _entry(self, group: str, name: str) -> Optional[_Entry]:
@@ -257,25 +274,31 @@ class Registry:
             with self._lock:
                 found = self._entries.get(group)
                 if found is None:
-                    found = self._entries[group] = _list_entries(self._find(group))
+                    found, outdone = _list_entries(group, self._find(group))
+                    self._outdone[group] = outdone
+                    self._entries[group] = found
         return found
 
     def _load(self, entry: _Entry, group: Group) -> None:
+        if not _REFERENCE.match(entry.value):
+            entry.error = f"its entry point {entry.value!r} is no module:attribute"
+            return
         try:
             plugin = entry.load()
-        except (Exception, SystemExit) as error:  # whatever somebody's module does while it is imported
+            problem = _mismatch(plugin, group)
+        except (Exception, SystemExit) as error:  # whatever somebody's module does when it is used
             entry.cause = error
             entry.error = f"{type(error).__name__}: {error}"
             return
-        problem = _mismatch(plugin, group)
         if problem:
             entry.error = problem
         else:
             entry.plugin = plugin
 
 
-def _list_entries(points: Iterable[Any]) -> dict[str, _Entry]:
-    found: dict[str, _Entry] = {}
+def _list_entries(group: str, points: Iterable[Any]) -> tuple[dict[str, _Entry], list[tuple[str, _Entry]]]:
+    """Give the plugins by name, and those whose name belongs to another distribution."""
+    by_name: dict[str, list[_Entry]] = {}
     for point in points:
         distribution = getattr(point, "dist", None)
         entry = _Entry(
@@ -284,10 +307,39 @@ def _list_entries(points: Iterable[Any]) -> dict[str, _Entry]:
             "" if distribution is None else distribution.metadata["Name"],
             "" if distribution is None else distribution.version,
         )
-        other = found.setdefault(point.name, entry)
-        if other.value != entry.value:
-            other.error = f"{other.origin} and {entry.origin} both offer it"
-    return found
+        offers = by_name.setdefault(point.name, [])
+        if all(other.value != entry.value for other in offers):
+            offers.append(entry)
+    found: dict[str, _Entry] = {}
+    outdone: list[tuple[str, _Entry]] = []
+    for name, offers in by_name.items():
+        owner = _owner(group, name)
+        best = found[name] = next((each for each in offers if _normal(each.distribution) == owner), offers[0])
+        others = [each for each in offers if each is not best]
+        if _normal(best.distribution) == owner:
+            for other in others:
+                other.error = f"the name belongs to {best.origin}, which is used instead"
+                _log().warning("%s offers %r, too: %s", other.origin, name, other.error)
+                outdone.append((name, other))
+        elif others:
+            best.error = f"{' and '.join(each.origin for each in offers)} both offer it"
+    return found, outdone
+
+
+def _owner(group: str, name: str) -> str:
+    """Give the distribution that a name belongs to, whether or not it is installed."""
+    known = _DISTRIBUTIONS.get(name) if group == "blaze.backends" else None
+    return _normal(known or GROUPS[group].prefix + name)
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def _log() -> Any:
+    import logging
+
+    return logging.getLogger("blaze.plugins")
 
 
 def _mismatch(plugin: Any, group: Group) -> str:
@@ -308,8 +360,11 @@ def _unfit(manager: Any, plugin: Any) -> str:
         return "has no method marked @hookimpl"
     for caller in callers:
         for found in caller.get_hookimpls():
-            if found.plugin is plugin and (found.hookwrapper or getattr(found, "wrapper", False)):
+            if found.plugin is not plugin:
+                continue
+            if found.hookwrapper or getattr(found, "wrapper", False):
                 return f"wraps {caller.name}; Blaze calls plain hooks only"
+            make_handler(caller.name, found.function)  # raises ConfigurationError
     return ""
 
 
@@ -338,9 +393,7 @@ def _hook_plugins(specifications: Any) -> Optional[Any]:
     for name, error in errors.items():
         if not registry.is_installed("blaze.hooks", name):
             raise error
-        import logging
-
-        logging.getLogger("blaze.plugins").error("%s; its hooks are left out", error, exc_info=error)
+        _log().error("%s; its hooks are left out", error, exc_info=error)
     return manager
 
 

@@ -8,10 +8,12 @@ hierarchy has stored it. What was stored by another one is told by the `version`
 from __future__ import annotations
 
 import datetime as dt
+import marshal
 import uuid
 from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Optional
+from zlib import crc32
 
 from blaze.cache.stored import UnstorableError, freeze, thaw
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
     from blaze.sql.table import Table
 
-# The entry of a value that says whose it is; no column can have that name.
+# The entry of a value that says whose it is, and whether it is whole; no column can have that name.
 STAMP = "#"
 
 
@@ -91,22 +93,35 @@ class CachedRows:
         key = self.row_key(parts[0] if len(parts) == 1 else parts)
         if key is None:
             return None
-        value: dict[str, Any] = {STAMP: f"{generation}/{self.version}"}
+        value: dict[str, Any] = {}
         try:
             for name, item in zip(self._names, row):
                 value[name] = freeze(item)
-        except UnstorableError:
+            value[STAMP] = self._stamp(generation, key, list(value.values()))
+        except (UnstorableError, ValueError, RecursionError):  # or nested too deeply
             return None
         return key, value
 
-    def thaw(self, value: Any, generation: str) -> Optional[tuple[Any, ...]]:
-        """Return the row of a value; None for one of another generation or version."""
-        if value.__class__ is not dict or value.get(STAMP) != f"{generation}/{self.version}":
+    def thaw(self, key: Optional[str], value: Any, generation: str) -> Optional[tuple[Any, ...]]:
+        """Return the row under a key; None for what is of another generation or version, or is not what was
+        stored there.
+        """
+        if value.__class__ is not dict:
             return None
         try:
-            return tuple([thaw(value[name]) for name in self._names])
-        except (KeyError, TypeError, ValueError):
-            return None  # damaged, or made by somebody else
+            items = [value[name] for name in self._names]
+            if value.get(STAMP) != self._stamp(generation, key, items):
+                return None
+            return tuple([thaw(item) for item in items])
+        except (KeyError, ValueError):  # what is nested too deeply is not ours, either
+            return None
+
+    def _stamp(self, generation: str, key: Optional[str], items: list[Any]) -> str:
+        # A cache is shared with others, and a value of the wrong type or row would be believed by everybody
+        # who asks. A sum of key and values costs less than to look at the type of each, 1 µs; `marshal` is
+        # the quickest way to bytes (its version 2 gives equal ones for equal data), and nothing is ever read
+        # by it.
+        return f"{generation}/{self.version}/{crc32(marshal.dumps((key, items), 2)):x}"
 
 
 def root_table(mapper: Mapper) -> Table:

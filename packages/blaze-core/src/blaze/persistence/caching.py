@@ -156,11 +156,13 @@ class SessionCache:
         if found is None:
             return (yield from select(list(keys)))
         generation = found.get(layout.token)
+        if generation.__class__ is not str:
+            generation = None
         rows: list[Any] = []
         missing: list[Any] = []
         for key, name in zip(keys, names):
             value = None if fresh or name is None else found.get(name)
-            row = None if value is None or generation is None else layout.thaw(value, generation)
+            row = None if value is None or generation is None else layout.thaw(name, value, generation)
             if row is None:
                 missing.append(key)
             else:
