@@ -20,6 +20,7 @@ from blaze import (
     Engine,
     Field,
     ForeignKey,
+    ForeignKeyError,
     Index,
     Migration,
     MigrationEngine,
@@ -44,6 +45,7 @@ from blaze.schema import (
     TableColumn,
     table,
 )
+from blaze.testing.twin import done
 from blaze_duckdb import DuckDBDialect
 
 LONG = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3"
@@ -216,19 +218,32 @@ class Letter(Model):
     guest: ForeignKey[Guest] = foreign_key(on_delete="CASCADE")
 
 
-def test_nobody_carries_out_rules_on_delete_but_joined_rows_go_together(engine: Engine) -> None:
+@pytest.mark.parametrize("kind", [Session, AsyncSession])
+async def test_what_is_still_referred_to_is_not_deleted_but_joined_rows_go_together(
+    engine: Engine, kind: Any
+) -> None:
     create_all(engine, [Guest, Poet, Letter])
-    with Session(engine) as session:
-        poet = Poet(name="Matsuo", poems=980)
-        letter = Letter(guest=poet)
-        session.add_all([poet, letter, Guest(name="Sora")])
-        session.commit()
-        session.delete(poet)
-        session.commit()
-        assert session.query(Guest.name).scalars() == ["Sora"]
-        assert session.exec_scalar("SELECT count(*) FROM poet") == 0
-        assert letter in session
-        assert session.query(Letter).count() == 1
+    session = kind(engine)
+    poet, stranger = Poet(name="Matsuo", poems=980), Guest(name="Sora")
+    letter = Letter(guest=poet)
+    await done(session.add_all([poet, letter, stranger]))
+    await done(session.commit())
+    await done(session.delete(poet))
+    with pytest.raises(ForeignKeyError, match=r"Letter.guest still refers to a Guest.*on_delete='CASCADE'"):
+        await done(session.commit())
+    await done(session.rollback())
+    with pytest.raises(ForeignKeyError, match="duckdb has no foreign keys"):
+        await done(session.bulk_delete(Guest, [stranger.id, poet.id]))
+    await done(session.rollback())
+    assert await done(session.query(Guest.name).order_by(Guest.name).scalars()) == ["Matsuo", "Sora"]
+    await done(session.delete(poet))
+    await done(session.delete(letter))
+    await done(session.commit())
+    assert await done(session.query(Guest.name).scalars()) == ["Sora"]
+    assert await done(session.exec_scalar("SELECT count(*) FROM poet")) == 0
+    assert await done(session.bulk_delete(Guest, [stranger.id])) == 1
+    await done(session.commit())
+    await done(session.close())
 
 
 def test_foreign_keys_are_left_out_and_deferred_ones_refused() -> None:

@@ -86,7 +86,7 @@ class Features(NamedTuple):
     generated_not_null: bool = True  # a generated column may say NOT NULL
     check_constraints: bool = True
     constraint_names: bool = True  # errors tell the name of the constraint that refused, and its columns
-    foreign_keys: bool = True  # without, tables have none, and nobody carries out on_delete
+    foreign_keys: bool = True  # without, tables have none, and deleting what is still referred to is refused
     deferrable_constraints: bool = False
     update_rules_beside_checks: bool = True  # ON UPDATE CASCADE for a column that a CHECK or a formula names
     defer_foreign_keys: Optional[str] = None  # what puts the check of every foreign key off until COMMIT

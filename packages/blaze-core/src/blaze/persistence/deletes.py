@@ -14,6 +14,7 @@ from blaze.persistence.batches import write_rows
 from blaze.persistence.detached import Gone
 from blaze.persistence.inserts import by_mapper
 from blaze.persistence.key_changes import Moved, key_after
+from blaze.persistence.referred import refuse_referred
 from blaze.persistence.stored import key_before, keys_before, local_before, value_before
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import stale
@@ -88,6 +89,16 @@ class Deleter:
             yield from self.delete_links(groups[base])
             for part in parts.get(base) or (groups[base],):
                 yield from self.delete_rows(base, part)
+
+    def refuse_referred(self, instances: Iterable[Any]) -> Plan[None]:
+        """Raise `ForeignKeyError` where rows still refer to deleted ones and the database minds not."""
+        if self.session.dialect.features.foreign_keys:
+            return
+        groups: dict[Mapper, list[Any]] = {}
+        for instance in instances:
+            groups.setdefault(type(instance).__mapper__.base, []).append(instance)
+        gone = {base: keys_before(base, group) for base, group in groups.items()}
+        yield from refuse_referred(self.session, gone)
 
     def row_keys(self, base: Mapper, instances: list[Any]) -> list[Any]:
         """Return the keys by which the rows of objects are found now."""

@@ -136,6 +136,7 @@ class Flush:
                 if self.session.dialect.features.foreign_keys:
                     self.deleter.moved = moved_keys(self.moving)
                 yield from self.deleter.delete_all(order, rest)
+                yield from self.deleter.refuse_referred(rest.values())
             if cache is not None:
                 cache.note_flush(self, deleted.values())
             saved = self.saved()

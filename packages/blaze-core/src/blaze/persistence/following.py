@@ -12,6 +12,7 @@ from blaze.core.specs import UNSET
 from blaze.persistence.deletes import RULES, Deleter
 from blaze.persistence.key_changes import follow_statement
 from blaze.persistence.loading import chunks, decoded_keys, keys_condition, read_rows
+from blaze.persistence.referred import refuse_referred
 from blaze.persistence.unit_of_work import restore_loaded
 from blaze.persistence.writing import changing
 from blaze.plan import Execute, Plan
@@ -208,6 +209,8 @@ def delete_keys(
     held = session.identity.of(mapper)
     near, far = _dependents(session, mapper)
     count = yield from deleting(keys)
+    if not session.dialect.features.foreign_keys:
+        yield from refuse_referred(session, {mapper.base: keys})
     gone = [held[key] for key in dict.fromkeys(keys) if key in held] if held else []
     if not gone and not near and not far:
         return count

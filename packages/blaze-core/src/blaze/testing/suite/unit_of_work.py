@@ -316,7 +316,8 @@ async def test_statements_do_not_grow_with_rows(db: Database, size: int) -> None
             await s.delete(post)
         before = s.statements
         await s.flush()
-        assert s.statements - before <= 3
+        # Without foreign keys, the session itself looks for what refers to deleted rows.
+        assert s.statements - before <= (3 if db.has("foreign_keys") else 4)
         await s.rollback()
 
 
