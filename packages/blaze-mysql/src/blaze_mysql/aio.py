@@ -28,6 +28,7 @@ from blaze_mysql.dialect import MySQLDialect
 from blaze_mysql.errors import (
     KEY_COLUMNS,
     LOST_CODES,
+    code_and_text,
     may_end_transaction,
     opening_error,
     table_and_key,
@@ -40,6 +41,7 @@ from blaze_mysql.opening import (
     begin_texts,
     check_tls,
     client_limit,
+    goes_row_by_row,
     password,
     set_up_text,
 )
@@ -79,13 +81,6 @@ async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyCon
         connection.terminate()
         raise
     return connection
-
-
-def code_and_text(error: BaseException) -> tuple[int, str]:
-    """Read number and text of a driver's error; 0 for those of Python."""
-    if len(error.args) > 1 and isinstance(error.args[0], int) and not isinstance(error, OSError):
-        return error.args[0], str(error.args[1])
-    return 0, str(error) or type(error).__name__
 
 
 class AsyncmyConnection:
@@ -183,9 +178,7 @@ class AsyncmyConnection:
         self._patience.begin()
         try:
             cursor = self._raw.cursor()
-            if (
-                "%s" in sql.partition(" ON DUPLICATE KEY ")[2]
-            ):  # of a row: the driver would write it just once
+            if goes_row_by_row(sql):
                 total = 0
                 for row in rows:
                     self._patience.begin()

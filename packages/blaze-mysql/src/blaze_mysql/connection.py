@@ -26,6 +26,7 @@ from blaze_mysql.dialect import MySQLDialect, Server
 from blaze_mysql.errors import (
     KEY_COLUMNS,
     LOST_CODES,
+    code_and_text,
     may_end_transaction,
     opening_error,
     table_and_key,
@@ -39,6 +40,7 @@ from blaze_mysql.opening import (
     begin_texts,
     check_tls,
     client_limit,
+    goes_row_by_row,
     password,
     set_up_text,
 )
@@ -95,13 +97,6 @@ def ask(config: ConnectionConfig) -> Server:
         raise opening_error(config.redacted(), code, text) from without_frames(error)
     finally:
         raw.close()
-
-
-def code_and_text(error: BaseException) -> tuple[int, str]:
-    """Read number and text of a driver's error; 0 for those of Python."""
-    if len(error.args) > 1 and isinstance(error.args[0], int) and not isinstance(error, OSError):
-        return error.args[0], str(error.args[1])
-    return 0, str(error) or type(error).__name__
 
 
 class PyMySQLConnection:
@@ -177,9 +172,7 @@ class PyMySQLConnection:
             self._streaming.buffer()
         try:
             cursor = self._raw.cursor()
-            if (
-                "%s" in sql.partition(" ON DUPLICATE KEY ")[2]
-            ):  # of a row: the driver would write it just once
+            if goes_row_by_row(sql):
                 total = 0
                 for row in rows:
                     cursor.execute(filled(self._raw, sql, row))

@@ -16,6 +16,7 @@ __all__ = [
     "GUARD",
     "KEY_COLUMNS",
     "LOST_CODES",
+    "code_and_text",
     "may_end_transaction",
     "opening_error",
     "table_and_key",
@@ -210,6 +211,13 @@ _COLUMN = re.compile(r"[Cc]olumn '([^']+)'|[Ff]ield '([^']+)'|column `?[^`]*`?\.
 _KEY_NAME = re.compile(r"for key '([^']+)'")
 _CONSTRAINT = re.compile(r"CONSTRAINT `([^`]+)`(?: FOREIGN KEY \(([^)]*)\))?")
 _CHECK_NAME = re.compile(r"CONSTRAINT `([^`]+)` failed|[Cc]heck constraint '([^']+)'")
+
+
+def code_and_text(error: BaseException) -> tuple[int, str]:
+    """Read number and text of a driver's error; 0 for those of Python."""
+    if len(error.args) > 1 and isinstance(error.args[0], int) and not isinstance(error, OSError):
+        return error.args[0], str(error.args[1])
+    return 0, str(error) or type(error).__name__
 
 
 def translate(
