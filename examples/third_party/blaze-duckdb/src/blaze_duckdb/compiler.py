@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 from blaze.dialects.types import Binary, Custom, Integer, Json, Numeric, SQLType, String
 from blaze.sql.compiler import Compiler
 from blaze.sql.json_items import JsonItem
-from blaze.sql.values import DATE, TIMESTAMP
+from blaze.sql.values import DATE, NULL, TIMESTAMP
 from blaze_duckdb.codecs import PLACES, item_encoder
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class DuckDBCompiler(Compiler):
 
     def typed(self, mark: str, type: Optional[SQLType]) -> str:
         """Give a parameter its type, which DuckDB would guess from the value."""
-        return mark if type is None else f"CAST({mark} AS {self.cast_type(type)})"
+        return mark if type in (None, NULL) else f"CAST({mark} AS {self.cast_type(type)})"
 
     def render_bind(self, node: Union[Bind[Any], Literal[Any]]) -> str:
         return self.typed(super().render_bind(node), node.type)
