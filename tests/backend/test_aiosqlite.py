@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import aiosqlite
 import pytest
 
+from blaze import AsyncSession, Engine
 from blaze import errors as e
 from blaze.adapters import ConnectionConfig, threaded
 from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter
@@ -135,6 +137,57 @@ async def test_a_statement_that_does_not_stop_gives_the_connection_up(
     await asyncio.sleep(0.1)
     holder.begin()  # the thread has ended and holds nothing
     holder.close()
+
+
+@pytest.mark.parametrize("cancellations", [1, 2])
+async def test_who_waits_for_the_lock_is_cancelled_without_stopping_the_event_loop(
+    tmp_path: Path, cancellations: int
+) -> None:
+    """Closing waits until SQLite gives up waiting for the lock: only the thread may do that."""
+
+    async def write(engine: Engine, started: asyncio.Event) -> None:
+        async with AsyncSession(engine) as session:
+            started.set()
+            async with session.transaction():
+                await session.execute("INSERT INTO t VALUES (1)")
+
+    stops: list[float] = []
+    threads = threading.active_count()
+
+    async def watch() -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(0.01)
+            stops.append(time.monotonic() - last)
+            last = time.monotonic()
+
+    async with Engine(f"sqlite:///{tmp_path}/app.db?lock_timeout=30", pool_size=2, max_overflow=0) as engine:
+        async with AsyncSession(engine) as holder:
+            await holder.execute("CREATE TABLE t (id INTEGER)")
+            await holder.commit()
+            async with holder.transaction():
+                await holder.execute("INSERT INTO t VALUES (0)")
+                started = asyncio.Event()
+                waiting = asyncio.create_task(write(engine, started))
+                await started.wait()
+                await asyncio.sleep(0.1)
+                watching = asyncio.create_task(watch())
+                before = time.monotonic()
+                for _ in range(cancellations):
+                    waiting.cancel()
+                    await asyncio.sleep(0.02)
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+                assert time.monotonic() - before < 5
+                assert max(stops) < 5
+                watching.cancel()
+        await asyncio.wait_for(write(engine, asyncio.Event()), 20)  # a place in the pool, and SQLite's lock
+        async with AsyncSession(engine) as session:
+            assert await session.exec_scalar("SELECT count(*) FROM t") == 2
+    deadline = time.monotonic() + 20
+    while threading.active_count() > threads:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
 
 
 async def test_cancelling_twice_gives_the_connection_up_but_hangs_nobody(

@@ -148,6 +148,7 @@ class AiosqliteConnection(ThreadedConnection):
         if connection is None:
             raise ConnectionLostError("the connection is closed; open a new session")
         job = _Job(call, arguments)
+        barrier = None
         self._running += 1
         try:
             return await connection.execute_fetchall("", job)
@@ -161,7 +162,8 @@ class AiosqliteConnection(ThreadedConnection):
             self._settled = False
             raise ConnectionLostError("the connection is closed; open a new session") from error
         finally:
-            self._running -= 1
+            if barrier is None or barrier.done():  # else the thread waits, for a lock of the file perhaps
+                self._running -= 1
 
 
 async def _pass_through(connection: aiosqlite.Connection) -> None:

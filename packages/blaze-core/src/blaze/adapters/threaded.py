@@ -187,7 +187,10 @@ class ThreadedConnection:
             await asyncio.wrap_future(closing)
 
     def terminate(self) -> None:
-        """Close without waiting: at once when idle, else when the statement in the thread has stopped."""
+        """Close without waiting: at once when idle, else in the thread, when its statement has stopped.
+
+        A driver's `close` waits for the statement that runs, and with it the whole event loop would.
+        """
         thread, self._thread = self._thread, None
         self._settled = False
         if thread is None:
@@ -218,7 +221,8 @@ class ThreadedConnection:
                 await self._settle(running, interrupt)
             raise
         finally:
-            self._running -= 1
+            if running.done():  # else the thread is still in the call, and nobody but it may close
+                self._running -= 1
 
     async def _settle(self, running: Union[Future[Any], asyncio.Future[Any]], interrupt: bool) -> None:
         """Wait until the thread has left a cancelled call; give the connection up if that takes too long."""
