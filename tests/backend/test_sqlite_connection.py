@@ -116,6 +116,7 @@ def test_streams_are_lazy_and_can_be_left(connection: SQLiteConnection) -> None:
         ("SELECT abs(-9223372036854775808)", e.DataError, (), None, "SQLITE_ERROR"),
         ("SELECT json_extract('{', '$')", e.DataError, (), None, "SQLITE_ERROR"),
         ("SELECT decimal_add('x', '1')", e.DataError, (), None, "SQLITE_ERROR"),
+        ("SELECT decimal_sum('x')", e.DataError, (), None, "SQLITE_ERROR"),
         ("SELECT zeroblob(2000000000)", e.DataError, (), None, "SQLITE_TOOBIG"),
         ("COMMIT", e.DatabaseError, (), None, "SQLITE_ERROR"),
         ("RELEASE nope", e.DatabaseError, (), None, "SQLITE_ERROR"),

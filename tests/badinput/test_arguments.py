@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -17,7 +18,7 @@ from blaze import (
     drop_all,
     row,
 )
-from blaze.errors import BlazeError
+from blaze.errors import BlazeError, UnknownFieldError
 from tests.badinput.models import MODELS, Work, Writer
 from tests.types.harness import Opener, m
 
@@ -79,6 +80,47 @@ def test_rows_of_values_are_compared(play: Callable[..., Any]) -> None:
                 assert await m(session.query(Writer).where(key > right).count()) == 0
 
     play(scenario)
+
+
+def test_get_or_create_looks_at_the_defaults_even_where_the_row_is_there(play: Callable[..., Any]) -> None:
+    async def scenario(open_session: Opener) -> None:
+        async with open_session() as session:
+            for name in ("Jane", "Mary"):
+                with pytest.raises(UnknownFieldError, match=r"'emial'; did you mean 'email'"):
+                    await m(session.get_or_create(Writer, name=name, defaults={"emial": "x"}))
+            found, made = await m(session.get_or_create(Writer, name="Jane", defaults={"works": []}))
+            assert (found.name, made) == ("Jane", False)
+
+    play(scenario)
+
+
+def test_bulk_operations_take_lists(play: Callable[..., Any]) -> None:
+    async def scenario(open_session: Opener) -> None:
+        async with open_session() as session:
+            for value in (1, None, "12"):
+                for call in (
+                    lambda: session.bulk_delete(Work, value),  # noqa: B023
+                    lambda: session.bulk_insert(value),  # noqa: B023
+                    lambda: session.bulk_update(value),  # noqa: B023
+                    lambda: session.upsert(value, conflict=[Work.id]),  # noqa: B023
+                ):
+                    with pytest.raises(QueryError, match="take a list, not"):
+                        await m(call())
+
+    play(scenario)
+
+
+async def test_run_in_transaction_of_an_async_session_takes_an_async_function(path: Path) -> None:
+    async with Engine(f"sqlite:///{path}") as engine, AsyncSession(engine) as session:
+
+        def plain(own: AsyncSession) -> int:
+            own.add(Writer(name="Mary"))
+            return 5
+
+        wrong: Any = plain
+        with pytest.raises(SessionError, match=r"an async def .* plain\(\) gave a plain int"):
+            await session.run_in_transaction(wrong)
+        assert await session.query(Writer).count() == 1
 
 
 def test_an_expression_that_is_nested_too_deeply(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import pytest
 
-from blaze import DataError, Engine, Field, ForeignKey, Model, Session, create_all, field, foreign_key
+from blaze import DataError, Engine, Field, ForeignKey, Model, Session, create_all, field, foreign_key, func
 
 
 class Shade(enum.Enum):
@@ -99,3 +99,12 @@ def test_what_cannot_be_read_does_not_stop_the_session(engine: Engine) -> None:
         doc.price = Decimal(5)
         s.commit()
         assert s.exec_scalar("SELECT data FROM corrupt_doc WHERE id = 2 AND price = '5'") == "[1]"
+
+
+@pytest.mark.parametrize("name", ["sum", "avg"])
+def test_a_text_that_is_no_number_cannot_be_added_up(engine: Engine, name: str) -> None:
+    with Session(engine) as s:
+        s.execute("UPDATE corrupt_doc SET price = 'abc' WHERE id = 2")
+        s.commit()
+        with pytest.raises(DataError, match=r"is no number .*(?s:.)*corrupt_doc\".\"price\""):
+            s.query(getattr(func, name)(CorruptDoc.price)).scalar()

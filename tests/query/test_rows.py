@@ -57,6 +57,29 @@ def test_two_columns_of_one_name_are_both_there(session: Session) -> None:
     assert row == (2, 4)
 
 
+async def test_what_no_join_brings_in_cannot_be_counted_either(both: Both) -> None:
+    for query in (
+        both.query(Author, Tag),
+        both.query(Author.id, Tag.id),
+        both.query(Author.id + Tag.id),
+        both.query(Author.id, Tag.id).where(Author.id == 1).limit(2),
+    ):
+        for call in (query.all, query.count, query.exists):
+            with pytest.raises(QueryError, match="tag is not part of the query"):
+                await both(call())
+    joined = both.query(Author, Book, (Author.id + Book.id).label("sum")).join(Author.books).order_by(Book.id)
+    for query in (
+        joined,
+        joined.annotate(n=Book.pages + 1),
+        both.query(Author.id, Book.author.id).join(Author.books),
+    ):
+        assert await both(query.count()) == len(await both(query.all())) == 7
+        assert await both(query.exists())
+        assert not await both(query.where(Book.pages > 10_000).exists())
+    paths = both.query(Book.title, Book.author.name, func.lower(Book.editor.name))
+    assert await both(paths.count()) == 7
+
+
 async def test_entities_and_columns_in_one_row(both: Both) -> None:
     rows = await both(both.query(Book, Author.name).join(Book.author).order_by(Book.id).limit(2).all())
     assert [(row.Book.title, row.name) for row in rows] == [

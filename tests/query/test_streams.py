@@ -6,11 +6,24 @@ import asyncio
 import gc
 import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
-from blaze import AsyncSession, Engine, QueryError, Session, acreate_all, create_all, sql
+from blaze import (
+    AsyncSession,
+    Engine,
+    Field,
+    ForeignKey,
+    Model,
+    QueryError,
+    Session,
+    acreate_all,
+    create_all,
+    field,
+    foreign_key,
+    sql,
+)
 from blaze.errors import DatabaseError
 from tests.query.conftest import Both
 from tests.query.models import Author, Book, Review, Tag
@@ -32,6 +45,25 @@ async def take(stream: Any, count: int = 10**9) -> list[Any]:
             break
     stream.close()
     return found
+
+
+class Twig(Model):
+    """A hierarchy, whose rows become objects of several classes."""
+
+    id: Field[int] = field(primary_key=True)
+    parent: ForeignKey[Optional[Twig]] = foreign_key(related_name="twigs", default=None)
+
+    class Meta:
+        discriminator = "kind"
+
+
+class Leaf(Twig):
+    pass
+
+
+class Nest(Model):
+    id: Field[int] = field(primary_key=True)
+    twig: ForeignKey[Twig] = foreign_key(related_name="nests")
 
 
 class Told:
@@ -102,6 +134,33 @@ async def test_a_stream_that_fails_says_so(both: Both) -> None:
         await take(query.stream())
     assert both.statements == before
     assert len(await take(both.query(Book).stream())) == 7
+
+
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_joined_relations_of_a_hierarchy_are_streamed_along(kind: str, size: int) -> None:
+    engine = Engine("sqlite://", pool_size=1, max_overflow=0)
+    with Session(engine, auto_commit=True) as filling:
+        filling.create_all(Twig, Leaf, Nest)
+        for model, parent in ((Leaf, 0), (Twig, 0), (Leaf, 0), (Leaf, 2), (Twig, 1), (Twig, 2)):
+            filling.add(model(parent=filling.get(Twig, parent)))
+            filling.flush()
+        filling.add(Nest(twig=filling.get_one(Twig, 4)))
+    session = opened(engine, kind, lazy="raise")
+    for query in (
+        session.query(Twig).select_related(Twig.parent),
+        session.query(Leaf).select_related("parent"),
+    ):
+        twigs = await take(query.stream(size=size))
+        parents = {twig.id: twig.parent and (type(twig.parent).__name__, twig.parent.id) for twig in twigs}
+        assert (
+            parents.items()
+            <= {1: None, 2: None, 3: None, 4: ("Twig", 2), 5: ("Leaf", 1), 6: ("Twig", 2)}.items()
+        )
+        assert len(parents) > 2
+    (nest,) = await take(session.query(Nest).select_related(Nest.twig.parent).stream(size=size))
+    assert (type(nest.twig).__name__, nest.twig.id, nest.twig.parent.id) == ("Leaf", 4, 2)
+    await closed(session, engine)
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

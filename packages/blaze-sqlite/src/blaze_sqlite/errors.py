@@ -132,6 +132,13 @@ _PLAIN_ERRORS: tuple[tuple[str, _Meaning], ...] = (
         _Meaning(e.DataError, "a function could not work on a value ({detail})"),
     ),
     (
+        "user-defined aggregate",
+        _Meaning(
+            e.DataError,
+            "a value that is added up is no number ({detail}): reading the rows names field and key",
+        ),
+    ),
+    (
         "misuse of aggregate",
         _Meaning(
             e.SQLSyntaxError,

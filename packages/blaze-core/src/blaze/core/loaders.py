@@ -123,6 +123,8 @@ class _Writer:
         key = _key_source(keys)
         write(f"{indent}{target} = get{number}({key})")
         write(f"{indent}if {target} is None:")
+        owned = [(relation, child) for relation, child in children if relation.owns_key]
+        others = [(relation, child) for relation, child in children if not relation.owns_key]
         owner, parts = None, []
         if inverse is not None and not number:
             local = [(a, columns[a]) for a in inverse.local]
@@ -134,8 +136,10 @@ class _Writer:
                 assert inverse is not None
                 self.names["set_owner"] = inverse.set
                 write(f"{indent}    set_owner({target}, owner_of({owner}, UNSET))")
+            for relation, child in owned:
+                write(f"{indent}    fill_{target}_{relation.name}({target}, {child})")
         else:
-            known = {relation.slot: child for relation, child in children if relation.owns_key}
+            known = {relation.slot: child for relation, child in owned}
             if owner is not None:
                 assert inverse is not None
                 known[inverse.slot] = f"owner_of({owner}, UNSET)"
@@ -155,8 +159,6 @@ class _Writer:
             write(f"{indent}    owner = owner_of({owner})")
             write(f"{indent}    if owner is not None:")
             write(f"{indent}        fill_owner({target}, owner)")
-        owned = [(relation, child) for relation, child in children if relation.owns_key]
-        others = [(relation, child) for relation, child in children if not relation.owns_key]
         for relation, _ in children:
             self.names[f"fill_{target}_{relation.name}"] = relation.fill
         for relation, child in owned:

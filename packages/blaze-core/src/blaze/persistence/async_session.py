@@ -24,7 +24,7 @@ from blaze.persistence.expiring import revived
 from blaze.persistence.keys import MISSING
 from blaze.persistence.querying import MODES
 from blaze.persistence.results import Result
-from blaze.persistence.retry import call_with_session, check_retries, pause_length, retryable
+from blaze.persistence.retry import await_with_session, check_retries, pause_length, retryable
 from blaze.persistence.statements import raw
 from blaze.persistence.streaming import prepare_stream
 from blaze.persistence.turns import refused
@@ -425,7 +425,7 @@ class AsyncSession(AsyncBulkCalls):
         while True:
             try:
                 async with self.transaction(isolation=isolation, read_only=read_only):
-                    return await call_with_session(function, self)
+                    return await await_with_session(function, self)
             except Exception as error:
                 attempt += 1
                 if attempt > retries or not retryable(error):

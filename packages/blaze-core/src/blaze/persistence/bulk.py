@@ -101,6 +101,8 @@ def size_of(objects: Iterable[Any]) -> Optional[int]:
 
 def batches(objects: Iterable[Any]) -> Iterator[list[Any]]:
     """Cut an iterable into lists."""
+    if isinstance(objects, (str, bytes)) or not isinstance(objects, Iterable):
+        raise QueryError(f"bulk operations take a list, not {type(objects).__name__}")
     iterator = iter(objects)
     while True:
         batch = list(islice(iterator, BATCH))

@@ -100,6 +100,9 @@ def get_or_create_plan(
             f"get_or_create(defaults=...) takes a dict of fields and values, not {type(defaults).__name__}"
         )
     query: Query[Any] = Query.start(session.root_of(mapper)).filter(**keys)
+    if mapper.model.__init__ is mapper.initialize:  # a constructor of the model's own may take other names
+        for name in defaults or ():
+            mapper.resolve(name)  # refuses an unknown one even where the row is there
     found = yield from one_or_none(session, query, watched=False)  # a loop of these writes
     if found is not None:
         return found, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import Any, Callable
 
 from blaze.errors import ConnectionLostError, DeadlockError, SerializationError, SessionError, TimeoutError
@@ -67,3 +68,15 @@ def call_with_session(function: Callable[..., Any], session: Any) -> Any:
         if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     return function(session) if required else function()
+
+
+async def await_with_session(function: Callable[..., Any], session: Any) -> Any:
+    """Call an asynchronous function like `call_with_session`; raise `SessionError` for one that is not."""
+    result = call_with_session(function, session)
+    if not isinstance(result, Awaitable):
+        name = getattr(function, "__name__", repr(function))
+        given = type(result).__name__
+        raise SessionError(
+            f"an AsyncSession runs an async def in a transaction; {name}() gave a plain {given}"
+        )
+    return await result

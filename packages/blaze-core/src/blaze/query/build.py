@@ -144,12 +144,14 @@ def build(query: Query[Any], variant: str) -> Built:
     built = Built()
     root = query.root
     grouped = _is_grouped(root, clauses)
-    wrap = variant == "count" and (grouped or any(kind in ("cut", "distinct") for kind, _ in clauses))
+    # Of what only items name nothing else would tell whether FROM has it.
+    whole = grouped or len(root.places) > 1
+    wrap = variant == "count" and (whole or any(kind in ("cut", "distinct") for kind, _ in clauses))
     builder = SelectBuilder(root.source)
     if variant == "count" and not wrap:
         builder.columns(func.count())
         builder.skip(root.item_binds)
-    elif variant == "keys" or (variant == "exists" and not grouped):
+    elif variant == "keys" or (variant == "exists" and not whole):
         keys = root.source.table.primary_key or root.source.table.columns[:1]
         builder.columns(*[Column(root.source, column) for column in keys])
         builder.skip(root.item_binds)

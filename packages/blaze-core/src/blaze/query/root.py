@@ -12,7 +12,7 @@ from blaze.sql.columns import Column
 from blaze.sql.derived import CTE, Derived, QueryTable
 from blaze.sql.expressions import Expression, Label, ScalarSubquery
 from blaze.sql.selectable import Selectable
-from blaze.sql.walk import first_source, too_deep
+from blaze.sql.walk import first_source, root_sources, too_deep
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -66,6 +66,15 @@ class Root:
                         alias = self.source.alias_name
                         self._entity = model if alias is None else Alias(mapper, alias)
         return self._entity
+
+    @property
+    def places(self) -> set[Any]:
+        """The keys of the places in FROM at which what is selected begins; only one comes by itself."""
+        found = {self.source.root.key}
+        for item in self.items:
+            roots = root_sources(item) if isinstance(item, Expression) else (item.source.root,)
+            found.update([root.key for root in roots])
+        return found
 
     @property
     def key_columns(self) -> list[Column[Any]]:

@@ -10,6 +10,8 @@ from blaze.sql.functions import Function
 from blaze.sql.windows import Windowed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from blaze.sql.expressions import Expression
     from blaze.sql.source import Source
 
@@ -30,12 +32,14 @@ def has_aggregate(expression: Expression[Any]) -> bool:
     return any(has_aggregate(child) for child in expression.children())
 
 
+def root_sources(expression: Expression[Any]) -> Iterator[Source]:
+    """Yield the root of every column of an expression; those of a subquery are its own."""
+    if isinstance(expression, Column):
+        yield expression.source.root
+    for child in expression.children():
+        yield from root_sources(child)
+
+
 def first_source(expression: Expression[Any]) -> Optional[Source]:
     """Return the root of the first column of an expression, None when it has no column of its own."""
-    if isinstance(expression, Column):
-        return expression.source.root
-    for child in expression.children():
-        found = first_source(child)
-        if found is not None:
-            return found
-    return None
+    return next(root_sources(expression), None)
