@@ -10,8 +10,7 @@ from blaze.errors import QueryError, UnknownFieldError
 from blaze.query.aliases import Alias
 from blaze.query.q import Q
 from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, IsNull, Label, Literal, Logical, Not, combine
-from blaze.sql.functions import func
+from blaze.sql.expressions import Expression, IsTrue, Label, Not, combine
 from blaze.sql.selectable import Selectable
 from blaze.utils.naming import suggest
 
@@ -110,11 +109,8 @@ def _walk(first: Callable[[str], Any], names: Iterable[str]) -> Any:
     return found
 
 
-def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[bool]:
-    """Return the condition of one keyword.
-
-    Inside a negation a comparison with a nullable column is false for NULL, so that its negation is true.
-    """
+def lookup(start: Names, keyword: str, value: Any) -> Expression[bool]:
+    """Return the condition of one keyword."""
     names = keyword.split("__")
     left: Any = None
     position = 0
@@ -139,27 +135,8 @@ def lookup(start: Names, keyword: str, value: Any, negated: bool) -> Expression[
         raise QueryError(f"{keyword!r}: there is no lookup {'__'.join(rest)!r}{suggest(rest[-1], LOOKUPS)}")
     operation = rest[0] if rest else "exact"
     if isinstance(left, RelationPath):
-        path, left = left, _own_key(left)
-        condition = _path_lookup(path, operation, value)
-    else:
-        if (
-            operation == "in"
-            and isinstance(value, Iterable)
-            and not isinstance(value, (Selectable, str, bytes))
-        ):
-            value = list(value)
-        condition = LOOKUPS[operation](left, value)
-    if negated and operation == "in" and isinstance(value, Selectable):
-        return func.coalesce(condition, Literal(False))  # NULL among the rows of the query decides nothing
-    settled = operation == "isnull" or value is None or (isinstance(value, list) and None in value)
-    if negated and not settled and isinstance(left, Column) and left.nullable:
-        condition = Logical("AND", IsNull(left, True), condition)
-    return condition
-
-
-def _own_key(path: RelationPath) -> Any:
-    """Return the key column that a relation has in its owner's table, None when it has none."""
-    return getattr(path, path._relation_.telling.name) if path._relation_.owns_key else None
+        return _path_lookup(left, operation, value)
+    return LOOKUPS[operation](left, value)  # type: ignore[no-any-return]
 
 
 def _path_lookup(path: RelationPath, operation: str, value: Any) -> Expression[bool]:
@@ -193,21 +170,25 @@ def key_column(path: RelationPath) -> Column[Any]:
     return column
 
 
-def q_expression(start: Names, q: Q, negated: bool = False) -> Expression[bool]:
-    """Return the expression of a `Q`; an empty one is true."""
-    inside = negated != q.negated
+def negation(condition: Expression[Any]) -> Expression[bool]:
+    """Return "not such": true for rows for which the condition is false, and for those where it is NULL."""
+    return Not(IsTrue(condition))
+
+
+def q_expression(start: Names, q: Q) -> Optional[Expression[bool]]:
+    """Return the expression of a `Q`, None for one without a condition, which says nothing."""
     combined: Any = None
+    part: Optional[Expression[bool]]
     waiting: list[Any] = [*reversed(q.children)]
     while waiting:  # a chain of a thousand | is a thousand levels deep
         child = waiting.pop()
         if not isinstance(child, Q):
-            part = lookup(start, child[0], child[1], inside)
-        elif not child.negated and child.connector == q.connector and child.children:
+            part = lookup(start, *child)
+        elif not child.negated and child.connector == q.connector:
             waiting += reversed(child.children)
             continue
         else:
-            part = q_expression(start, child, inside)
-        combined = part if combined is None else combine(q.connector, combined, part)
-    if combined is None:
-        combined = Literal(True)
-    return Not(combined) if q.negated else combined
+            part = q_expression(start, child)
+        if part is not None:
+            combined = part if combined is None else combine(q.connector, combined, part)
+    return negation(combined) if q.negated and combined is not None else combined

@@ -12,7 +12,8 @@ class Q:
     """A condition on a model, told by `field__relation__lookup=value` keywords; combine with `& | ~`.
 
     Keywords and positional conditions of one `Q` hold together. `~Q(...)` also matches rows where the
-    compared field is NULL, as one would say it in words: "not the one with this value".
+    compared value is NULL, as one would say it in words: "not the one with this value". An empty `Q()` says
+    nothing, in `&`, `|` and `~` too, so that a loop may begin with it: `q |= Q(name=name)`.
     """
 
     __slots__ = ("children", "connector", "negated")

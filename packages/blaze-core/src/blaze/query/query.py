@@ -11,12 +11,12 @@ from blaze.core.paths import RelationPath
 from blaze.errors import QueryError
 from blaze.query.aliases import Alias
 from blaze.query.cut import WHOLE, Cut
-from blaze.query.lookups import Names, lookup, q_expression
+from blaze.query.lookups import Names, lookup, negation, q_expression
 from blaze.query.q import Q
 from blaze.query.root import Root, derived_query
 from blaze.sql.columns import Column
 from blaze.sql.derived import CTE, Derived
-from blaze.sql.expressions import Expression, Label, Logical, Not, ScalarSubquery
+from blaze.sql.expressions import Expression, Label, Logical, ScalarSubquery
 from blaze.sql.expressions import Literal as BoundLiteral
 from blaze.sql.selectable import Selectable
 from blaze.sql.walk import too_deep
@@ -201,26 +201,27 @@ class Query(Selectable, Generic[R]):
         return self if combined is None else self._expressions("where", (combined,))
 
     def exclude(self, /, *conditions: Union[Q, Condition], **lookups: Any) -> Self:
-        """Drop rows for which all of these are true."""
-        combined = self._condition(conditions, lookups, True)
-        return self if combined is None else self._expressions("where", (Not(combined),))
+        """Drop rows for which all of these are true: what `filter` would keep."""
+        combined = self._condition(conditions, lookups)
+        return self if combined is None else self._expressions("where", (negation(combined),))
 
-    def _condition(self, conditions: Sequence[Any], lookups: dict[str, Any], negated: bool = False) -> Any:
+    def _condition(self, conditions: Sequence[Any], lookups: dict[str, Any]) -> Any:
         names = self._names
         combined: Any = None
         for condition in conditions:
             if isinstance(condition, Q):
                 try:
-                    part = q_expression(names, condition, negated)
+                    part = q_expression(names, condition)
                 except RecursionError:
                     raise too_deep() from None
             elif isinstance(condition, Expression):
                 part = condition
             else:
                 raise QueryError(f"filter() takes Q objects and lookups, not {condition!r}")
-            combined = part if combined is None else Logical("AND", combined, part)
+            if part is not None:
+                combined = part if combined is None else Logical("AND", combined, part)
         for keyword, value in lookups.items():
-            part = lookup(names, keyword, value, negated)
+            part = lookup(names, keyword, value)
             combined = part if combined is None else Logical("AND", combined, part)
         return combined
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
-from blaze.sql.expressions import IsNull, Label, Logical, Not
-from blaze.sql.functions import Function, is_known
+from blaze.sql.expressions import Bind, Comparison, InList, IsNull, IsTrue, Label, Logical, Match, Not
+from blaze.sql.functions import Exists, Function, is_known
 from blaze.sql.render import ExpressionRenderer
 from blaze.sql.scope import Scope
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Conditions joined without parentheses; SQLite takes trees of 1,000 levels.
 _MANY = 200
 
+# What is made of conditions, each of which may become EXISTS for itself.
+_OF_CONDITIONS = (Logical, Not, IsTrue)
+
 # An expression and the absolute index of its first bind.
 Started = tuple["Expression[Any]", int]
 
@@ -40,7 +43,7 @@ class ConditionRenderer(ExpressionRenderer):
         texts: list[str] = []
         shared: dict[str, tuple[int, Source, list[Started]]] = {}
         for started in flattened(group):
-            source = None if isinstance(started[0], (Logical, Not)) else self.many_step(scope, started[0])
+            source = None if isinstance(started[0], _OF_CONDITIONS) else self.many_step(scope, started[0])
             if source is None or _means_none(started[0]):
                 texts.append(self.condition(scope, started))
                 continue
@@ -61,6 +64,9 @@ class ConditionRenderer(ExpressionRenderer):
             return f"({joined('OR', [self.condition(scope, each) for each in flattened([started], 'OR')])})"
         if isinstance(expression, Not):
             return f"NOT {self.condition(scope, (expression.expression, start))}"
+        if isinstance(expression, IsTrue):
+            text = self.condition(scope, (expression.expression, start))
+            return text if self._is_certain(scope, expression.expression) else f"(({text}) IS TRUE)"
         source = self.many_step(scope, expression)
         if source is not None:
             if _means_none(expression):
@@ -70,6 +76,18 @@ class ConditionRenderer(ExpressionRenderer):
         self.scope = scope
         self.cursor = start
         return self.render(expression)
+
+    def _is_certain(self, scope: Scope, expression: Expression[Any]) -> bool:
+        """Whether a condition that has been rendered can only be true or false, and not NULL."""
+        if isinstance(expression, (Logical, Not)):
+            return all(self._is_certain(scope, child) for child in expression.children())
+        if isinstance(expression, (IsNull, IsTrue, Exists)) or self.many_step(scope, expression) is not None:
+            return True
+        return isinstance(expression, (Comparison, InList, Match)) and all(
+            isinstance(child, Bind)
+            or (isinstance(child, Column) and not child.nullable and not scope.may_lack(child.source))
+            for child in expression.children()
+        )
 
     def exists_row(self, scope: Scope, source: Source, members: Sequence[Started]) -> str:
         """Render EXISTS over the rows of a to-many step that satisfy the conditions."""

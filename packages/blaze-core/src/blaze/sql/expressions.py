@@ -205,6 +205,21 @@ class Not(Expression[bool]):
         self.key = ("NOT", expression.key)
 
 
+class IsTrue(Expression[bool]):
+    """`expression IS TRUE`: false, too, where the expression is NULL."""
+
+    __slots__ = ("expression",)
+
+    visit = "is_true"
+    parts = ("expression",)
+
+    def __init__(self, expression: Expression[Any]) -> None:
+        self.expression = expression
+        self.type = BOOLEAN
+        self.binds = expression.binds
+        self.key = ("TRUE", expression.key)
+
+
 class IsNull(Expression[bool]):
     """`expression IS NULL` or `IS NOT NULL`."""
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         InList,
         InQuery,
         IsNull,
+        IsTrue,
         Literal,
         Logical,
         Match,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 
 _CONDITIONS = frozenset(
-    {"between", "comparison", "in_list", "in_query", "is_null", "logical", "match", "not_"}
+    {"between", "comparison", "in_list", "in_query", "is_null", "is_true", "logical", "match", "not_"}
     | {"row_comparison", "row_in_list"}
 )
 
@@ -165,6 +166,9 @@ class ExpressionRenderer:
         return self.truth(node)
 
     def render_not_(self, node: Not) -> str:
+        return self.truth(node)
+
+    def render_is_true(self, node: IsTrue) -> str:
         return self.truth(node)
 
     def render_is_null(self, node: IsNull) -> str:

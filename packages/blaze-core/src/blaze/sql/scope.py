@@ -184,6 +184,11 @@ class Scope:
         if kind in ("LEFT", "FULL"):
             self.outer.update(aliases)
 
+    def may_lack(self, source: Source) -> bool:
+        """Say whether a source has no row for some rows of FROM, because of an outer join."""
+        alias, owner = self.place(source)
+        return alias in owner.outer
+
     def first_many(self, source: Source) -> Optional[Source]:
         """Return the first to-many step towards a source that is not in FROM, None when there is none."""
         if not source.plural:

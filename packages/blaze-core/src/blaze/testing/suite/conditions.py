@@ -12,8 +12,11 @@ from blaze.testing.suite.harness import Database, done, scenario
 from blaze.testing.suite.library import Author, Book, Copy, Edition, Genre, Review, Tag, at
 
 __all__ = [
+    "test_an_empty_q_says_nothing",
     "test_composite_keys_in_conditions",
     "test_conditions",
+    "test_exclude_by_annotations_that_are_null",
+    "test_exclude_drops_what_where_keeps_and_nothing_else",
     "test_exists_and_subqueries",
     "test_in_of_any_length",
     "test_lookups_and_their_negation",
@@ -179,8 +182,7 @@ QS: list[tuple[Any, list[int]]] = [
     (Q(rating=4.5) | Q(rating=None), [1, 3, 6, 7]),
     (~(Q(rating=4.5) & Q(pages__gt=300)), [2, 3, 4, 5, 6, 7]),
     (Q(author__name="Italo") | ~Q(tags__name="sf"), [3, 4, 5, 7]),
-    (Q(), ALL),
-    (~Q(), []),
+    (Q() | Q(pages__lt=20) | ~Q(Q()), [5]),
 ]
 
 
@@ -191,6 +193,64 @@ async def test_q_objects(db: Database, number: int) -> None:
     async with db.session() as s:
         assert ids(await done(s.query(Book).filter(q).all())) == expected
         assert ids(await done(s.query(Book).exclude(q).all())) == sorted(set(ALL) - set(expected))
+
+
+@scenario
+async def test_an_empty_q_says_nothing(db: Database) -> None:
+    async with db.session() as s:
+        for q in (Q(), ~Q(), Q(Q()) | Q(), ~(Q() & ~Q())):
+            assert ids(await done(s.query(Book).filter(q).all())) == ALL
+            assert ids(await done(s.query(Book).exclude(q).all())) == ALL
+            with pytest.raises(QueryError, match="all_rows"):
+                await done(s.query(Book).filter(q).delete())
+
+
+def conditions() -> list[Any]:
+    """Give conditions that are NULL for some books."""
+    return [
+        Book.rating == 4.5,
+        Book.rating != 4.5,
+        ~(Book.rating == 4.5),
+        Book.rating.in_([4.5, 4.8]),
+        Book.rating.between(4.4, 4.6),
+        Book.rating + 1 > 5,
+        func.lower(Book.publisher.country) == "us",
+        Book.editor.name == "Ursula",
+        Book.editor == Author(id=1),  # type: ignore[call-arg]
+        (Book.editor_id == 1) | (Book.pages < 20),
+        ~((Book.editor_id == 1) & (Book.tags.name == "sf")),
+        Book.editor.edited.rating > 4.6,
+        Book.editor_id.in_(Select(Book.editor_id).where(Book.pages < 300)),
+    ]
+
+
+@pytest.mark.parametrize("number", range(13))
+@scenario
+async def test_exclude_drops_what_where_keeps_and_nothing_else(db: Database, number: int) -> None:
+    condition = conditions()[number]
+    async with db.session() as s:
+        found = ids(await done(s.query(Book).where(condition).all()))
+        rest = ids(await done(s.query(Book).exclude(condition).all()))
+        assert found
+        assert rest
+        assert sorted(found + rest) == ALL
+        joined = s.query(Book).left_join(Book.editor)
+        assert ids(await done(joined.exclude(condition).all())) == rest
+        assert ids(await done(s.query(Book).exclude(condition, Book.id > 0).all())) == rest
+
+
+@scenario
+async def test_exclude_by_annotations_that_are_null(db: Database) -> None:
+    dear: Any = {"n__gt": 50}
+    async with db.session() as s:
+        for annotated in (
+            s.query(Author).annotate(n=func.sum(Author.books.price)),
+            s.query(Author).annotate(n=case((Author.name == "Octavia", 100))),
+            s.query(Author).annotate(n=Select(func.max(Book.price)).where(Book.author_id == Author.id)),
+        ):
+            assert ids(await done(annotated.filter(**dear).all())) == [3]
+            assert ids(await done(annotated.exclude(**dear).all())) == [1, 2, 4, 5]
+            assert ids(await done(annotated.filter(~Q(**dear)).all())) == [1, 2, 4, 5]
 
 
 @pytest.mark.parametrize("length", [0, 1, 1_000, 100_000])
