@@ -1,13 +1,34 @@
 """Columns and the expressions that are built from them."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Optional
+from typing import Any, Optional
 
 from typing_extensions import assert_type
 
-from blaze import Expression, Q, Row, Select, cast, func
+from blaze import Expression, Field, Model, Q, Row, Select, Session, case, cast, field, func, sql
+from blaze.sql.functions import Function
 from tests.typing.accept_models import Author, Book, Everything, Status
+
+
+class Measure(Model):
+    """Every kind of operand, and each that may be NULL."""
+
+    id: Field[int] = field(primary_key=True)
+    n: Field[int]
+    age: Field[Optional[int]]
+    ratio: Field[float]
+    weight: Field[Optional[float]]
+    cost: Field[Decimal] = field(precision=8, scale=2)
+    fee: Field[Optional[Decimal]] = field(precision=8, scale=2)
+    start: Field[datetime]
+    end: Field[Optional[datetime]]
+    day: Field[date]
+    clock: Field[time]
+    span: Field[timedelta]
+    pause: Field[Optional[timedelta]]
+    name: Field[str]
+    email: Field[Optional[str]]
 
 
 def comparisons() -> None:
@@ -113,3 +134,86 @@ def calculations() -> None:
     assert_type(Book.id * 2, Expression[int])
     assert_type(Book.title + "x", Expression[str])
     assert_type("x" + Book.title, Expression[str])
+
+
+def numbers() -> None:
+    assert_type(Measure.n * 1.5, Expression[float])
+    assert_type(1.5 - Measure.n, Expression[float])
+    assert_type(1 / Measure.n, Expression[float])
+    assert_type(Measure.n % 2, Expression[int])
+    assert_type(Measure.age / 2, Expression[Optional[float]])
+    assert_type(Measure.ratio + Measure.n, Expression[float])
+    assert_type(Measure.ratio + Measure.age, Expression[Optional[float]])
+    assert_type(Measure.weight * 2, Expression[Optional[float]])
+    assert_type(Measure.n + Measure.age, Expression[Optional[int]])
+    assert_type(Measure.age + Measure.n, Expression[Optional[int]])
+    assert_type(Measure.n * Measure.cost, Expression[Decimal])
+    assert_type(Measure.n + Decimal(1), Expression[Decimal])
+    assert_type(Decimal(2) * Measure.n, Expression[Decimal])
+    assert_type(Measure.fee + Measure.n, Expression[Optional[Decimal]])
+    assert_type(2 * Measure.fee, Expression[Optional[Decimal]])
+    assert_type(Measure.cost - Measure.fee, Expression[Optional[Decimal]])
+    assert_type(func.sum(Measure.n) / func.count(Measure.id), Expression[Optional[float]])
+    assert_type(func.coalesce(Measure.age, 0) + 1, Expression[int])
+    assert_type(func.sum(case((Measure.n > 1, 1), else_=0)) + 1, Expression[Optional[int]])
+    assert_type(sql("x") + 1, Expression[Any])
+
+
+def times() -> None:
+    now = datetime.now(timezone.utc)
+    assert_type(Measure.start - Measure.start, Expression[timedelta])
+    assert_type(Measure.start - Measure.end, Expression[Optional[timedelta]])
+    assert_type(now - Measure.start, Expression[timedelta])
+    assert_type(Measure.start - Measure.span, Expression[datetime])
+    assert_type(Measure.start + Measure.pause, Expression[Optional[datetime]])
+    assert_type(Measure.end + timedelta(1), Expression[Optional[datetime]])
+    assert_type(Measure.span + Measure.start, Expression[datetime])
+    assert_type(timedelta(1) + Measure.start, Expression[datetime])
+    assert_type(now - Measure.span, Expression[datetime])
+    assert_type(Measure.day + timedelta(1), Expression[date])
+    assert_type(Measure.clock + timedelta(1), Expression[time])
+    assert_type(timedelta(1) - Measure.span, Expression[timedelta])
+    assert_type(Measure.span * 2, Expression[timedelta])
+    assert_type(2 * Measure.span, Expression[timedelta])
+    assert_type(Measure.span * Measure.age, Expression[Optional[timedelta]])
+    assert_type(Measure.n * Measure.span, Expression[timedelta])
+    assert_type(timedelta(2) * Measure.n, Expression[timedelta])
+    assert_type(Measure.span / 2, Expression[timedelta])
+    assert_type(Measure.span / Measure.span, Expression[float])
+    assert_type(Measure.span / Measure.pause, Expression[Optional[float]])
+
+
+def functions_of_what_may_be_missing() -> None:
+    assert_type(Measure.name + Measure.email, Expression[Optional[str]])
+    assert_type("x" + Measure.email, Expression[Optional[str]])
+    assert_type(Measure.name.concat("x", Measure.name), Expression[str])
+    assert_type(Measure.name.concat(Measure.email), Expression[Optional[str]])
+    assert_type(func.lower(Measure.name), Function[str])
+    assert_type(func.lower(Measure.email), Function[Optional[str]])
+    assert_type(func.upper(Measure.email), Function[Optional[str]])
+    assert_type(func.trim(Measure.email), Function[Optional[str]])
+    assert_type(func.substr(Measure.email, 1), Function[Optional[str]])
+    assert_type(func.replace(Measure.name, "a", "b"), Function[str])
+    assert_type(func.replace(Measure.name, "a", Measure.email), Function[Optional[str]])
+    assert_type(func.length(Measure.name), Function[int])
+    assert_type(func.length(Measure.email), Function[Optional[int]])
+    assert_type(func.extract("year", Measure.start), Function[int])
+    assert_type(func.extract("year", Measure.end), Function[Optional[int]])
+    assert_type(func.string_agg(Measure.name), Function[Optional[str]])
+    assert_type(Measure.n.cast(str), Expression[str])
+    assert_type(Measure.email.cast(str), Expression[Optional[str]])
+    assert_type(cast(5, str), Expression[str])
+    assert_type(cast(Measure.n, str), Expression[str])
+    assert_type(cast(Measure.age, str), Expression[Optional[str]])
+
+
+def subqueries(session: Session) -> None:
+    largest = Select(func.max(Measure.n))
+    assert_type(Measure.n == largest, Expression[bool])
+    assert_type(Measure.n != largest, Expression[bool])
+    assert_type(Measure.n > Select(func.avg(Measure.n)), Expression[bool])
+    assert_type(Measure.age <= session.query(func.max(Measure.n)), Expression[bool])
+    assert_type(Measure.name == Select(Author.name).where(Author.id == 1), Expression[bool])
+    assert_type(Measure.n.between(Select(func.min(Measure.n)), 5), Expression[bool])
+    assert_type(Measure.n + largest, Expression[Any])
+    assert_type(session.query(Measure).where(Measure.n == largest).all(), list[Measure])

@@ -3,7 +3,8 @@
 from datetime import datetime
 from decimal import Decimal
 
-from blaze import Session
+from blaze import Session, func
+from tests.typing.accept_columns import Measure
 from tests.typing.accept_models import Author, Book, Everything
 
 
@@ -67,3 +68,31 @@ def calculations() -> None:
     print(5 + Book.title)  # error
     print(Book.title * 2)  # error
     print(Book.title - "x")  # error
+    print(Measure.n + None)  # error
+    print(Measure.age + None)  # error
+    print(Measure.n + "x")  # error
+    print(Measure.ratio * Measure.cost)  # error
+    print(Measure.start + Measure.start)  # error
+    print(Measure.start + 1)  # error
+    print(Measure.start * 2)  # error
+    print(Measure.span + 1)  # error
+    print(Measure.span * Measure.span)  # error
+    print(Measure.n - Measure.start)  # error
+
+
+def what_may_be_missing(session: Session) -> None:
+    rows = session.query(
+        Measure.age / 2,
+        Measure.n + Measure.age,
+        func.lower(Measure.email),
+        func.length(Measure.email),
+        Measure.age.cast(str),
+        Measure.n * 1.5,
+    )
+    for half, sum_, low, size, text, more in rows:
+        print(half + 1)  # error
+        print(sum_ + 1)  # error
+        print(low.upper())  # error
+        print(size + 1)  # error
+        print(text.upper())  # error
+        print(more.bit_length())  # error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 
@@ -23,6 +23,7 @@ from blaze.dialects.types import (
 )
 from blaze.errors import QueryError
 from blaze.sql.columns import Column
+from blaze.sql.expression import Present
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for, operand
 from blaze.sql.rows import RowInList
 from blaze.sql.selectable import Selectable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from blaze.sql.table import TableColumn
 
 S = TypeVar("S")
+Chars = TypeVar("Chars", str, Optional[str])
 N = TypeVar("N", int, float, Decimal, timedelta)
 Text = Expression[Optional[str]]
 
@@ -286,7 +288,9 @@ def case(*whens: Any, else_: Any = None) -> Case[Any]:
 
 
 @overload
-def cast(expression: Any, type: builtins.type[S]) -> Expression[S]: ...
+def cast(expression: Union[Present, Expression[Present]], type: builtins.type[S]) -> Expression[S]: ...
+@overload
+def cast(expression: Any, type: builtins.type[S]) -> Expression[Optional[S]]: ...
 @overload
 def cast(expression: Any, type: SQLType) -> Expression[Any]: ...
 def cast(expression: Any, type: Any) -> Expression[Any]:
@@ -406,34 +410,47 @@ class _Functions:
         """Give the largest value; NULL when there is none."""
         return Function("max", (expression,), _kind(expression), aggregate=True)
 
-    def string_agg(self, expression: Text, separator: str = ",", *, distinct: bool = False) -> Function[str]:
-        """Join texts of a group."""
+    def string_agg(
+        self, expression: Text, separator: str = ",", *, distinct: bool = False
+    ) -> Function[Optional[str]]:
+        """Join texts of a group; NULL when there is none."""
         joined: list[Expression[Any]] = [expression, Literal(separator, STRING)]
         return Function("string_agg", joined, STRING, aggregate=True, distinct=distinct)
 
     # Texts.
 
-    def lower(self, expression: Text) -> Function[str]:
+    def lower(self, expression: Expression[Chars]) -> Function[Chars]:
         """Turn into lower case."""
         return Function("lower", (expression,), STRING)
 
-    def upper(self, expression: Text) -> Function[str]:
+    def upper(self, expression: Expression[Chars]) -> Function[Chars]:
         """Turn into upper case."""
         return Function("upper", (expression,), STRING)
 
-    def length(self, expression: Text) -> Function[int]:
+    @overload
+    def length(self, expression: Expression[str]) -> Function[int]: ...
+    @overload
+    def length(self, expression: Text) -> Function[Optional[int]]: ...
+    def length(self, expression: Text) -> Function[Any]:
         """Count characters."""
         return Function("length", (expression,), INTEGER)
 
-    def trim(self, expression: Text) -> Function[str]:
+    def trim(self, expression: Expression[Chars]) -> Function[Chars]:
         """Drop blanks at both ends."""
         return Function("trim", (expression,), STRING)
 
-    def replace(self, expression: Text, old: Union[str, Text], new: Union[str, Text]) -> Function[str]:
+    def replace(
+        self,
+        expression: Expression[Chars],
+        old: Union[str, Expression[Chars]],
+        new: Union[str, Expression[Chars]],
+    ) -> Function[Chars]:
         """Replace every occurrence of a text."""
         return Function("replace", (expression, _expression(old), _expression(new)), STRING)
 
-    def substr(self, expression: Text, start: int, length: Optional[int] = None) -> Function[str]:
+    def substr(
+        self, expression: Expression[Chars], start: int, length: Optional[int] = None
+    ) -> Function[Chars]:
         """Cut out characters; the first is number 1."""
         places: list[Literal[int]] = [Literal(each, INTEGER) for each in (start, length) if each is not None]
         return Function("substr", (expression, *places), STRING)
@@ -484,7 +501,11 @@ class _Functions:
         """Give the day."""
         return Function("current_date", (), DATE)
 
-    def extract(self, part: str, expression: Expression[Any]) -> Function[int]:
+    @overload
+    def extract(self, part: str, expression: Expression[Union[date, time, timedelta]]) -> Function[int]: ...
+    @overload
+    def extract(self, part: str, expression: Expression[Any]) -> Function[Optional[int]]: ...
+    def extract(self, part: str, expression: Expression[Any]) -> Function[Any]:
         """Give the year, month, day, hour, minute or second (whole) of a point in time, in UTC."""
         if part not in _DATE_PARTS:
             raise QueryError(f"there is no part {part!r} of a time; use one of {', '.join(_DATE_PARTS)}")
