@@ -13,6 +13,7 @@ from blaze.dialects.types import (
     DateTime,
     Float,
     Integer,
+    Interval,
     Json,
     Numeric,
     SQLType,
@@ -103,7 +104,7 @@ class SQLiteCompiler(Compiler):
             return self._whole(node)
         if not isinstance(node.type, Numeric):
             text = super().render_arithmetic(node)
-            if node.op != "/" or isinstance(node.left.type, Integer):
+            if node.op != "/" or isinstance(node.left.type, (Integer, Interval)):
                 return text
             return (
                 f"(1.0 * {text[1:]}"  # others may have written integers into columns of floats: no 1 / 2 = 0

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
-from blaze.dialects.types import Date, DateTime, Integer, SQLType, Time
+from blaze.dialects.types import Date, DateTime, Float, Integer, Interval, SQLType, Time
 from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
-from blaze.sql.expressions import Bind, Label, Ordering
+from blaze.sql.expressions import Bind, Label, Literal, Ordering
 from blaze.sql.json_items import is_document
-from blaze.sql.values import FLOAT
+from blaze.sql.values import DATE, FLOAT, INTEGER
 from blaze.utils.naming import suggest
 
 if TYPE_CHECKING:
@@ -263,10 +263,27 @@ class ExpressionRenderer:
         op = node.op
         if op == "+" and node.type is not None and node.type.python_type is str:
             return f"({self.render(node.left)} || {self.render(node.right)})"
-        first = self.render(node.left)
-        if op == "/" and isinstance(left, Integer) and isinstance(right, Integer):
-            first = f"CAST({first} AS {self.cast_type(FLOAT)})"
-        return f"({first} {op} {self.render(node.right)})"
+        if op == "/" and isinstance(left, Interval):
+            return self.duration_quotient(node)
+        first, second = self.render(node.left), self.render(node.right)
+        number = self.cast_type(FLOAT)
+        if isinstance(right, Integer) and (
+            (op == "/" and isinstance(left, Integer)) or _is_given_float(node.left)
+        ):
+            first = f"CAST({first} AS {number})"
+        elif isinstance(left, Integer) and _is_given_float(node.right):
+            second = f"CAST({second} AS {number})"
+        return f"({first} {op} {second})"
+
+    def duration_quotient(self, node: Arithmetic[Any]) -> str:
+        """Render a duration divided by a duration, which is a number, or by a number."""
+        native = self.features.native_interval
+        first, second = self.render(node.left), self.render(node.right)
+        if isinstance(node.right.type, Interval):
+            if native:
+                first, second = f"EXTRACT(EPOCH FROM {first})", f"EXTRACT(EPOCH FROM {second})"
+            return f"(CAST({first} AS {self.cast_type(FLOAT)}) / {second})"
+        return f"({first} / {second})" if native else f"CAST({first} / {second} AS {self.cast_type(INTEGER)})"
 
     def time_arithmetic(self, node: Arithmetic[Any]) -> str:
         """Render sums and differences of points in time and durations."""
@@ -274,8 +291,14 @@ class ExpressionRenderer:
             raise CapabilityError(
                 f"{self.dialect.name} has no arithmetic of points in time: calculate in Python"
             )
-        first = self.render(node.left)
-        return f"({first} {node.op} {self.render(node.right)})"
+        first, second = self.render(node.left), self.render(node.right)
+        text = f"({first} {node.op} {second})"
+        days = isinstance(node.left.type, Date), isinstance(node.right.type, Date)
+        if all(days):  # a number of days
+            return f"({text} * INTERVAL '1 day')"
+        return (
+            f"CAST({text} AS {self.cast_type(DATE)})" if any(days) and isinstance(node.type, Date) else text
+        )
 
     def render_cast(self, node: Cast[Any]) -> str:
         assert node.type is not None
@@ -404,3 +427,8 @@ def _bound(offset: Optional[int], unlimited: str) -> str:
     if offset == 0:
         return "CURRENT ROW"
     return f"{abs(offset)} {'PRECEDING' if offset < 0 else 'FOLLOWING'}"
+
+
+def _is_given_float(node: Expression[Any]) -> bool:
+    """Whether this is a value such as 1.5, which some databases read as a decimal beside a whole number."""
+    return isinstance(node, Literal) and isinstance(node.type, Float)

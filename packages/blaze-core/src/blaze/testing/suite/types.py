@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ __all__ = [
     "test_bulk_insert_keeps_values",
     "test_bulk_insert_of_many_keeps_values",
     "test_bulk_update_keeps_values",
+    "test_calculations_give_what_python_gives",
     "test_casts_of_moments",
     "test_coalesce_and_case_keep_values",
     "test_columns_give_values",
@@ -441,3 +443,42 @@ async def test_casts_of_moments(db: Database) -> None:
         for model, kind, expected in casts:
             assert await done(s.query(cast(model.value, kind)).scalar()) == expected
             assert await done(s.query(model).where(cast(model.value, kind) == expected).count()) == 1
+
+
+@scenario
+async def test_calculations_give_what_python_gives(db: Database) -> None:
+    """The types of the results are those that the checkers are told."""
+    number, real, span, day, moment = map(model_of, ("int", "float", "interval", "date", "moment"))
+    hour, half = timedelta(hours=1), timedelta(minutes=30)
+    first, at = date(2020, 1, 2), datetime(2020, 1, 2, 23, 4, 5, 6, tzinfo=UTC)
+    calculations: list[tuple[Any, Any]] = [
+        (number.value * 1.5, 7.5),
+        (1.5 - number.value, -3.5),
+        (number.value / 2, 2.5),
+        (number.value / 2.5, 2.0),
+        (number.value % 3, 2),
+        (number.value * Decimal("0.5"), Decimal("2.5")),
+        (real.value * 2, 0.5),
+        (2 + real.value, 2.25),
+        (span.value / 2, half),
+        (span.value * 1.5, hour + half),
+        (span.value / half, 2.0),
+        (span.value / span.other, 1.0),
+        (half - span.value, -half),
+    ]
+    if db.has("native_interval"):
+        calculations += [
+            (day.value - day.other, timedelta(0)),
+            (day.value - date(2020, 1, 1), timedelta(days=1)),
+            (date(2020, 1, 1) - day.value, timedelta(days=-1)),
+            (day.value + timedelta(days=1), date(2020, 1, 3)),
+            (moment.value - moment.other, timedelta(0)),
+            (moment.value - timedelta(days=1), at - timedelta(days=1)),
+        ]
+    async with db.session() as s:
+        given = ((number, 5), (real, 0.25), (span, hour), (day, first), (moment, at))
+        await s.add_all([model(value=value, other=value) for model, value in given])
+        await s.flush()
+        for expression, expected in calculations:
+            found = await done(s.query(expression).scalar())
+            assert same(found, expected), (expression, found)
