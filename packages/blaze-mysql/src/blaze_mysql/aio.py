@@ -50,9 +50,17 @@ from blaze_mysql.patience import Patience
 __all__ = ["AsyncmyConnection", "connect"]
 
 DRIVER_ERRORS = (errors.MySQLError, OSError, EOFError, ValueError, OverflowError, TypeError, struct.error)
+
+
+def _sequence(values: Any, mapping: Any) -> str:
+    """Write a list as `(a, b)`; the driver's own function for that takes tuples alone."""
+    return converters.escape_sequence(tuple(values), "utf8mb4", mapping)
+
+
 _CONVERTERS = {
     **{kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)},
     **COLUMN_READERS,
+    list: _sequence,
 }
 _SETTLE_SECONDS = 1.0  # how long the end of a transaction may take once its task has been cancelled
 _detached: list[Any] = []  # connections of a parent process or a closed loop, kept from being finalised
@@ -73,6 +81,7 @@ async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyCon
         raise opening_error(config.redacted(), code, text) from without_frames(error)
     except BaseException as error:  # cancelled or interrupted meanwhile
         raise without_frames(error)  # noqa: B904 - it is the error itself
+    raw.show_warnings = _no_warnings
     connection = AsyncmyConnection(raw, dialect, client_limit(config))
     try:
         check_tls(config, connection.encrypted)
@@ -81,6 +90,10 @@ async def connect(config: ConnectionConfig, dialect: MySQLDialect) -> AsyncmyCon
         connection.terminate()
         raise
     return connection
+
+
+async def _no_warnings() -> None:
+    """Ask for no warnings: the driver would ask after each statement that has any, and log their values."""
 
 
 class AsyncmyConnection:

@@ -25,6 +25,7 @@ from blaze.dialects.batches import CopyTarget
 from blaze.errors import (
     ConnectionLostError,
     DatabaseError,
+    DataError,
     SerializationError,
     SQLSyntaxError,
     TimeoutError,
@@ -50,6 +51,7 @@ __all__ = ["AsyncpgConnection", "connect"]
 # What asyncpg raises while a statement runs; the last ones are about values that it cannot encode.
 DRIVER_ERRORS = (
     asyncpg.PostgresError,
+    asyncpg.PostgresWarning,  # what a function raises with a code of the classes 01 and 02
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,
@@ -58,6 +60,8 @@ DRIVER_ERRORS = (
     TypeError,
 )
 _ALONE = re.compile(r"\s*(?:CREATE|ALTER|DROP|REINDEX|REFRESH|VACUUM|ANALYZE|CLUSTER)\b", re.IGNORECASE)
+_ARGUMENT = re.compile(r"invalid input for query argument (\$\d+)")
+_KINDS = re.compile(r"(?<=\()(?:expected \w+, got \w+|value out of \w+ range)(?=\)\Z)")
 _serials = count(1)
 _STATEMENTS = 256  # prepared statements kept per connection
 _SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
@@ -471,6 +475,13 @@ class AsyncpgConnection:
                 statement=redact_statement(sql),
                 code=code,
             )
+        if isinstance(error, asyncpg.DataError) and getattr(error, "severity", None) is None:
+            # The driver's own, before anything was sent: it quotes the value.
+            return DataError(
+                f"{_misfit(str(error))}\n  statement: {redact_statement(sql)}",
+                statement=redact_statement(sql),
+                code=code,
+            )
         report = Report(
             code,
             getattr(error, "message", None) or str(error) or type(error).__name__,
@@ -488,6 +499,18 @@ def _count(status: str) -> int:
     """Read the number of rows from a command tag such as ``INSERT 0 3``; -1 where it has none."""
     last = status.rpartition(" ")[2] if status else ""
     return int(last) if last.isdigit() else -1
+
+
+def _misfit(text: str) -> str:
+    """Say which parameter does not fit, of what the driver says about it."""
+    match = _ARGUMENT.match(text)
+    place = f"the parameter {match[1]}" if match else "a value"
+    kinds = _KINDS.search(text)
+    reason = f" ({kinds[0]})" if kinds else ""
+    return (
+        f"{place} does not fit the type that the statement wants there{reason}: give a value of that type,"
+        " or write a CAST to its own type around the placeholder"
+    )
 
 
 def _look_at(task: asyncio.Future[Any]) -> None:

@@ -13,7 +13,7 @@ from blaze_postgres.native import is_native, native_array_text
 if TYPE_CHECKING:
     from blaze_postgres.dialect import PostgresDialect
 
-__all__ = ["ArrayBatch", "copy_target", "delete_batch", "insert_batch", "update_batch"]
+__all__ = ["ArrayBatch", "copy_target", "delete_batch", "insert_batch", "update_batch", "writer_of"]
 
 ROWS = "blaze_rows"  # the name of the unnested arrays
 Writer = Callable[[Sequence[Any]], Any]
@@ -31,7 +31,7 @@ class ArrayBatch(Batch):
         )
         names = ", ".join([f"c{n}" for n in range(1, len(columns) + 1)])
         self.sql = f"{before} unnest({source}) AS {ROWS} ({names}){after}"
-        self._writers = [_writer(dialect, column.type) for column in columns]
+        self._writers = [writer_of(dialect, column.type) for column in columns]
 
     def render(self, rows: Sequence[Sequence[Any]]) -> tuple[str, Sequence[Any]]:
         return self.sql, [write(values) for write, values in zip(self._writers, zip(*rows))]
@@ -52,8 +52,8 @@ def _read(dialect: PostgresDialect, number: int, column: BatchColumn) -> str:
     )
 
 
-def _writer(dialect: PostgresDialect, type_: t.SQLType) -> Writer:
-    """Give what makes a parameter of the values of a column."""
+def writer_of(dialect: PostgresDialect, type_: t.SQLType) -> Writer:
+    """Give what makes a parameter of the encoded values of a column: of arrays, one of texts."""
     kind = stored(type_)
     texts = dialect.driver == "psycopg2"
     if not isinstance(kind, t.Array):

@@ -182,7 +182,7 @@ def decoder(type_: t.SQLType, native: bool) -> Optional[Codec]:
         return _uuid_of if isinstance(type_, t.Uuid) else None
     if isinstance(type_, t.Uuid):
         return uuid.UUID
-    return bytes if isinstance(type_, t.Binary) else None
+    return None
 
 
 def _uuid_of(value: uuid.UUID) -> uuid.UUID:

@@ -6,12 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from blaze.dialects.types import Boolean, Date, DateTime, Float, Integer, Json, SQLType, Time
+from blaze.dialects.types import Array, Boolean, Date, DateTime, Float, Integer, Json, Numeric, SQLType, Time
 from blaze.sql.compiler import Compiler
 from blaze.sql.json_items import JsonItem
 from blaze.sql.raw import RawList
 from blaze.sql.render import list_encoder
 from blaze.sql.values import DATE, NULL, TIMESTAMP
+from blaze_postgres.batches import writer_of
+from blaze_postgres.codecs import stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +41,20 @@ class PostgresCompiler(Compiler):
     cast_type = type_name
 
     # Binds: asyncpg has the server infer their types, which sees too little of `$1 + $2` or `SELECT $1`.
+    # psycopg2 writes values into the text: floats as decimals, and round decimals as whole numbers.
 
     def render_bind(self, node: Union[Bind[Any], Literal[Any]]) -> str:
         mark = super().render_bind(node)
-        if node.type in (None, NULL) or self.dialect.paramstyle == "format":
+        if node.type in (None, NULL) or not (
+            self.dialect.paramstyle == "numeric" or isinstance(stored(node.type), (Float, Numeric))
+        ):
             return mark
         return f"CAST({mark} AS {self.type_name(node.type)})"
 
     def render_in_list(self, node: InList) -> str:
         left = self.operand(node.expression)
+        if isinstance(stored(node.item), Array):
+            return f"{left} {'NOT ' if node.negated else ''}IN ({self._arrays(self.take(), node.item)})"
         mark = self._list(self.take(), node.item)
         return f"{left} <> ALL({mark})" if node.negated else f"{left} = ANY({mark})"
 
@@ -77,6 +84,14 @@ class PostgresCompiler(Compiler):
     def _list(self, start: int, item: Optional[SQLType]) -> str:
         mark = self.param(start, list_encoder(self.encoder(item)))
         return mark if item is None else f"CAST({mark} AS {self.type_name(item)}[])"
+
+    def _arrays(self, start: int, item: SQLType) -> str:
+        """Render the query that gives arrays: an array of arrays would compare as its items do."""
+        dialect = cast("PostgresDialect", self.dialect)
+        encode, write = self.encoder(item), writer_of(dialect, item)
+        assert encode is not None
+        mark = self.param(start, lambda values: write(list(map(encode, values))))
+        return f"SELECT CAST(item AS {dialect.open_type(item)}) FROM unnest(CAST({mark} AS TEXT[])) AS item"
 
     # Casts: days and times of day are those in UTC, whatever the zone of the server's session.
 
@@ -150,9 +165,11 @@ class PostgresCompiler(Compiler):
         return text
 
     def function_round(self, node: Function[Any]) -> str:
-        if not isinstance(node.type, Float) or len(node.arguments) == 1:
+        if len(node.arguments) == 1:
             return self.call(node)
         value, places = [self.render(each) for each in node.arguments]
+        if not isinstance(node.type, Float):
+            return f"round({value}, CAST({places} AS INTEGER))"
         return f"CAST(round(CAST({value} AS NUMERIC), CAST({places} AS INTEGER)) AS DOUBLE PRECISION)"
 
     # JSON.

@@ -61,6 +61,15 @@ def _all(cursor: Any) -> list[Row]:
 _JSON = ext.new_type((114, 3802), "JSON_TEXT", ext.UNICODE)
 
 
+def _bytes(text: Any, cursor: Any) -> Optional[bytes]:
+    """Read bytes as such: the driver gives a memoryview."""
+    found = psycopg2.BINARY(text, cursor)
+    return None if found is None else bytes(found)
+
+
+_BYTES = ext.new_type((17,), "BYTES", _bytes)
+
+
 # Ranges stay texts, whatever else in the program has told the driver about them.
 _RANGE = ext.new_type((3904, 3906, 3908, 3910, 3912, 3926), "RANGE_TEXT", ext.UNICODE)
 
@@ -84,6 +93,8 @@ _TYPES = (
             dt.datetime.min.replace(tzinfo=dt.timezone.utc),
         ),
     ),
+    _BYTES,
+    ext.new_array_type((1001,), "BYTES[]", _BYTES),
     _JSON,
     ext.new_array_type((199, 3807), "JSON_TEXT[]", _JSON),
     ext.new_array_type((2951,), "UUID_TEXT[]", ext.UNICODE),

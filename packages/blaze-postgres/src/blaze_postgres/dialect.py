@@ -120,6 +120,11 @@ class PostgresDialect(Dialect):
     def drop_types(self, types: Iterable[t.SQLType]) -> list[str]:
         return native.drop_types(self, types)
 
+    def parameter_forms(self, values: Sequence[Any]) -> tuple[str, ...]:
+        from blaze_postgres.parameters import parameter_forms
+
+        return parameter_forms(values, self.driver == "psycopg2")
+
     def insert_batch(self, table: str, columns: Sequence[BatchColumn], ending: str) -> Optional[Batch]:
         return batches.insert_batch(self, table, columns, ending)
 

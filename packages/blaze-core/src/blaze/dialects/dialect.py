@@ -90,6 +90,13 @@ class Dialect:
             return "?"
         return "%s" if self.paramstyle == "format" else f"${position}"
 
+    def parameter_forms(self, values: Sequence[Any]) -> tuple[str, ...]:
+        """Give how each parameter of raw SQL is written, `{}` being its placeholder; () for all as they are.
+
+        A form without a placeholder takes no parameter.
+        """
+        return ()
+
     def limit_offset(self, limit: Optional[str], offset: Optional[str]) -> str:
         """Render LIMIT and OFFSET, given as already rendered SQL; ``""`` when both are None."""
         if offset is None:
@@ -186,6 +193,7 @@ class Dialect:
     ddl_words: dict[type, str] = {
         t.Boolean: "BOOLEAN",
         t.Integer: "BIGINT",
+        t.Integer32: "INTEGER",
         t.Float: "DOUBLE PRECISION",
         t.Binary: "BLOB",
         t.Date: "DATE",

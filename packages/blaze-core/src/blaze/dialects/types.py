@@ -29,6 +29,7 @@ __all__ = [
     "Enum",
     "Float",
     "Integer",
+    "Integer32",
     "Interval",
     "Json",
     "Null",
@@ -104,6 +105,10 @@ class Integer(SQLType):
 
     def normal(self, value: Any) -> int:
         return int(value)
+
+
+class Integer32(Integer):
+    """A whole number of 32 bits: of arguments, since some functions take no longer ones, and of no column."""
 
 
 class Float(SQLType):

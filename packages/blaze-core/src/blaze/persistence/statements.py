@@ -26,7 +26,6 @@ from blaze.sql.compiled import list_size
 from blaze.sql.placeholders import convert
 from blaze.sql.raw import Raw
 from blaze.sql.tokens import longer_name
-from blaze.sql.values import encoded
 
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
@@ -93,7 +92,6 @@ def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result
         values = statement.named(values, partial(list_size, session.dialect))
     elif isinstance(statement, str):
         text, values = convert(statement, params, session.dialect)
-        values = encoded(values, session.dialect)
     else:
         raise QueryError(f"execute() takes SQL text or sql(...), not {statement!r}")
     features = session.dialect.features

@@ -492,20 +492,24 @@ class Query(Selectable, Generic[R]):
             raise QueryError(f"lazy() takes 'batch' or 'raise', not {mode!r}")
         return self.extended("lazy", mode, mode)
 
-    def for_update(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Path] = ()) -> Self:
-        """Lock the rows until the transaction ends; raises `CapabilityError` where the backend has no row
-        locks.
+    def for_update(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: Union[Path, Sequence[Path]] = ()
+    ) -> Self:
+        """Lock the rows until the transaction ends, `of` one or more models and relations, else all; raises
+        `CapabilityError` where the backend has no row locks.
         """
         return self._lock(False, nowait, skip_locked, of)
 
-    def for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[Path] = ()) -> Self:
+    def for_share(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: Union[Path, Sequence[Path]] = ()
+    ) -> Self:
         """Keep others from changing the rows until the transaction ends, and let them read and share."""
         return self._lock(True, nowait, skip_locked, of)
 
-    def _lock(self, share: bool, nowait: bool, skip_locked: bool, of: Sequence[Path]) -> Self:
+    def _lock(self, share: bool, nowait: bool, skip_locked: bool, of: Union[Path, Sequence[Path]]) -> Self:
         sources = []
         item: Any
-        for item in of:
+        for item in of if isinstance(of, (list, tuple)) else (of,):
             mapper = getattr(item, "__mapper__", None)
             if mapper is None and not isinstance(item, (RelationPath, Column)):
                 name = "for_share" if share else "for_update"

@@ -23,7 +23,6 @@ from blaze.schema.migration import CompiledMigration, digest
 from blaze.schema.steps import PythonStep, RebuildStep, StatementStep, Step
 from blaze.sql.placeholders import convert
 from blaze.sql.tokens import tokenize
-from blaze.sql.values import encoded
 
 if TYPE_CHECKING:
     from blaze.dialects.dialect import Dialect
@@ -291,7 +290,7 @@ class Run(NamedTuple):
     def _command(self, sql: str, params: Any = ()) -> Execute:
         """Make the command of a statement, for functions of `RunPython`."""
         text, values = convert(sql, params, self.dialect)
-        return Execute(text, encoded(values, self.dialect), None, True)
+        return Execute(text, values, None, True)
 
     def _checked(self, rebuilder: Rebuilder) -> Plan[None]:
         try:

@@ -27,7 +27,17 @@ from blaze.sql.expression import Present
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for, operand
 from blaze.sql.rows import RowInList
 from blaze.sql.selectable import Selectable
-from blaze.sql.values import BOOLEAN, DATE, FLOAT, INTEGER, NUMERIC, STRING, TIMESTAMP, type_for
+from blaze.sql.values import (
+    BOOLEAN,
+    DATE,
+    FLOAT,
+    INTEGER,
+    NUMERIC,
+    STRING,
+    TIMESTAMP,
+    argument_type,
+    type_for,
+)
 from blaze.sql.windows import Window, Windowed
 
 if TYPE_CHECKING:
@@ -264,6 +274,13 @@ def _expression(value: Any) -> Expression[Any]:
     return Literal(value)
 
 
+def _argument(value: Any) -> Expression[Any]:
+    """Return an argument of a function of which only the database knows what it takes."""
+    if isinstance(value, Literal) and value.type == INTEGER:
+        value = value.binds[0]
+    return Literal(value, argument_type(value)) if value.__class__ is int else _expression(value)
+
+
 @overload
 def case(
     *whens: tuple[Expression[bool], Union[S, Expression[S]]], else_: None = None
@@ -357,7 +374,7 @@ class _Functions:
 
         def call(*arguments: Any, type: Union[builtins.type[Any], SQLType, None] = None) -> Function[Any]:
             found = None if type is None else type_for(type)
-            return Function(name, [_expression(each) for each in arguments], found)
+            return Function(name, [_argument(each) for each in arguments], found)
 
         return call
 

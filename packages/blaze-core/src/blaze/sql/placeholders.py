@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate, compress
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from blaze.errors import QueryError
+from blaze.sql.values import encoded
 from blaze.utils.naming import suggest
 from blaze.utils.parameters import NamedParameters
 
@@ -58,10 +60,12 @@ class _Token(NamedTuple):
 
 
 def convert(sql: str, parameters: Parameters, dialect: Dialect) -> tuple[str, tuple[Any, ...]]:
-    """Return the text with the dialect's placeholders, and the parameters in their order.
+    """Return the text with the dialect's placeholders, and the parameters in their order as columns of their
+    types store them.
 
     A mapping fills `:name` and `%(name)s`, a sequence `?` or `%s`. Without parameters the text is returned
-    as it stands. Raise `QueryError` where the number or the names do not agree.
+    as it stands. Raise `QueryError` where the number or the names do not agree, or no type holds a value,
+    `DataError` for one that cannot be stored.
     """
     lexis = dialect.features.lexis
     if not parameters:
@@ -74,8 +78,9 @@ def convert(sql: str, parameters: Parameters, dialect: Dialect) -> tuple[str, tu
             if marks:
                 raise QueryError(f"the SQL has {marks} placeholders, but no parameters were given")
         return sql, ()
+    values: tuple[Any, ...]
     if isinstance(parameters, Mapping):
-        text, names = _named(sql, dialect.paramstyle, dialect.placeholder, lexis)
+        names = _names(sql, dialect.paramstyle == "numeric", lexis)
         missing = [name for name in names if name not in parameters]
         if missing:
             raise QueryError(
@@ -86,12 +91,16 @@ def convert(sql: str, parameters: Parameters, dialect: Dialect) -> tuple[str, tu
             raise QueryError(
                 f"the SQL does not use the parameter {unused[0]!r}{suggest(str(unused[0]), names)}"
             )
-        return text, NamedParameters([parameters[name] for name in names], names)
-    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
+        values = NamedParameters([parameters[name] for name in names], names)
+    elif isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
         raise QueryError(f"parameters are a list, a tuple or a dict, not {type(parameters).__name__}")
-    return _positional(sql, dialect.paramstyle, dialect.placeholder, lexis, len(parameters)), tuple(
-        parameters
-    )
+    else:
+        values = tuple(parameters)
+        _style(sql, lexis, len(values))
+    sent = encoded(values, dialect)
+    forms = dialect.parameter_forms(values)
+    text = _converted(sql, dialect, len(values), isinstance(values, NamedParameters), forms)
+    return text, _taken(sent, forms)
 
 
 @lru_cache(maxsize=512)
@@ -113,53 +122,47 @@ def _tokens(sql: str, lexis: Lexis) -> tuple[_Token, ...]:
 
 
 @lru_cache(maxsize=512)
-def _named(sql: str, paramstyle: str, placeholder: Any, lexis: Lexis) -> tuple[str, tuple[str, ...]]:
-    tokens = _tokens(sql, lexis)
-    pyformat = any(sql[token.start] == "%" and token.kind == "name" for token in tokens)
-    names: list[str] = []
-    parts: list[str] = []
-    last = 0
-    for token in tokens:
-        if token.kind == "name":
-            if paramstyle == "numeric" and token.name in names:
-                position = names.index(token.name) + 1
-            else:
-                names.append(token.name)
-                position = len(names)
-            mark = placeholder(position)
-        elif token.kind == "%%" and pyformat:
-            mark = "%"
-        else:
-            continue
-        parts += (
-            _plain(sql[last : token.start], paramstyle),
-            _plain(mark, paramstyle) if mark == "%" else mark,
-        )
-        last = token.end
-    parts.append(_plain(sql[last:], paramstyle))
-    return "".join(parts), tuple(names)
+def _names(sql: str, once: bool, lexis: Lexis) -> tuple[str, ...]:
+    """Return the names of the parameters in their order; `once` says that one may stand at many places."""
+    names = [token.name for token in _tokens(sql, lexis) if token.kind == "name"]
+    return tuple(dict.fromkeys(names) if once else names)
 
 
 @lru_cache(maxsize=512)
-def _positional(sql: str, paramstyle: str, placeholder: Any, lexis: Lexis, given: int) -> str:
+def _style(sql: str, lexis: Lexis, given: int) -> str:
+    """Return which of `?` and `%s` are the placeholders; raise `QueryError` where neither is."""
     tokens = _tokens(sql, lexis)
     counts = {kind: sum(token.kind == kind for token in tokens) for kind in ("?", "%s")}
     # `?` is also an operator of PostgreSQL and `%s` could be arithmetic: what agrees in number is meant.
     style = next((kind for kind in ("%s", "?") if counts[kind] == given), None)
-    if style is None:
-        names = [token.name for token in tokens if token.kind == "name"]
-        if names and not any(counts.values()):
-            raise QueryError(f"the SQL names its parameters (:{names[0]}): give a dict instead of a list")
-        raise QueryError(
-            f"the SQL has {counts['?'] or counts['%s']} placeholders, but {given} parameters were given"
-        )
+    if style is not None:
+        return style
+    names = [token.name for token in tokens if token.kind == "name"]
+    if names and not any(counts.values()):
+        raise QueryError(f"the SQL names its parameters (:{names[0]}): give a dict instead of a list")
+    raise QueryError(
+        f"the SQL has {counts['?'] or counts['%s']} placeholders, but {given} parameters were given"
+    )
+
+
+@lru_cache(maxsize=512)
+def _converted(sql: str, dialect: Dialect, given: int, named: bool, forms: tuple[str, ...]) -> str:
+    """Return the text with the dialect's placeholders, each in its form."""
+    paramstyle, lexis = dialect.paramstyle, dialect.features.lexis
+    tokens = _tokens(sql, lexis)
+    style = "name" if named else _style(sql, lexis, given)
+    names = _names(sql, paramstyle == "numeric", lexis) if named else ()
+    doubled = style == "%s" or any(sql[token.start] == "%" and token.kind == "name" for token in tokens)
+    places = list(accumulate([int("{}" in form) for form in forms] or [1] * given))
     parts: list[str] = []
     last = position = 0
     for token in tokens:
         if token.kind == style:
+            number = names.index(token.name) if named and paramstyle == "numeric" else position
             position += 1
-            mark = placeholder(position)
-        elif token.kind == "%%" and style == "%s":
+            form = forms[number] if forms else "{}"
+            mark = form.format(dialect.placeholder(places[number]))
+        elif token.kind == "%%" and doubled:
             mark = _plain("%", paramstyle)
         else:
             continue
@@ -167,6 +170,17 @@ def _positional(sql: str, paramstyle: str, placeholder: Any, lexis: Lexis, given
         last = token.end
     parts.append(_plain(sql[last:], paramstyle))
     return "".join(parts)
+
+
+def _taken(values: tuple[Any, ...], forms: tuple[str, ...]) -> tuple[Any, ...]:
+    """Return the parameters whose forms take one."""
+    taken = ["{}" in form for form in forms]
+    if all(taken):
+        return values
+    kept = tuple(compress(values, taken))
+    return (
+        NamedParameters(kept, compress(values.names, taken)) if isinstance(values, NamedParameters) else kept
+    )
 
 
 def _plain(text: str, paramstyle: str) -> str:

@@ -9,7 +9,7 @@ from blaze.dialects.types import SQLType
 from blaze.errors import QueryError
 from blaze.sql.expressions import Expression, Literal, ScalarSubquery, T, bind_for
 from blaze.sql.selectable import Selectable
-from blaze.sql.values import type_for, type_of
+from blaze.sql.values import argument_type, type_for, type_of
 from blaze.utils.naming import suggest
 from blaze.utils.parameters import NamedParameters
 
@@ -154,4 +154,4 @@ def _piece(value: Any) -> Expression[Any]:
     if mapper is not None:
         mapper.registry.configure(mapper)
         return TableName(mapper.table)
-    return Literal(value)
+    return Literal(value, argument_type(value))

@@ -17,6 +17,7 @@ from blaze.dialects.types import (
     Enum,
     Float,
     Integer,
+    Integer32,
     Interval,
     Json,
     Null,
@@ -36,6 +37,7 @@ _PLAIN = frozenset({str, int, bool, bytes, type(None)})  # classes that no type 
 
 BOOLEAN = Boolean()
 INTEGER = Integer()
+INTEGER_32 = Integer32()
 FLOAT = Float()
 NUMERIC = Numeric()
 STRING = String()
@@ -89,6 +91,13 @@ def type_of(value: Any) -> SQLType:
     if cls is datetime:
         return TIMESTAMP if value.tzinfo is not None else NAIVE_TIMESTAMP
     return type_for(cls)
+
+
+def argument_type(value: Any) -> Optional[SQLType]:
+    """Return the type of a value as the argument of any function: a whole number is as short as it may be."""
+    if value.__class__ is int:
+        return INTEGER_32 if -(2**31) <= value < 2**31 else INTEGER
+    return None if value is None else type_of(value)
 
 
 def type_for(wanted: Union[type, SQLType]) -> SQLType:
@@ -227,12 +236,15 @@ def encoded(values: tuple[Any, ...], dialect: Dialect) -> tuple[Any, ...]:
     """
     if all(value.__class__ in _PLAIN for value in values):
         return values
-    found = []
-    for value in values:
-        if value.__class__ not in _PLAIN and not (
-            isinstance(value, (list, tuple)) and dialect.features.array_param != "json_each"
-        ):
-            encoder = dialect.encoder(type_of(value))
-            value = value if encoder is None else encoder(value)
-        found.append(value)
+    found = [_encoded(value, dialect) for value in values]
     return NamedParameters(found, values.names) if isinstance(values, NamedParameters) else tuple(found)
+
+
+def _encoded(value: Any, dialect: Dialect) -> Any:
+    if value.__class__ in _PLAIN:
+        return value
+    if isinstance(value, (list, tuple)) and dialect.features.array_param != "json_each":
+        items = [_encoded(item, dialect) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    encoder = dialect.encoder(type_of(value))
+    return value if encoder is None else encoder(value)

@@ -16,7 +16,8 @@ _TOKEN = re.compile(
     r"(?P<skip>\s+|--[^\n]*|/\*.*?\*/|::\s*[\w\[\]]+)"
     r"|(?P<string>(?:\b[EeNnBbXx])?'(?:[^']|'')*'?|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
     r"|(?P<name>\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`)"
-    r"|(?P<place>\?(?P<number>\d*)|\$(?P<dollar>\d+)|%s|:(?=[A-Za-z_])\w+)"
+    r"|(?P<place>\((?:%s|\$(?P<typed>\d+))::\w+(?:\[\])?\)"
+    r"|\?(?P<number>\d*)|\$(?P<dollar>\d+)|%s|:(?=[A-Za-z_])\w+)"
     r"|(?P<word>[A-Za-z_][\w$]*)"
     r"|(?P<literal>\d[\w.]*)"
     r"|(?P<mark><=|>=|<>|!=|==|\|\||->>|->|.)",
@@ -82,14 +83,14 @@ def _tokens(sql: str, limit: int) -> tuple[list[_Token], list[tuple[int, int]]]:
     places: list[tuple[int, int]] = []
     names: dict[str, int] = {}
     for match in _TOKEN.finditer(sql):
-        kind = match.lastgroup if match.lastgroup not in ("number", "dollar", "tag") else None
+        kind = match.lastgroup if match.lastgroup not in ("number", "dollar", "typed", "tag") else None
         text = match[0]
         if match["skip"] is not None:
             continue
         if match["place"] is not None:
             if len(places) > limit:
                 break
-            number = match["number"] or match["dollar"]
+            number = match["number"] or match["dollar"] or match["typed"]
             if number:
                 place = int(number) - 1
             else:

@@ -17,6 +17,7 @@ from blaze import (
     Index,
     Insert,
     Model,
+    QueryError,
     SchemaBuilder,
     Select,
     Update,
@@ -246,8 +247,11 @@ async def test_rows_of_a_hierarchy_are_locked(db: Database) -> None:
     async with db.session() as s:
         assert [car.name for car in await done(s.query(Car).for_update().all())] == ["c"]
         if db.has("for_update_of"):
-            query = s.query(Car).where(Car.doors == 3).for_update(of=[Car])
-            assert [car.name for car in await done(query.all())] == ["c"]
+            for of in ([Car], (Car,), Car):
+                query = s.query(Car).where(Car.doors == 3).for_update(of=of)
+                assert [car.name for car in await done(query.all())] == ["c"]
+            with pytest.raises(QueryError, match="takes models and relations, not 5"):
+                s.query(Car).for_update(of=5)
 
 
 @scenario

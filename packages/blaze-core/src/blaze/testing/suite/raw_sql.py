@@ -23,6 +23,7 @@ __all__ = [
     "test_a_stream_outlives_a_commit",
     "test_an_error_beside_a_stream",
     "test_json_null_of_other_programs",
+    "test_numbers_of_raw_sql",
     "test_parallel_exec",
     "test_placeholders",
     "test_results_of_raw_sql",
@@ -76,6 +77,33 @@ async def test_placeholders(db: Database, number: int) -> None:
         assert tuple(await done((await s.execute(*given)).first())) == expected
         assert await s.exec_one(*given) == expected
         assert await s.exec_scalar(*given) == expected[0]
+
+
+# Numbers beside a column of whole numbers, and values that stand alone; `id` is 1 to 4.
+VALUES: list[tuple[str, Any, Any]] = [
+    ("SELECT count(*) FROM suite_library_tag WHERE id < ?", [1.5], 1),
+    ("SELECT count(*) FROM suite_library_tag WHERE id = ?", [1.5], 0),
+    ("SELECT count(*) FROM suite_library_tag WHERE id > :x AND id < :y", {"x": 1, "y": 3.5}, 2),
+    ("SELECT count(*) FROM suite_library_tag WHERE ? IS NULL OR id = ?", [None, 1], 4),
+    ("SELECT count(*) FROM suite_library_tag WHERE ? IS NULL OR id = ?", [1, 1], 1),
+    ("SELECT count(*) FROM suite_library_tag WHERE :x IS NULL OR id = :x", {"x": None}, 4),
+    ("SELECT count(*) FROM suite_library_tag WHERE id = :x OR :y IS NULL", {"x": 2, "y": 5}, 1),
+    ("SELECT id + ? FROM suite_library_tag WHERE id = ?", [0.5, 1], 1.5),
+    ("SELECT id * ? FROM suite_library_tag WHERE id = ?", [2.0, 3], 6.0),
+    ("SELECT CASE WHEN id > ? THEN ? ELSE ? END FROM suite_library_tag WHERE id = 1", [1, 10, 20], 20),
+    ("SELECT coalesce(?, id) FROM suite_library_tag WHERE id = 3", [None], 3),
+    *[("SELECT ?", [value], value) for value in (1, -7, 2**40, True, 1.5, -2.0, "x", b"x\xff", None)],
+]
+
+
+@pytest.mark.parametrize("number", range(len(VALUES)))
+@scenario
+async def test_numbers_of_raw_sql(db: Database, number: int) -> None:
+    text, params, expected = VALUES[number]
+    async with db.session() as s:
+        found = await s.exec_scalar(text, params)
+        assert found == expected
+        assert isinstance(found, (int, float) if isinstance(expected, bool) else type(expected))
 
 
 WRONG: list[tuple[str, Any]] = [

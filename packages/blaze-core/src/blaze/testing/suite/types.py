@@ -11,6 +11,7 @@ import pytest
 from blaze import BlazeError, Insert, QueryError, Select, Update, ValidationError, case, cast, func
 from blaze.dialects.types import DateTime
 from blaze.testing.suite.harness import Database, Twin, done, each, scenario
+from blaze.testing.suite.library import Book
 from blaze.testing.suite.values import KEYS, KINDS, UTC, Kind, model_of, same
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "test_coalesce_and_case_keep_values",
     "test_columns_give_values",
     "test_comparison_finds_each_value",
+    "test_floats_beside_whole_numbers",
     "test_flush_keeps_values",
     "test_groups_keep_values",
+    "test_in_finds_lists",
     "test_in_finds_values",
     "test_insert_statement_keeps_values",
     "test_json_documents_are_equal_in_any_order",
@@ -42,6 +45,8 @@ __all__ = [
     "test_upsert_keeps_values",
 ]
 
+# Whose values are arrays where there are any.
+LISTS = ("ints", "strs", "decimals", "moments")
 every = pytest.mark.parametrize("kind", KINDS, ids=repr)
 compared = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.compared], ids=repr)
 ordered = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.ordered], ids=repr)
@@ -250,6 +255,25 @@ async def test_comparison_finds_each_value(db: Database, kind: Kind) -> None:
         assert len(await s.all(model, model.value == model.other)) == len(objects)
 
 
+@scenario
+async def test_floats_beside_whole_numbers(db: Database) -> None:
+    """They calculate as floats do, and give floats."""
+    async with db.session() as s:
+        n = Book.pages
+        for expression, python in [
+            (n + 1.5, lambda pages: pages + 1.5),
+            (n * 1.5, lambda pages: pages * 1.5),
+            (n - 0.25, lambda pages: pages - 0.25),
+            (n / 4.0, lambda pages: pages / 4.0),
+            (func.sum(n * 0.1), lambda pages: pages * 0.1),
+            (case((n > 10_000, 1.5), else_=2.5), lambda pages: 2.5),
+        ]:
+            query = s.query(n, expression.label("x")).where(Book.id == 1)
+            pages, found = await done(query.group_by(n).one())
+            assert isinstance(found, float)
+            assert found == python(pages)
+
+
 @compared
 @scenario
 async def test_in_finds_values(db: Database, kind: Kind) -> None:
@@ -263,6 +287,18 @@ async def test_in_finds_values(db: Database, kind: Kind) -> None:
         few = [value for value in kind.values if len(str(value)) < 100]
         assert await s.all(model, model.value.in_(few * 800)) == [o for o in objects if o.value in few]
         assert await s.all(model, model.value.in_(Select(model.other))) == objects
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in LISTS], ids=repr)
+@scenario
+async def test_in_finds_lists(db: Database, kind: Kind) -> None:
+    model = kind.model
+    async with db.session() as s:
+        objects = await store(s, kind)
+        for values in (kind.values, kind.values[:1], kind.values[1:], []):
+            found = [each for each in objects if each.value in values]
+            assert await s.all(model, model.value.in_(values)) == found
+            assert await s.all(model, model.value.not_in(values)) == [o for o in objects if o not in found]
 
 
 @ordered
