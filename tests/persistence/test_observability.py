@@ -331,6 +331,9 @@ def test_whatever_the_statement_a_sensitive_column_is_hidden(
         ("SELECT 'a = ?', \"b = ?\" FROM t -- c = ?\n WHERE d = /* e = ? */ ?", ("d",)),
         ("SELECT * FROM t WHERE (a, b) > (?, ?) AND CAST(c AS text) = ?", ("a", "b", None)),
         ("SELECT * FROM t WHERE a = :p OR b = :p", (None,)),
+        ("SELECT * FROM t WHERE a = ($1::int4) AND b IN (($2::int4), $3)", ("a", "b", "b")),
+        ("INSERT INTO t (a, b, c) VALUES (($1::numeric), NULL, $2)", ("a", "c")),
+        ("UPDATE t SET a = (%s::float8) WHERE b || c = (%s::float8)", ("a", None)),
     ],
 )
 def test_what_leaves_a_doubt_has_no_name(statement: str, names: Any) -> None:

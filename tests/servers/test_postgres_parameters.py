@@ -119,6 +119,14 @@ RAW: list[tuple[str, list[Any], Any]] = [
     ("SELECT round(d, ?) FROM measured", [1], Decimal("2.6")),
     ("SELECT substring(t FROM ? FOR ?) FROM measured", [2, 1], "b"),
     ("SELECT t FROM measured ORDER BY n FETCH FIRST ? ROWS ONLY", [1], "abc"),
+    # A text may stand for a value of any type, which the server reads.
+    ("SELECT count(*) FROM measured WHERE n = ?", ["5"], 1),
+    ("SELECT count(*) FROM measured WHERE n < ? AND f > ?", ["6", "1.5"], 1),
+    ("SELECT count(*) FROM measured WHERE at = ? AND t <> '$1'", ["2024-01-02T00:00:00Z"], 1),
+    ("SELECT count(*) FROM measured WHERE key = ? AND at > ?", [str(KEY), "2020-01-01"], 1),
+    ("SELECT CAST(? AS DATE)", ["2024-01-02"], MOMENT.date()),
+    ("SELECT CAST(? AS INTERVAL)", ["1 day"], dt.timedelta(1)),
+    ("SELECT n + ? FROM measured", ["5"], 10),
     ("SELECT words FROM measured LIMIT ? OFFSET ?", [1, 0], ["a"]),
 ]
 

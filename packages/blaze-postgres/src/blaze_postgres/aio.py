@@ -45,6 +45,7 @@ from blaze_postgres.opening import (
     settings,
     stream_ended,
 )
+from blaze_postgres.parameters import reading_texts
 
 __all__ = ["AsyncpgConnection", "connect"]
 
@@ -222,9 +223,17 @@ class AsyncpgConnection:
             translated = self._translate(error, sql)
             if kept is None or self._raw.is_in_transaction():
                 raise translated from error
+        except asyncpg.DataError as error:
+            own = getattr(error, "severity", None) is None  # not the server's
+            given = statement.get_parameters() if own and statement is not None else ()
+            reading = reading_texts(sql, given, params, self._dialect)
+            if reading is None:
+                raise self._translate(error, sql) from error
+            sql = reading
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
-        # A column has another type than when the statement was prepared, and nothing has been done.
+        # A column has another type than when the statement was prepared, or the driver has refused a text
+        # that the server may read: nothing has been done.
         return await self.execute(sql, params, consume)
 
     async def _execute_alone(self, sql: str, params: Parameters, consume: Any) -> Any:

@@ -10,13 +10,17 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.dialects import types as t
+from blaze.sql.tokens import tokenize
 from blaze.sql.values import type_of
 from blaze_postgres.codecs import stored
 
-__all__ = ["parameter_forms"]
+if TYPE_CHECKING:
+    from blaze.dialects.dialect import Dialect
+
+__all__ = ["parameter_forms", "reading_texts"]
 
 PLAIN = "{}"
 # Texts and documents are left to the server: they may stand for a value of any type.
@@ -45,6 +49,9 @@ _BY_TYPE: dict[type, str] = {
 # Of numbers in one list, the type that holds them all.
 _NUMBERS = ("int4", "int8", "numeric", "float8")
 
+# Types whose values are texts.
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name"})
+
 # What the text of psycopg2 does not show: it writes floats as decimals, round decimals as whole numbers, and
 # items that are UUIDs as texts.
 _UNCLEAR = frozenset({"float8", "numeric", "float8[]", "numeric[]", "uuid[]"})
@@ -59,6 +66,25 @@ def parameter_forms(values: Sequence[Any], texts: bool) -> tuple[str, ...]:
         return tuple(["NULL" if value is None else _form(_name(value)) for value in values])
     names = [_name(value) for value in values]
     return tuple([_form(name) if name in _UNCLEAR else PLAIN for name in names])
+
+
+def reading_texts(sql: str, types: Sequence[Any], params: Sequence[Any], dialect: Dialect) -> Optional[str]:
+    """Return a statement that has the server read the texts that stand for values of other types, as it does
+    for psycopg2; `types` are those that the server has guessed. None where there are no such texts.
+    """
+    casts: dict[str, str] = {}
+    for number, (kind, value) in enumerate(zip(types, params), 1):
+        if isinstance(value, str) and kind.name not in _TEXTS:
+            name = f"{dialect.quote(kind.schema)}.{dialect.quote(kind.name)}"
+            casts[str(number)] = f"CAST(CAST(${number} AS TEXT) AS {name})"
+    parts: list[str] = []
+    last = 0
+    tokens = tokenize(sql, dialect.features.lexis)
+    for mark, digits in zip(tokens, tokens[1:]):
+        if mark.text == "$" and digits.start == mark.start + 1 and digits.text in casts:
+            parts += (sql[last : mark.start], casts[digits.text])
+            last = digits.start + len(digits.text)
+    return "".join([*parts, sql[last:]]) if parts else None
 
 
 def _form(name: str) -> str:
