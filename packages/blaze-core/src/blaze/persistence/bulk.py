@@ -304,13 +304,10 @@ def _insert_returning(
     """Insert objects into the model's table and put the generated keys on them."""
     codec = session.compilation.codecs[mapper]
     features = session.dialect.features
-    if not features.returning and not features.consecutive_keys:
-        raise CapabilityError(
-            f"{session.dialect.name} cannot return the keys of a bulk insert; use add_all()"
-        )
     assert mapper.identity is not None
     returned = (mapper.identity,) if features.returning else ()
-    batch = codec.insert_batch(attributes, returned) if len(group) > 1 else None
+    in_turn = not features.returning and not features.consecutive_keys  # a statement tells one key
+    batch = codec.insert_batch(attributes, returned) if len(group) > 1 and not in_turn else None
     if batch is not None:
         done = 0
         for part in batch.parts(codec.taker(attributes, False)(group)):
@@ -322,7 +319,7 @@ def _insert_returning(
         return
     take = codec.taker(attributes, True)
     width = len(attributes)  # a row of nothing but defaults needs a statement of its own
-    size = max(min(ROWS, session.dialect.features.max_bind_params // width), 1) if width else 1
+    size = max(min(ROWS, features.max_bind_params // width), 1) if width and not in_turn else 1
     for start in range(0, len(group), size):
         chunk = group[start : start + size]
         sql = codec.insert_sql(attributes, returned, len(chunk))
@@ -337,7 +334,7 @@ def _new_keys(session: SessionBase, sql: str, params: Any, chunk: list[Any]) -> 
         return [row[0] for row in sorted(rows)]
     outcome = yield from send(session, Execute(sql, params, None, True), chunk)
     step, first = session.dialect.features.consecutive_keys, outcome.lastrowid
-    return range(first, first + step * len(chunk), step)
+    return range(first, first + step * len(chunk), step) if step else [first]
 
 
 # --- update -------------------------------------------------------------------------------------------

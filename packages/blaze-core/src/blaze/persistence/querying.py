@@ -134,7 +134,7 @@ def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
 
 def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional[str]) -> Plan[Page[Any]]:
     """One page of the results."""
-    paging = Paging(query, size)
+    paging = Paging(query, size, session.dialect.features.row_values)
     wanted, backwards = paging.query(after)
     found = yield from fetch(session, wanted)
     return paging.page(found, after, backwards)

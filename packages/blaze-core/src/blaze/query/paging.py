@@ -96,9 +96,12 @@ class SortKey:
 
 
 class Paging:
-    """How a query is paged: its sort keys and what a cursor must fit."""
+    """How a query is paged: its sort keys and what a cursor must fit.
 
-    def __init__(self, query: Query[Any], size: int) -> None:
+    `row_values` says that the database compares rows as `(a, b) > (1, 2)`.
+    """
+
+    def __init__(self, query: Query[Any], size: int, row_values: bool) -> None:
         if size.__class__ is not int or size < 1:
             raise QueryError(f"paginate() takes a size from 1 on, not {size!r}")
         for kind in _UNPAGED:
@@ -106,6 +109,7 @@ class Paging:
                 name = "limit(), offset() or a slice" if kind == "cut" else f"{kind}()"
                 raise QueryError(f"paginate() does not go together with {name}")
         self.size = size
+        self.row_values = row_values
         self.base = query
         given = [clause for kind, clause in query.clauses() if kind == "order_by"]
         outer = any(kind == "join" and clause[0] != "inner" for kind, clause in query.clauses())
@@ -166,7 +170,7 @@ class Paging:
     def _beyond(self, values: Sequence[Any], backwards: bool) -> Expression[bool]:
         keys = self.keys
         one_way = len({key.descending for key in keys}) == 1
-        if one_way and not any(key.nullable for key in keys):
+        if self.row_values and one_way and not any(key.nullable for key in keys):
             op = "<" if keys[0].descending != backwards else ">"
             return compare_rows(op, [key.expression for key in keys], values)
         found: Optional[Expression[bool]] = None

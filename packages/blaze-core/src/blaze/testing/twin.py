@@ -20,7 +20,7 @@ async def done(value: Any) -> Any:
 class Twin:
     """A `Session` or an `AsyncSession` under one interface: all methods but `query` are awaited.
 
-    `read` reads a relation, loading it first where the session does not load by itself.
+    `read` reads an attribute, loading it first where the session does not load by itself.
     """
 
     def __init__(self, session: Any) -> None:
@@ -51,11 +51,11 @@ class Twin:
         return list(await done(query.order_by(model.id).all() if hasattr(model, "id") else query.all()))
 
     async def read(self, instance: Any, name: str) -> Any:
-        """Read a relation."""
+        """Read a relation, or a column that may have to be read again."""
         if self.session.asynchronous and not self.session.closed and instance in self.session:
             await self.session.load(instance, name)
         found = getattr(instance, name)
-        return found if found is None or isinstance(found, Model) else list(found)
+        return found if found is None or isinstance(found, (Model, str)) else list(found)
 
     async def scalar(self, sql: str, *params: Any) -> Any:
         """Give the only value of raw SQL."""

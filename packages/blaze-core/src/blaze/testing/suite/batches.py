@@ -62,6 +62,8 @@ async def test_any_number_of_rows_costs_the_same(db: Database) -> None:
             cost.append(await written(s))
             costs.append(cost)
             await s.rollback()
+    if not db.has("returning") and not db.has("consecutive_keys"):  # each new key costs a statement
+        costs = [cost[1:] for cost in costs]
     assert costs[0] == costs[1], "writing 400 rows takes more statements than writing 2"
 
 

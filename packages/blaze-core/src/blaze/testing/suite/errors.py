@@ -33,7 +33,7 @@ from blaze import (
     sql,
 )
 from blaze.testing.suite.harness import Database, done, scenario
-from blaze.testing.suite.models import Comment, Label, Person, Post, Setting
+from blaze.testing.suite.models import Comment, Label, Person, Post, Rating, Setting
 from blaze.testing.suite.values import KINDS
 
 __all__ = [
@@ -79,6 +79,11 @@ def _person(s: Any) -> Any:
 async def _twice_titled(s: Any) -> None:
     key = await _person(s)
     await add(s, Post(title="Emma", author_id=key))
+
+
+async def _rated(s: Any) -> None:
+    await add(s, Rating(stars=1))
+    await done(s.query(Rating).all_rows().update(stars=-1))
 
 
 # What is tried, the class, the name of the constraint, the columns.
@@ -148,13 +153,8 @@ VIOLATIONS: dict[str, tuple[Any, Any, Any, tuple[str, ...]]] = {
         None,
         ("country_id",),
     ),
-    "check": (lambda s: add(s, Post(title="x", rating=-1)), CheckError, "ck_suite_post", ()),
-    "check by query": (
-        lambda s: done(s.query(Post).all_rows().update(rating=-1)),
-        CheckError,
-        "ck_suite_post",
-        (),
-    ),
+    "check": (lambda s: add(s, Rating(stars=-1)), CheckError, "ck_suite_rating", ()),
+    "check by query": (_rated, CheckError, "ck_suite_rating", ()),
     "null by query": (
         lambda s: done(s.query(Person).all_rows().update(name=None)),
         NotNullError,
@@ -194,6 +194,8 @@ async def test_violations(db: Database, name: str) -> None:
     attempt, kind, constraint, columns = VIOLATIONS[name]
     if kind is ForeignKeyError:
         db.needs("foreign_keys")
+    elif kind is CheckError:
+        db.needs("check_constraints")
     await fill(db)
     async with db.session() as s:
         await s.add(Label(name="before"))

@@ -7,6 +7,7 @@ from typing import Any, Optional
 import pytest
 
 from blaze import (
+    CapabilityError,
     Field,
     Index,
     Migration,
@@ -37,6 +38,7 @@ __all__ = [
     "test_create_all_adds_what_is_missing",
     "test_destructive_migrations_ask",
     "test_migrations_are_applied_once_and_taken_back",
+    "test_migrations_need_a_lock",
     "test_schema_builder_gives_statements",
     "test_session_creates_and_drops",
 ]
@@ -94,6 +96,17 @@ KEY = TableColumn("id", Integer(), primary_key=True, identity=True)
 GADGET = table("suite_gadget", [KEY, TableColumn("name", String(20))])
 
 
+def can_migrate(db: Database) -> bool:
+    """Whether the database can keep other runners out; see `Dialect.migration_lock`."""
+    return db.dialect.migration_lock(db.has("transactional_ddl")) is not None
+
+
+def need_migrations(db: Database) -> None:
+    """Skip the case where the dialect declares no lock for migrations."""
+    if not can_migrate(db):
+        pytest.skip("the backend declares no lock for migrations")
+
+
 class Runner:
     """A migration engine of the case's kind, with a history of its own."""
 
@@ -115,7 +128,22 @@ async def clear(db: Database) -> None:
 
 
 @scenario
+async def test_migrations_need_a_lock(db: Database) -> None:
+    if can_migrate(db):
+        return  # all other cases have it
+    await clear(db)
+    try:
+        run = Runner(db, Migration("0001_initial", [CreateTable(GADGET)]))
+        with pytest.raises(CapabilityError):
+            await run("apply")
+        assert await run("applied") == []
+    finally:
+        await clear(db)
+
+
+@scenario
 async def test_migrations_are_applied_once_and_taken_back(db: Database) -> None:
+    need_migrations(db)
     migrations = [
         Migration("0001_initial", [CreateTable(GADGET)]),
         Migration(
@@ -158,6 +186,7 @@ async def test_migrations_are_applied_once_and_taken_back(db: Database) -> None:
 
 @scenario
 async def test_destructive_migrations_ask(db: Database) -> None:
+    need_migrations(db)
     first = Migration("0001_initial", [CreateTable(GADGET)])
     for operation in (
         DropTable(GADGET),
@@ -177,6 +206,7 @@ async def test_destructive_migrations_ask(db: Database) -> None:
 
 @scenario
 async def test_a_failing_migration_is_recorded_as_not_applied(db: Database) -> None:
+    need_migrations(db)
     await clear(db)
     try:
         run = Runner(

@@ -162,12 +162,12 @@ async def test_natural_keys_and_server_defaults(db: Database) -> None:
         settings = [Setting(name=f"s{n}") for n in range(5)] + [Setting(name="given", value="v")]
         await s.add_all(settings)
         await s.commit()
-        assert [each.value for each in settings] == ["unset"] * 5 + ["v"]
+        assert [await s.read(each, "value") for each in settings] == ["unset"] * 5 + ["v"]
         assert await s.get(Setting, "s3") is settings[3]
         account = Account(owner="a")
         await s.add(account)
         await s.flush()
-        assert (account.state, account.version, account.balance) == ("open", 1, 0)
+        assert (await s.read(account, "state"), account.version, account.balance) == ("open", 1, 0)
 
 
 @scenario
