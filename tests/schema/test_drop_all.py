@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 import pytest
 
 from blaze import (
@@ -11,6 +13,7 @@ from blaze import (
     ForeignKey,
     ForeignKeyError,
     Model,
+    SchemaBuilder,
     Session,
     adrop_all,
     create_all,
@@ -18,6 +21,7 @@ from blaze import (
     field,
     foreign_key,
 )
+from blaze.dialects import Dialect, Features
 
 pytestmark = pytest.mark.requirement("R60")
 
@@ -73,3 +77,28 @@ async def test_a_session_does_not_drop_a_table_that_another_refers_to() -> None:
         assert (await a.query(Parent).count(), await a.query(Child).count()) == (1, 1)
         await a.drop_all(Child, Parent)
         await a.commit()
+
+
+class Hen(Model):
+    id: Field[int] = field(primary_key=True)
+    egg: ForeignKey[Optional[Egg]] = foreign_key(related_name="layers")
+
+
+class Egg(Model):
+    id: Field[int] = field(primary_key=True)
+    hen: ForeignKey[Optional[Hen]] = foreign_key(related_name="eggs")
+
+
+def test_no_foreign_key_is_made_or_dropped_where_there_are_none() -> None:
+    class Keyless(Dialect):
+        features = Features(foreign_keys=False)
+
+    circle = SchemaBuilder(Dialect())
+    assert any("ADD CONSTRAINT" in sql for sql in circle.create_sql([Hen, Egg]))
+    assert any("DROP CONSTRAINT" in sql for sql in circle.drop_sql([Hen, Egg], if_exists=True))
+    keyless = SchemaBuilder(Keyless())
+    assert not any("FOREIGN KEY" in sql for sql in keyless.create_sql([Hen, Egg]))
+    assert sorted(keyless.drop_sql([Hen, Egg], if_exists=True)) == [
+        'DROP TABLE IF EXISTS "egg"',
+        'DROP TABLE IF EXISTS "hen"',
+    ]

@@ -11,7 +11,7 @@ from blaze.core.instances import set_class
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.validation import explain, refuse_disagreement
-from blaze.errors import CapabilityError, DataError, ModelError, QueryError, SessionError, UniqueError
+from blaze.errors import DataError, ModelError, QueryError, SessionError, UniqueError
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
 from blaze.persistence.inserts import given_first

@@ -89,7 +89,7 @@ class SchemaBuilder:
     ) -> list[str]:
         """Return the statements that create tables with indexes and comments; see `create_sql`."""
         ordered = in_dependency_order(definitions)
-        late = late_foreign_keys(ordered) if self.features.add_constraint else []
+        late = self._late(ordered) if self.features.add_constraint else []
         skip = {key for _, key in late}
         found = []
         numbering = self.dialect.before_identity()
@@ -107,7 +107,7 @@ class SchemaBuilder:
     def drop_tables(self, definitions: Sequence[TableDefinition], *, if_exists: bool = False) -> list[str]:
         """Return the statements that drop tables and all that belongs to them; see `drop_sql`."""
         ordered = in_dependency_order(definitions)
-        late = late_foreign_keys(ordered)
+        late = self._late(ordered)
         found = []
         if self.features.add_constraint:
             found += [self.drop_foreign_key(definition, key, if_exists) for definition, key in late]
@@ -116,6 +116,9 @@ class SchemaBuilder:
         exists = "IF EXISTS " if if_exists else ""
         found += [f"DROP TABLE {exists}{self.table(each)}" for each in reversed(ordered)]
         return found + self.dialect.drop_types(_types(ordered))
+
+    def _late(self, ordered: Sequence[TableDefinition]) -> list[tuple[TableDefinition, ForeignKeyDefinition]]:
+        return late_foreign_keys(ordered) if self.features.foreign_keys else []
 
     def create_table(
         self,

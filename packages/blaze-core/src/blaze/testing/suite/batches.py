@@ -41,7 +41,8 @@ async def objects(db: Database, model: Any) -> list[Any]:
 @scenario
 async def test_any_number_of_rows_costs_the_same(db: Database) -> None:
     costs = []
-    for size in (2, 400):
+    many = min(400, db.dialect.features.max_bind_params // 6)  # posts have six columns
+    for size in (2, many):
         async with db.session() as s:
             label = Label(name="l")
             people = [Person(name=f"p{n}", email=f"{n}@x") for n in range(size)]
@@ -64,7 +65,7 @@ async def test_any_number_of_rows_costs_the_same(db: Database) -> None:
             await s.rollback()
     if not db.has("returning") and not db.has("consecutive_keys"):  # each new key costs a statement
         costs = [cost[1:] for cost in costs]
-    assert costs[0] == costs[1], "writing 400 rows takes more statements than writing 2"
+    assert costs[0] == costs[1], f"writing {many} rows takes more statements than writing 2"
 
 
 @scenario

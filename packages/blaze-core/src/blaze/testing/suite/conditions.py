@@ -117,6 +117,8 @@ CONDITIONS: dict[str, tuple[Any, list[int]]] = {
 @scenario
 async def test_conditions(db: Database, name: str) -> None:
     condition, expected = CONDITIONS[name]
+    if name.startswith("json ") and name != "json whole":
+        db.needs("json_paths")
     async with db.session() as s:
         assert ids(await done(s.query(Book).where(condition()).all())) == expected
         assert await done(s.query(Book).where(condition()).count()) == len(expected)
@@ -256,7 +258,13 @@ async def test_exclude_by_annotations_that_are_null(db: Database) -> None:
 @pytest.mark.parametrize("length", [0, 1, 1_000, 100_000])
 @scenario
 async def test_in_of_any_length(db: Database, length: int) -> None:
+    features = db.dialect.features
     async with db.session() as s:
+        if features.array_param == "expand" and length >= features.max_bind_params:  # one for each item
+            with pytest.raises(QueryError):
+                await done(s.query(Book).where(Book.id.in_(range(length))).all())
+            assert s.statements == 0
+            return
         expected = [n for n in ALL if n < length]
         assert ids(await done(s.query(Book).where(Book.id.in_(range(length))).all())) == expected
         names = [f"name {n}" for n in range(length)]
