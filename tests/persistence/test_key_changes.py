@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from itertools import permutations
+from typing import Any, Optional
 
 import pytest
 
 from blaze import Field, ForeignKey, ManyToMany, Model, Update, create_all, field, foreign_key, many_to_many
-from blaze.errors import ForeignKeyError
+from blaze.errors import ForeignKeyError, UniqueError
 from tests.persistence.models import Author, Book, Course, Enrolment, Student
 from tests.persistence.twins import Database, names, settled
 
@@ -321,3 +322,180 @@ async def test_a_deleted_child_of_a_renamed_parent_comes_back_unchanged(db: Data
         root.name = "changed"
         await s.commit()
     assert await db.rows(PARTS) == [("changed", "a")]
+
+
+class Crew(Model):
+    num: Field[int] = field(primary_key=True, init=True)
+    label: Field[Optional[str]] = field(unique=True, default=None)
+
+
+class Sailor(Model):
+    id: Field[int] = field(primary_key=True)
+    berth: Field[int] = field(default=1)
+    crew: ForeignKey[Optional[Crew]] = foreign_key(related_name="sailors", on_delete="SET NULL")
+
+
+class Mate(Model):
+    id: Field[int] = field(primary_key=True)
+    berth: Field[int] = field(default=1)
+    crew: ForeignKey[Crew] = foreign_key(related_name="mates", on_delete="CASCADE")
+
+
+@pytest.mark.requirement("R24")
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+@pytest.mark.parametrize("how", ["changed", "assigned", "moved"])
+async def test_children_of_a_renamed_and_deleted_parent_follow_the_rule(
+    db: Database, how: str, replaced: bool
+) -> None:
+    create_all(db.engine, [Crew, Sailor, Mate])
+    async with db.session() as s:
+        crew, other = Crew(num=1, label="x"), Crew(num=9)
+        sailor, mate = Sailor(crew=crew), Mate(crew=crew)
+        if how == "moved":
+            sailor.crew = mate.crew = other
+        await s.add_all([sailor, mate, crew, other])
+        await s.commit()
+        before = sailor.crew
+        for final in (False, True):
+            with s.session.no_autoflush():
+                if how == "changed":
+                    sailor.berth = mate.berth = 3
+                crew.num = 2
+                if how != "changed":
+                    sailor.crew = mate.crew = crew
+                await s.delete(crew)
+                if replaced and how == "changed":
+                    await s.add(Crew(num=5, label="x"))
+            if not final:
+
+                async def refused() -> None:
+                    await s.add(Crew(num=9))
+                    await s.flush()
+
+                with pytest.raises(UniqueError):
+                    await refused()
+                assert sailor.crew_id == (1 if how == "changed" else 2)
+                await s.rollback()
+                assert (sailor.crew, mate.crew, sailor.berth, crew.num) == (before, before, 1, 1)
+        await s.commit()
+        assert (sailor.crew, sailor.crew_id) == (None, None)
+        assert mate not in s.session
+    berth = 3 if how == "changed" else 1
+    assert await db.rows("SELECT crew_id, berth FROM sailor") == [(None, berth)]
+    assert await db.rows("SELECT count(*) FROM mate") == [(0,)]
+
+
+class Root(Model):
+    code: Field[str] = field(primary_key=True, init=True)
+    name: Field[Optional[str]] = field(unique=True, default=None)
+
+
+class Branch(Model):
+    root: ForeignKey[Root] = foreign_key(related_name="branches", on_delete="CASCADE", primary_key=True)
+    number: Field[int] = field(primary_key=True, init=True)
+    birds: ManyToMany[Bird] = many_to_many(related_name="branches")
+
+
+class Leaf(Model):
+    branch: ForeignKey[Branch] = foreign_key(related_name="leaves", on_delete="CASCADE", primary_key=True)
+    place: Field[int] = field(primary_key=True, init=True)
+    version: Field[int] = field(version=True)
+
+
+class Bird(Model):
+    name: Field[str] = field(primary_key=True, init=True)
+
+
+@pytest.fixture
+async def tree(db: Database) -> Database:
+    create_all(db.engine, [Root, Branch, Leaf, Bird])
+    return db
+
+
+BRANCHES = "SELECT root_id, number FROM branch ORDER BY 1, 2"
+LEAVES = "SELECT branch_root_id, branch_number, place FROM leaf ORDER BY 1, 2, 3"
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_keys_change_on_every_level_in_any_order(tree: Database, order: tuple[int, ...]) -> None:
+    async with tree.session() as s:
+        root, bird = Root(code="a"), Bird(name="robin")
+        branch = Branch(root=root, number=1)
+        leaf = Leaf(branch=branch, place=1)
+        await s.add_all([leaf, bird])
+        await s.commit()
+        await s.read(branch, "birds")
+        changes = [(root, "code", "b"), (branch, "number", 2), (leaf, "place", 2)]
+        for final in (False, True):
+            with s.session.no_autoflush():
+                for number in order:
+                    setattr(*changes[number])
+                branch.birds.add(bird)
+            await s.flush()
+            assert (branch.root_id, branch.number) == ("b", 2)
+            assert (leaf.branch_root_id, leaf.branch_number, leaf.place) == ("b", 2, 2)
+            assert await s.get(Leaf, ("b", 2, 2)) is leaf
+            assert (await s.execute(LEAVES)).all() == [("b", 2, 2)]
+            if not final:
+                await s.rollback()
+                assert (root.code, branch.number, leaf.branch_root_id, leaf.place) == ("a", 1, "a", 1)
+                assert await s.get(Branch, ("a", 1)) is branch
+        await s.commit()
+        leaf.place, root.code = 3, "c"
+        await s.commit()
+    assert await tree.rows(LEAVES) == [("c", 2, 3)]
+    assert await tree.rows("SELECT * FROM branch_birds") == [("c", 2, "robin")]
+
+
+@pytest.mark.parametrize("first", ["root", "branch"])
+@pytest.mark.parametrize("former", ["renamed", "deleted", "replaced"])
+async def test_a_child_gets_another_parent_and_number_when_its_former_one_changes(
+    tree: Database, former: str, first: str
+) -> None:
+    async with tree.session() as s:
+        root, other = Root(code="a", name="n"), Root(code="o")
+        branch, gone = Branch(root=root, number=1), Branch(root=root, number=5)
+        await s.add_all([branch, gone, other, Leaf(branch=branch, place=1), Leaf(branch=gone, place=1)])
+        await s.commit()
+        with s.session.no_autoflush():
+
+            def move() -> None:
+                branch.root, branch.number = other, 9
+
+            if first == "branch":
+                move()
+            root.code = "z"
+            if first == "root":
+                move()
+            await s.delete(gone)
+            if former == "deleted":
+                await s.delete(root)
+            elif former == "replaced":
+                await s.add(Root(code="a", name="m"))
+        await s.commit()
+        assert (branch.root_id, branch.root, branch.number) == ("o", other, 9)
+        assert await s.get(Branch, ("o", 9)) is branch
+    assert await tree.rows(BRANCHES) == [("o", 9)]
+    assert await tree.rows(LEAVES) == [("o", 9, 1)]
+    roots = {"renamed": ["o", "z"], "deleted": ["o"], "replaced": ["a", "o", "z"]}[former]
+    assert await tree.rows("SELECT code FROM root ORDER BY 1") == [(code,) for code in roots]
+
+
+async def test_parents_swap_their_keys_while_grandchildren_change_theirs(tree: Database) -> None:
+    async with tree.session() as s:
+        a, b = Root(code="a"), Root(code="b")
+        first, second = Branch(root=a, number=1), Branch(root=b, number=2)
+        leaves = [Leaf(branch=first, place=1), Leaf(branch=second, place=2)]
+        await s.add_all(leaves)
+        await s.commit()
+        for final in (False, True):
+            with s.session.no_autoflush():
+                a.code, b.code = "b", "a"
+                for leaf in leaves:
+                    leaf.place += 5
+            await s.flush()
+            expected = [("a", 2, 7), ("b", 1, 6)]
+            assert (await s.execute(LEAVES)).all() == expected
+            assert sorted((o.branch_root_id, o.branch_number, o.place) for o in leaves) == expected
+            await (s.commit() if final else s.rollback())
+    assert await tree.rows(LEAVES) == expected

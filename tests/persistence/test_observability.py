@@ -334,6 +334,30 @@ def test_whatever_the_statement_a_sensitive_column_is_hidden(
         ("SELECT * FROM t WHERE a = ($1::int4) AND b IN (($2::int4), $3)", ("a", "b", "b")),
         ("INSERT INTO t (a, b, c) VALUES (($1::numeric), NULL, $2)", ("a", "c")),
         ("UPDATE t SET a = (%s::float8) WHERE b || c = (%s::float8)", ("a", None)),
+        *[
+            (f"{start} WHERE z = ? AND t.b = ?", (None, "b"))
+            for value in (
+                "password",
+                't."password"',
+                "lower(password)",
+                "password || '!'",
+                "case when a then b end",
+            )
+            for start in (
+                f"WITH q AS (SELECT {value} AS z FROM t) SELECT * FROM q",
+                f"WITH q AS (SELECT {value} z FROM t) SELECT * FROM q",
+                f"WITH q(a, z) AS (SELECT a, {value} FROM t) SELECT * FROM q",
+                f"SELECT * FROM (SELECT a, {value} z, b FROM t) x",
+                f'SELECT * FROM (SELECT a, {value} "z", b FROM t)',
+                f"SELECT * FROM (SELECT a, {value} FROM t) AS x (a, z)",
+                f"SELECT * FROM (SELECT a, {value} FROM t) x (a, z)",
+            )
+        ],
+        (
+            "SELECT DISTINCT a FROM t x JOIN u y USING (c) WHERE x.c = ? AND NOT d = ? ORDER BY a LIMIT ?",
+            ("c", "d", "limit"),
+        ),
+        ("INSERT INTO t (a) VALUES (?) ON CONFLICT (a) DO UPDATE SET a = ?, b = ?", ("a", "a", "b")),
     ],
 )
 def test_what_leaves_a_doubt_has_no_name(statement: str, names: Any) -> None:

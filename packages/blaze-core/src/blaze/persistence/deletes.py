@@ -13,7 +13,7 @@ from blaze.core.specs import UNSET
 from blaze.persistence.batches import write_rows
 from blaze.persistence.detached import Gone
 from blaze.persistence.inserts import by_mapper
-from blaze.persistence.key_changes import Moved, key_after
+from blaze.persistence.key_changes import KeyMoves
 from blaze.persistence.referred import refuse_referred
 from blaze.persistence.stored import key_before, keys_before, local_before, value_before
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded, write_values
@@ -38,7 +38,9 @@ RULES = ("CASCADE", "SET NULL", "SET DEFAULT")
 class Deleter:
     """The deleting part of a flush."""
 
-    def __init__(self, session: SessionBase, meanwhile: Optional[Meanwhile] = None) -> None:
+    def __init__(
+        self, session: SessionBase, meanwhile: Optional[Meanwhile] = None, moves: Optional[KeyMoves] = None
+    ) -> None:
         self.session = session
         self.meanwhile = meanwhile  # of a flush: what was sent is not what the rules on delete leave
         self.work = session.work
@@ -46,7 +48,9 @@ class Deleter:
         self.lists: dict[Relation, list[Any]] = {}
         self.leaving: dict[int, tuple[RelatedList[Any], set[int]]] = {}  # lists, and who leaves them
         self.gone = LoadContext(Gone(session.compilation.codecs))
-        self.moved: Moved = {}  # keys that changed before the rows are deleted
+        self.moves = (
+            KeyMoves(False) if moves is None else moves
+        )  # what changed keys before the rows are deleted
 
     def delete_all(self, order: list[Mapper], instances: dict[int, Any]) -> Plan[None]:
         """Delete the rows of objects, those that refer to others first; `order` is that of inserts.
@@ -83,7 +87,7 @@ class Deleter:
         for relation, holders in emptied.items():
             codec = self.codecs[relation.owner]
             empty = (None,) * len(relation.own)
-            params = [(*empty, *codec.key_params(key)) for key in self.row_keys(relation.owner, holders)]
+            params = [(*empty, *codec.key_params(key)) for key in self.moves.keys(relation.owner, holders)]
             yield from write_rows(self.session, codec.update_keyed(relation.own, False), params)
         for base in present:
             yield from self.delete_links(groups[base])
@@ -100,12 +104,6 @@ class Deleter:
         gone = {base: keys_before(base, group) for base, group in groups.items()}
         yield from refuse_referred(self.session, gone)
 
-    def row_keys(self, base: Mapper, instances: list[Any]) -> list[Any]:
-        """Return the keys by which the rows of objects are found now."""
-        if not self.moved:
-            return keys_before(base, instances)
-        return [key_after(type(o).__mapper__, o, self.moved) for o in instances]
-
     def delete_links(self, instances: list[Any]) -> Plan[None]:
         """Delete the rows of join tables that name objects of one hierarchy."""
         codec = self.codecs[type(instances[0]).__mapper__.base]
@@ -113,7 +111,7 @@ class Deleter:
         for mapper, group in by_mapper(instances).items():
             for relation in mapper.relations.values():
                 if relation.link is not None and relation.link.model is None:
-                    keys = codec.keys_params(self.row_keys(mapper, group))
+                    keys = codec.keys_params(self.moves.keys(mapper, group))
                     links.setdefault(relation.link, []).extend(keys)
         for link, keys in links.items():
             yield from write_rows(self.session, self.session.link_sql(link, "clear"), keys)
@@ -121,7 +119,7 @@ class Deleter:
     def delete_rows(self, base: Mapper, instances: list[Any]) -> Plan[None]:
         """Delete the rows of objects of one hierarchy."""
         codec, version = self.codecs[base], base.version
-        params = codec.keys_params(self.row_keys(base, instances))
+        params = codec.keys_params(self.moves.keys(base, instances))
         if version is not None:
             params = [
                 (*row, value_before(type(o).__mapper__, o, version)) for row, o in zip(params, instances)
@@ -133,7 +131,7 @@ class Deleter:
         if dialect.features.foreign_keys:
             return  # the database deletes the rest of joined rows
         for mapper, group in by_mapper(instances).items():
-            params = codec.keys_params(self.row_keys(mapper, group))
+            params = codec.keys_params(self.moves.keys(mapper, group))
             for table in mapper.tables:
                 if table is not base.table:
                     yield from write_rows(

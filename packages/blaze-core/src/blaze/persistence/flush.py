@@ -19,7 +19,7 @@ from blaze.persistence.displaced import displaced, replaced
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
-from blaze.persistence.key_changes import CURE, follow, moved_keys, moving
+from blaze.persistence.key_changes import CURE, follow, moving
 from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
 from blaze.persistence.loading import load_relation
@@ -72,7 +72,7 @@ class Flush:
     @cached_property
     def deleter(self) -> Deleter:
         """The deleting part; most flushes have none."""
-        return Deleter(self.session, self.meanwhile)
+        return Deleter(self.session, self.meanwhile, self.updater.moves)
 
     def run(self) -> Plan[None]:
         """Write everything that is pending."""
@@ -92,7 +92,7 @@ class Flush:
             order = sort_bases([*kinds, *(type(o).__mapper__ for o in deleted.values())])
             before: dict[Mapper, list[Any]] = {}
             if any(found.relation.link is not None and found.relation.link.model for found in self.lists):
-                self.linker = Linker(self.session, self.meanwhile)
+                self.linker = Linker(self.session, self.updater)
                 yield from self.linker.unlink_objects(self.lists, deleted)
                 unlinked = self.linker.unlinked
                 self.changed = [o for o in self.changed if id(o) not in unlinked]
@@ -109,11 +109,13 @@ class Flush:
                 if handover.parked:
                     yield from self.updater.park(handover.parked)
             self.moving = moving(self.changed)
-            if self.moving:
+            # A deleted row keeps its key: what refers to it does not get the one that its object was given.
+            leaving = moving([o for identity, o in work.changed.items() if identity in deleted])
+            self.inserter.moving = {**self.moving, **leaving}
+            if self.inserter.moving:
                 self.keys_before = list(self.following_keys())
             if self.moving or self.first:
                 self.replaced = list(replaced(work, self.changed))
-            self.inserter.moving = dict(self.moving)
             self.inserter.waiting.update(new)
             for mapper in order:
                 if mapper in before:
@@ -128,13 +130,11 @@ class Flush:
             if self.changed or self.inserter.postponed:
                 yield from self.updater.update_all(self.changed)
             if self.lists:
-                self.linker = self.linker or Linker(self.session, self.meanwhile)
+                self.linker = self.linker or Linker(self.session, self.updater)
                 yield from self.linker.write(self.lists, deleted)
             if len(self.first) < len(deleted):
                 gone_before = {*self.first, *self.linker.unlinked} if self.linker else self.first
                 rest = {identity: o for identity, o in deleted.items() if identity not in gone_before}
-                if self.session.dialect.features.foreign_keys:
-                    self.deleter.moved = moved_keys(self.moving)
                 yield from self.deleter.delete_all(order, rest)
                 yield from self.deleter.refuse_referred(rest.values())
             if cache is not None:
@@ -186,10 +186,10 @@ class Flush:
                 attribute.set(instance, value)
 
     def following_keys(self) -> Iterator[tuple[Attribute, Any, Any]]:
-        """Yield the keys, as they are, by which objects of the flush refer to others whose key changes."""
+        """Yield the keys, as they are, by which objects of the flush refer to others with a changed key."""
         for instance in (*self.work.new.values(), *self.changed):
             for relation in type(instance).__mapper__.key_relations:
-                if id(relation.peek(instance)) in self.moving:
+                if id(relation.peek(instance)) in self.inserter.moving:
                     for attribute in relation.local:
                         yield attribute, instance, attribute.peek(instance)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.persistence.handover import by_mapper
-from blaze.persistence.stored import key_before, key_in, local_before, value_before
+from blaze.persistence.stored import key_before, key_in, keys_before, value_before
 from blaze.persistence.unit_of_work import UnitOfWork, leave
 
 if TYPE_CHECKING:
@@ -33,28 +34,57 @@ def moving(changed: list[Any]) -> dict[int, Any]:
     return found
 
 
-# The keys that rows have now by those that they had before, of each hierarchy.
+# The keys that a statement gave to rows by those that they had before, of each hierarchy.
 Moved = dict[tuple["Mapper", Any], Any]
 
 
-def moved_keys(moving: dict[int, Any]) -> Moved:
-    """Return the keys that changed with the updates of a flush."""
-    found = {}
-    for instance in moving.values():
-        mapper = type(instance).__mapper__
-        found[mapper.base, key_before(mapper, instance)] = mapper.key(instance)
-    return found
+class KeyMoves:
+    """What the statements of a flush made of keys, one after the other: it tells where a row is now.
 
-
-def key_after(mapper: Mapper, instance: Any, moved: Moved) -> Any:
-    """Return the key that the row of an object has after updates: the database takes along what refers to
-    a changed key.
+    Where the database takes along what refers to a changed key (`cascading`), rows have other keys than those
+    that are known of their objects.
     """
-    values = {attribute: value_before(mapper, instance, attribute) for attribute in mapper.pk}
-    for relation in mapper.key_relations:
-        if not values.keys().isdisjoint(relation.local):
-            _take_along(values, relation, local_before(mapper, instance, relation), moved)
-    return tuple(values.values()) if len(values) > 1 else values[mapper.pk[0]]
+
+    def __init__(self, cascading: bool) -> None:
+        self.cascading = cascading
+        self.stages: list[Moved] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.stages)
+
+    def note(self, mapper: Mapper, before: list[Any], after: Iterable[Any]) -> None:
+        """Note the keys that rows had before a statement and have after it."""
+        self.stages.append({(mapper.base, old): new for old, new in zip(before, after)})
+
+    def keys(self, mapper: Mapper, instances: list[Any]) -> list[Any]:
+        """Return the keys that rows have now, of objects that had rows before the flush."""
+        if not self.stages:
+            return keys_before(mapper, instances)
+        return [self.key(type(instance).__mapper__, instance) for instance in instances]
+
+    def key(self, mapper: Mapper, instance: Any) -> Any:
+        """Return the key that the row of an object has now."""
+        if not self.stages:
+            return key_before(mapper, instance)
+        values = {attribute: value_before(mapper, instance, attribute) for attribute in mapper.pk}
+        relations = [r for r in mapper.key_relations if not values.keys().isdisjoint(r.local)]
+        for attribute in [a for relation in relations for a in relation.local]:
+            values.setdefault(attribute, value_before(mapper, instance, attribute))
+        for moved in self.stages:
+            now = moved.get((mapper.base, _joined(values, mapper.pk)))
+            if now is not None:
+                values.update(zip(mapper.pk, now if len(mapper.pk) > 1 else (now,)))
+                continue
+            held = dict(values)
+            for relation in relations if self.cascading else ():
+                _take_along(values, relation, _joined(held, relation.local), moved)
+        return _joined(values, mapper.pk)
+
+
+def _joined(values: dict[Attribute, Any], attributes: Sequence[Attribute]) -> Any:
+    """Return the values of some columns as a key."""
+    found = tuple([values[attribute] for attribute in attributes])
+    return found if len(attributes) > 1 else found[0]
 
 
 def _key_moved(mapper: Mapper, key: Any, moved: Moved) -> Any:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from blaze.core.relations import Link
     from blaze.persistence.base import SessionBase
     from blaze.persistence.deletes import Deleter
-    from blaze.persistence.meanwhile import Meanwhile
+    from blaze.persistence.updates import Updater
 
 Pairs = dict[tuple[Any, ...], tuple[Any, Any]]  # both keys as statement parameters, and the two objects
 
 
-def now_key(mapper: Mapper, instance: Any) -> Any:
-    """Return the key that an object has."""
-    return mapper.key(instance)
+def first_key(instance: Any) -> Any:
+    """Return the key that a row has before the flush."""
+    return key_before(type(instance).__mapper__, instance)
 
 
 class Linker:
@@ -37,10 +37,11 @@ class Linker:
     that got a row of such a model, of which there is no object.
     """
 
-    def __init__(self, session: SessionBase, meanwhile: Meanwhile) -> None:
+    def __init__(self, session: SessionBase, updater: Updater) -> None:
         self.session = session
         self.codecs = session.compilation.codecs
-        self.meanwhile = meanwhile
+        self.meanwhile = updater.inserter.meanwhile
+        self.key_now = updater.key_now
         self.unlinked: dict[int, Any] = {}
         self.bridged: list[tuple[Mapper, Pairs]] = []
         self.unlinking: set[int] = set()  # lists whose removals are done
@@ -61,13 +62,13 @@ class Linker:
         removed: dict[Link, Pairs] = {}
         added: dict[Link, Pairs] = {}
         cleared: dict[Link, list[Any]] = {}
-        key_of = key_before if early else now_key
+        key_of = first_key if early else self.key_now
         for changed_list in lists:
             relation, owner = changed_list.relation, changed_list.owner
             link = relation.link
             if link is None or id(owner) in deleted:
                 continue
-            key = key_of(type(owner).__mapper__, owner)
+            key = key_of(owner)
             if key is None:
                 continue  # a new object: nothing can be linked to it
             own = self.codecs[relation.owner].key_params(key)
@@ -84,7 +85,7 @@ class Linker:
                 registers.append((changed_list.added, added))
             for register, found in registers:
                 for member in register.values():
-                    key = key_of(type(member).__mapper__, member)
+                    key = key_of(member)
                     if key is not None and id(member) not in deleted:
                         pair = (*own, *target.key_params(key))
                         found.setdefault(link, {})[pair] = owner, member

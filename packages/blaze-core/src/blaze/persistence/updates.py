@@ -10,9 +10,9 @@ from blaze.core.specs import UNSET
 from blaze.errors import CheckError, ModelError, StaleDataError, ValidationError
 from blaze.persistence.batches import write_rows
 from blaze.persistence.handover import Exchange, by_mapper, refused_by_check, with_parked
+from blaze.persistence.key_changes import KeyMoves
 from blaze.persistence.late_values import read_present
 from blaze.persistence.loading import chunks, keys_condition
-from blaze.persistence.stored import key_before
 from blaze.plan import Execute, Plan
 from blaze.sql.builders import SelectBuilder
 
@@ -57,7 +57,7 @@ class Updater:
         self.replaced: list[tuple[Attribute, Any, Any]] = []
         self.done: set[int] = set()  # what was written before the new rows of its table
         self.parked: dict[int, set[int]] = {}  # the positions of the columns that rows gave up
-        self.moved: dict[int, tuple[Any, ...]] = {}  # where rows are whose key was parked
+        self.moves = KeyMoves(session.dialect.features.foreign_keys)
 
     def update_all(self, instances: list[Any]) -> Plan[None]:
         """Update what changed, then complete keys that were not known when their rows were inserted."""
@@ -108,27 +108,30 @@ class Updater:
 
     def park(self, parked: Parked) -> Plan[None]:
         """Have rows give up unique values before they are written or deleted."""
-        groups: dict[Attribute, list[tuple[Any, ...]]] = {}
-        mappers: dict[Attribute, Mapper] = {}
+        groups: dict[Attribute, list[tuple[Any, Any]]] = {}
         for instance, attribute, value in parked:
-            mapper = type(instance).__mapper__
+            index = type(instance).__mapper__.columns.index(attribute)
+            self.parked.setdefault(id(instance), set()).add(index)
+            groups.setdefault(attribute, []).append((instance, value))
+        for attribute, found in groups.items():
+            mapper = type(found[0][0]).__mapper__
             codec = self.codecs[mapper]
-            mappers[attribute] = mapper
-            self.parked.setdefault(id(instance), set()).add(mapper.columns.index(attribute))
-            encoded = codec.encode(attribute, value)
-            key = codec.key_params(key_before(mapper, instance))
-            groups.setdefault(attribute, []).append((encoded, *key))
-            if attribute in mapper.pk:
-                self.moved[id(instance)] = tuple(
-                    encoded if a is attribute else part for a, part in zip(mapper.pk, key)
-                )
-        for attribute, params in groups.items():
-            codec = self.codecs[mappers[attribute]]
+            keys = self.moves.keys(mapper, [instance for instance, _ in found])
+            params = [
+                (codec.encode(attribute, value), *codec.key_params(key))
+                for (_, value), key in zip(found, keys)
+            ]
             try:
                 yield from write_rows(self.session, codec.update_keyed((attribute,), False), params)
             except CheckError as error:
-                instance = next(o for o, other, _ in parked if other is attribute)
-                raise refused_by_check(attribute, instance, error) from error
+                raise refused_by_check(attribute, found[0][0], error) from error
+            if attribute in mapper.pk:
+                number, single = mapper.pk.index(attribute), len(mapper.pk) == 1
+                now = [
+                    value if single else (*key[:number], value, *key[number + 1 :])
+                    for (_, value), key in zip(found, keys)
+                ]
+                self.moves.note(mapper, keys, now)
 
     def by_columns(self, mapper: Mapper, instances: list[Any]) -> dict[tuple[int, ...], list[Any]]:
         """Group instances by the positions of their changed columns; unchanged ones are left out."""
@@ -160,6 +163,7 @@ class Updater:
         """Update objects of one model whose same columns changed."""
         group = UpdatedGroup(mapper, attributes, instances)
         self.groups.append(group)
+        keys = self.moves.keys(mapper, instances) if group.moved or self.moves else None
         if group.moved:
             refuse_no_key(mapper, instances)
         version = mapper.version
@@ -171,17 +175,22 @@ class Updater:
         if self.inserter.meanwhile.active:
             self.inserter.meanwhile.note(mapper, instances)
         if len(mapper.tables) == 1:
-            yield from self.update_rows(group, attributes, version)
+            yield from self.update_rows(group, attributes, version, keys)
         else:
-            yield from self.update_tables(group, attributes, version)
-        if group.moved:
+            yield from self.update_tables(group, attributes, version, keys)
+        if group.moved and keys is not None:
+            self.moves.note(mapper, keys, mapper.keys(instances))
             for instance in instances:
                 self.inserter.moving.pop(id(instance), None)
         if mapper.computed:
             yield from self.read_computed(mapper, instances)
 
     def update_tables(
-        self, group: UpdatedGroup, attributes: tuple[Attribute, ...], version: Optional[Attribute]
+        self,
+        group: UpdatedGroup,
+        attributes: tuple[Attribute, ...],
+        version: Optional[Attribute],
+        keys: Optional[list[Any]],
     ) -> Plan[None]:
         """Update the rows of a group in every one of its joined tables that changed."""
         mapper = group.mapper
@@ -193,19 +202,25 @@ class Updater:
         parts = mapper.by_table(attributes)
         for table in mapper.tables:
             if table in parts:
-                yield from self.update_rows(group, parts[table], version if table is mapper.table else None)
+                own = version if table is mapper.table else None
+                yield from self.update_rows(group, parts[table], own, keys)
 
     def update_rows(
-        self, group: UpdatedGroup, attributes: tuple[Attribute, ...], version: Optional[Attribute]
+        self,
+        group: UpdatedGroup,
+        attributes: tuple[Attribute, ...],
+        version: Optional[Attribute],
+        keys: Optional[list[Any]],
     ) -> Plan[None]:
-        """Update the rows of a group in the table of these attributes; the version is that of the table."""
+        """Update the rows of a group in the table of these attributes; the version is that of the table.
+
+        `keys` are those of the rows where they may be others than in the snapshots.
+        """
         mapper, instances, codec = group.mapper, group.instances, self.codecs[group.mapper]
         rows = codec.taker(attributes, False)(instances)
         mutable = [attribute for attribute in group.mutable if attribute in attributes]
         group.sent.update({a: [row[attributes.index(a)] for row in rows] for a in mutable})
-        params = [row + place for row, place in zip(rows, self.places(group, version))]
-        if self.moved:
-            self.follow_moved(group, params, len(attributes))
+        params = [row + place for row, place in zip(rows, self.places(group, version, keys))]
         count = yield from write_rows(self.session, codec.update_keyed(attributes), params)
         if count >= 0 and count != len(instances):
             raise stale("UPDATE", mapper, instances, count)
@@ -228,9 +243,17 @@ class Updater:
                     clear_slot(mapper, instance, attribute.slot)
             self.inserter.fill(mapper, (*mapper.pk, *mapper.computed), pairs)
 
-    def places(self, group: UpdatedGroup, version: Optional[Attribute]) -> list[tuple[Any, ...]]:
+    def places(
+        self, group: UpdatedGroup, version: Optional[Attribute], keys: Optional[list[Any]]
+    ) -> list[tuple[Any, ...]]:
         """Return where the rows are: the keys, and the versions, that they have in the database."""
         mapper, columns = group.mapper, group.mapper.columns
+        if keys is not None:
+            found: list[tuple[Any, ...]] = self.codecs[mapper].keys_params(keys)
+            if version is None:
+                return found
+            position, encode = columns.index(version), self.codecs[mapper].encode
+            return [(*key, encode(version, old[position])) for key, old in zip(found, group.olds)]
         where = mapper.pk if version is None else (*mapper.pk, version)
         positions = [columns.index(attribute) for attribute in where]
         encoders = [self.session.dialect.encoder(attribute.type) for attribute in where]
@@ -242,13 +265,11 @@ class Updater:
             for old in group.olds
         ]
 
-    def follow_moved(self, group: UpdatedGroup, params: list[tuple[Any, ...]], width: int) -> None:
-        """Let the statements find the rows whose key was parked."""
-        for number, instance in enumerate(group.instances):
-            place = self.moved.get(id(instance))
-            if place is not None:
-                row = params[number]
-                params[number] = (*row[:width], *place, *row[width + len(place) :])
+    def key_now(self, instance: Any) -> Any:
+        """Return the key that the row of an object has after the updates so far, or that of a new one."""
+        mapper = type(instance).__mapper__
+        new = not self.moves or mapper.is_new(instance)
+        return mapper.key(instance) if new else self.moves.key(mapper, instance)
 
     def take_back(self) -> None:
         """Give objects their former versions, and what the flush has replaced by itself."""
@@ -282,7 +303,7 @@ class Updater:
             params = [
                 (
                     *(codec.encode(a, a.peek(instance)) for a in relation.local),
-                    *codec.key_params(relation.owner.key(instance)),
+                    *codec.key_params(self.key_now(instance)),
                 )
                 for instance in instances
             ]

@@ -46,6 +46,16 @@ _AFTER = frozenset(
     }
     | {"THEN", "ON", "UNION", "INTERSECT", "EXCEPT", "COLLATE", "FROM", "END", "FOR", "WINDOW", "AS", ""}
 )
+# What no column or table is called without quotes, though a name may follow it.
+_RESERVED = frozenset(
+    {"ALL", "AND", "ANY", "AS", "ASC", "BETWEEN", "BY", "CASE", "COLLATE", "CROSS"}
+    | {"DELETE", "DESC", "DISTINCT", "ELSE", "ESCAPE", "EXCEPT", "EXISTS", "FOR", "FROM", "FULL"}
+    | {"GLOB", "GROUP", "HAVING", "ILIKE", "IN", "INNER", "INSERT", "INTERSECT", "INTO", "IS"}
+    | {"JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "NATURAL", "NOT", "OFFSET", "ON", "ONLY"}
+    | {"OR", "ORDER", "OUTER", "OVER", "PARTITION", "RECURSIVE", "REGEXP", "RETURNING", "RIGHT", "RLIKE"}
+    | {"SELECT", "SET", "SOME", "TABLE", "THEN", "UNION", "UPDATE", "USING", "VALUES", "WHEN"}
+    | {"WHERE", "WINDOW", "WITH"}
+)
 _NO_FUNCTIONS = frozenset({"IN", "VALUES", "AND", "OR", "NOT", "ANY"})
 _COUNTS = {"LIMIT": "limit", "OFFSET": "offset"}
 
@@ -111,19 +121,37 @@ def _at(tokens: list[_Token], position: int) -> _Token:
 
 
 def _renamed(tokens: list[_Token]) -> set[str]:
-    """Return the names that the statement gives to columns, in lower case: by AS, or `WITH x (name, ...)`."""
+    """Return the names that the statement gives to columns, in lower case: by AS or without it, by
+    `WITH x (name, ...)` or `AS x (name, ...)`.
+    """
     found = set()
     for position, token in enumerate(tokens):
-        if token.text == "AS":
-            follower = _at(tokens, position + 1)
-            if follower.name:
-                found.add(follower.name.lower())
-            if _at(tokens, position - 1).text == ")":
-                start = position - 2
-                while start > 0 and (tokens[start].name or tokens[start].text == ","):
-                    found.add(tokens[start].name.lower())
-                    start -= 1
+        if token.text == "AS" and _at(tokens, position - 1).text == ")":
+            start = position - 2
+            while _at(tokens, start).name and _at(tokens, start - 1).text in (",", "("):
+                found.add(tokens[start].name.lower())
+                start -= 2
+        if not token.name or not _is_alias(tokens, position):
+            continue
+        found.add(token.name.lower())
+        if _at(tokens, position + 1).text == "(":
+            end = position + 2
+            while _at(tokens, end).name and _at(tokens, end + 1).text in (",", ")"):
+                found.add(tokens[end].name.lower())
+                end += 2
     return found
+
+
+def _is_alias(tokens: list[_Token], position: int) -> bool:
+    """Whether a name follows AS, or directly a value or a table: as only another name for that can."""
+    token, before = tokens[position], _at(tokens, position - 1)
+    if before.text == "AS":
+        return True
+    if token.text in _RESERVED or position == 0:
+        return False
+    if before.kind == "mark":
+        return before.text in (")", "]")
+    return before.text not in _RESERVED
 
 
 def _inserted(tokens: list[_Token]) -> dict[int, str]:
