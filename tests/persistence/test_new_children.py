@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blaze.errors import SessionError, ValidationError
-from tests.persistence.models import Author, Book, Profile
+from tests.persistence.models import Author, Book, Chapter, Profile
 from tests.persistence.twins import Database, names
 
 
@@ -230,3 +230,33 @@ async def test_a_merged_object_is_saved_once(db: Database, author: None) -> None
         assert s.session.new == [inside]
         await s.commit()
         assert await count(s) == 1
+
+
+@pytest.mark.requirement("R27", "R28")
+@pytest.mark.parametrize("owner", ["loaded", "new"])
+@pytest.mark.parametrize("how", ["with another", "added"])
+@pytest.mark.parametrize("leave", ["delete", "expunge"])
+async def test_a_new_child_that_left_and_comes_again_is_shown(
+    db: Database, author: None, leave: str, how: str, owner: str
+) -> None:
+    async with db.session() as s:
+        parent = await s.get_one(Author, 1) if owner == "loaded" else Author(name="n")
+        await s.add(parent)
+        assert await s.read(parent, "books") == []
+        with s.session.no_autoflush():
+            assert await s.read(parent, "profile") is None
+            book, profile = Book(title="t", author=parent), Profile(author=parent)
+            for each in (book, profile):
+                await s.add(each)
+                await s.do(lambda session, each=each: getattr(session, leave)(each))
+            assert (list(parent.books), parent.profile) == ([], None)
+            if how == "added":
+                await s.add(book)
+            else:  # a new object needs it
+                await s.add(Chapter(heading="c", book=book))
+                assert book in s.session.new
+            await s.add(profile)
+            assert (list(parent.books), parent.profile) == ([book], profile)
+        await s.commit()
+        assert (await s.read(parent, "books"), await s.read(parent, "profile")) == ([book], profile)
+    assert await db.rows("SELECT title, author_id FROM book") == [("t", 1 if owner == "loaded" else 2)]

@@ -22,6 +22,7 @@ from blaze import (
     one_to_many,
     one_to_one,
 )
+from blaze.errors import SessionError
 from tests.persistence.twins import Database
 
 pytestmark = pytest.mark.requirement("R24")
@@ -248,3 +249,80 @@ async def test_a_generated_key_given_again_is_written_to_what_refers_to_it(db: D
                 await s.rollback()
                 assert (page.peer, page.size, crest.peer, s.dirty) == (peer, 0, peer, [])
     assert await db.rows("SELECT peer_id, name FROM page JOIN peer ON peer.id = peer_id") == [(1, "a")]
+
+
+class Owner(Model):
+    code: Field[str] = field(primary_key=True, init=True)
+    mail: Field[str] = field(unique=True)
+
+
+class Fur(Model):
+    id: Field[int] = field(primary_key=True)
+    size: Field[int] = field(default=0)
+    owner: ForeignKey[Optional[Owner]] = foreign_key(related_name="furs", on_delete="CASCADE")
+
+
+class Claw(Model):
+    id: Field[int] = field(primary_key=True)
+    owner: OneToOne[Optional[Owner]] = one_to_one(related_name="claw", on_delete="NO ACTION")
+
+
+class Tooth(Model):
+    id: Field[int] = field(primary_key=True)
+    owner: ForeignKey[Owner] = foreign_key(related_name="teeth", on_delete="CASCADE")
+
+
+@pytest.mark.parametrize("to", ["new", "nothing", "another"])
+@pytest.mark.parametrize("code", ["a", "b"], ids=["same key", "another key"])
+async def test_nullable_keys_let_go_of_a_deleted_object_whose_values_another_takes(
+    db: Database, code: str, to: str
+) -> None:
+    create_all(db.engine, [Owner, Fur, Claw, Tooth])
+    async with db.session() as s:
+        owner, other = Owner(code="a", mail="m"), Owner(code="o", mail="o")
+        fur, claw, stays = Fur(owner=owner), Claw(owner=owner), Fur(owner=owner, size=5)
+        await s.add_all([fur, claw, stays, other])
+        await s.commit()
+        await s.read(owner, "furs")
+        for final in (False, True):
+            new = Owner(code=code, mail="m")
+            target = {"new": new, "nothing": None, "another": other}[to]
+            with s.session.no_autoflush():
+                await s.delete(owner)
+                await s.add(new)
+                fur.owner = claw.owner = target
+                fur.size = 3
+            await s.flush()
+            key = target and target.code
+            assert (fur.owner, fur.owner_id, claw.owner, claw.owner_id) == (target, key, target, key)
+            assert stays not in s.session, "it went with its owner"
+            assert await s.read(new, "furs") == ([fur] if to == "new" else [])
+            assert (await s.execute("SELECT owner_id, size FROM fur")).all() == [(key, 3)]
+            if not final:
+                await s.rollback()
+                assert (fur.owner, claw.owner, fur.size, stays.owner) == (owner, owner, 0, owner)
+                assert (await s.read(owner, "furs"), await s.read(owner, "claw")) == ([fur, stays], claw)
+        await s.commit()
+    assert await db.rows("SELECT owner_id FROM claw") == [(key,)]
+    assert await db.rows("SELECT code, mail FROM owner ORDER BY 1") == [(code, "m"), ("o", "o")]
+
+
+async def test_a_key_that_cannot_be_empty_keeps_a_deleted_object_in_its_place(db: Database) -> None:
+    create_all(db.engine, [Owner, Fur, Claw, Tooth])
+    async with db.session() as s:
+        owner = Owner(code="a", mail="m")
+        tooth = Tooth(owner=owner)
+        await s.add(tooth)
+        await s.commit()
+        with s.session.no_autoflush():
+            await s.delete(owner)
+            tooth.owner = Owner(code="a", mail="n")
+        with pytest.raises(SessionError, match="a changed object refers to it until it is written"):
+            await s.commit()
+        await s.rollback()
+        with s.session.no_autoflush():  # its other unique value can be parked
+            await s.delete(owner)
+            tooth.owner = Owner(code="b", mail="m")
+        await s.commit()
+        assert tooth.owner_id == "b"
+    assert await db.rows("SELECT code, mail FROM owner") == [("b", "m")]

@@ -84,11 +84,7 @@ class Deleter:
                     if local_before(mapper, instance, relation) in before[relation.target.base]:
                         emptied.setdefault(relation, []).append(instance)
                 earlier.add(key_before(mapper, instance))
-        for relation, holders in emptied.items():
-            codec = self.codecs[relation.owner]
-            empty = (None,) * len(relation.own)
-            params = [(*empty, *codec.key_params(key)) for key in self.moves.keys(relation.owner, holders)]
-            yield from write_rows(self.session, codec.update_keyed(relation.own, False), params)
+        yield from self.empty(emptied)
         for base in present:
             yield from self.delete_links(groups[base])
             for part in parts.get(base) or (groups[base],):
@@ -103,6 +99,15 @@ class Deleter:
             groups.setdefault(type(instance).__mapper__.base, []).append(instance)
         gone = {base: keys_before(base, group) for base, group in groups.items()}
         yield from refuse_referred(self.session, gone)
+
+    def empty(self, holders: dict[Relation, list[Any]]) -> Plan[None]:
+        """Let rows no longer refer to others, by the objects that hold the keys."""
+        for relation, instances in holders.items():
+            codec = self.codecs[relation.owner]
+            nothing = (None,) * len(relation.own)
+            keys = self.moves.keys(relation.owner, instances)
+            params = [(*nothing, *codec.key_params(key)) for key in keys]
+            yield from write_rows(self.session, codec.update_keyed(relation.own, False), params)
 
     def delete_links(self, instances: list[Any]) -> Plan[None]:
         """Delete the rows of join tables that name objects of one hierarchy."""

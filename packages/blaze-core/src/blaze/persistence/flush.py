@@ -105,6 +105,7 @@ class Flush:
                 handover = Handover(order, new, self.changed, rows)
                 self.first, before = handover.first, handover.before
                 if self.first:
+                    yield from self.deleter.empty(handover.emptied)
                     yield from self.deleter.delete_all(order, self.first)
                 if handover.parked:
                     yield from self.updater.park(handover.parked)

@@ -25,6 +25,7 @@ from blaze.persistence.stored import coming, key_before, local_before, value_bef
 if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
+    from blaze.core.relations import Relation
 
 # Rows to be parked: each with the column that gets another value for a while, and that value.
 Parked = list[tuple[Any, "Attribute", Any]]
@@ -263,9 +264,9 @@ def refused_by_check(attribute: Attribute, instance: Any, error: CheckError) -> 
 class Handover:
     """The order of one flush as far as unique values decide it.
 
-    `first` are the deleted objects that go before everything else, `parked` the rows that give values up in
-    advance, `before` the changed rows that are written before the new ones of their table, by the mapper at
-    the base of their hierarchy.
+    `first` are the deleted objects that go before everything else, `emptied` the changed ones whose keys let
+    go of those before, `parked` the rows that give values up in advance, `before` the changed rows that are
+    written before the new ones of their table, by the mapper at the base of their hierarchy.
     """
 
     def __init__(
@@ -277,6 +278,7 @@ class Handover:
     ) -> None:
         """`order` and `new` go by the mappers at the base of hierarchies."""
         self.first: dict[int, Any] = {}
+        self.emptied: dict[Relation, list[Any]] = {}
         self.parked: Parked = []
         self.before: dict[Mapper, list[Any]] = {}
         self.places = {mapper: place for place, mapper in enumerate(order)}
@@ -339,8 +341,9 @@ class Handover:
     def delete_before(self, wanted: list[tuple[Exchange, Place, Any]]) -> None:
         """Have the deleted rows whose values are taken over go first, with those that refer to them.
 
-        One that a changed object still refers to in the database stays where its rule on delete would delete
-        that, or refuse: it is parked.
+        A changed object that refers to one in the database lets go of it before, where it comes to refer to
+        another one and its key may be NULL. Else the deleted row stays where its rule on delete would delete
+        the changed one, or refuse: it is parked.
         """
         rows: dict[Any, Any] = {}  # deleted objects by the place of their row
         for instance in self.deleted.values():
@@ -352,15 +355,24 @@ class Handover:
             for target in referred(rows, instance):
                 targets.setdefault(id(instance), []).append(target)
                 referring.setdefault(id(target), []).append(instance)
-        staying = reach(
-            [o for c in self.changed for o in referred(rows, c, ("SET NULL", "SET DEFAULT"))], targets
-        )
+        leaving: list[tuple[Any, Relation, Any]] = []
+        holding = []
+        for changed in self.changed:
+            for relation, target in references(rows, changed, ("SET NULL", "SET DEFAULT")):
+                if relation.nullable and relation.known(changed) is not target:
+                    leaving.append((changed, relation, target))
+                else:
+                    holding.append(target)
+        staying = reach(holding, targets)
         for exchange, place, instance in wanted:
             if id(instance) in staying:
                 why = "a changed object refers to it until it is written"
                 self.parked += exchange.park(instance, place, why)
             else:
                 self.first.update(reach([instance], referring))
+        for changed, relation, target in leaving:
+            if id(target) in self.first:
+                self.emptied.setdefault(relation, []).append(changed)
 
 
 def reach(start: Iterable[Any], edges: dict[int, list[Any]]) -> dict[int, Any]:
@@ -375,15 +387,25 @@ def reach(start: Iterable[Any], edges: dict[int, list[Any]]) -> dict[int, Any]:
     return found
 
 
-def referred(rows: dict[Any, Any], instance: Any, harmless: Sequence[str] = ()) -> Iterator[Any]:
-    """Yield the deleted objects that an object refers to in the database, unless by a `harmless` rule."""
+def referred(rows: dict[Any, Any], instance: Any) -> Iterator[Any]:
+    """Yield the deleted objects that an object refers to in the database."""
+    for _, target in references(rows, instance):
+        yield target
+
+
+def references(
+    rows: dict[Any, Any], instance: Any, harmless: Sequence[str] = ()
+) -> Iterator[tuple[Relation, Any]]:
+    """Yield the relations by which an object refers to deleted ones in the database, with these; not those of
+    a `harmless` rule.
+    """
     mapper = type(instance).__mapper__
     for relation in mapper.key_relations:
         if relation.on_delete in harmless:
             continue
         found = rows.get((relation.target.base, local_before(mapper, instance, relation)))
         if found is not None and found is not instance:
-            yield found
+            yield relation, found
 
 
 def with_parked(

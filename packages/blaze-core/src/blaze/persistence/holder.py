@@ -113,9 +113,16 @@ class Holder:
         if mapper.is_new(instance):
             instance._ctx_ = self.pending_context
             work.new[id(instance)] = instance
+            shown = id(instance) in work.comers  # by what was given to it in this session
             for relation in mapper.key_relations:
-                if relation.inverse is not None and relation.peek(instance) is UNSET:  # given by key
-                    relation.inverse.note_member(relation.known(instance), instance)
+                if relation.inverse is None:
+                    continue
+                related = relation.peek(instance)
+                if related is UNSET:  # given by key
+                    related = relation.known(instance)
+                elif shown or related is None or related._ctx_ is None:
+                    continue
+                relation.inverse.note_member(related, instance)  # it may have left: by `delete`, `expunge`
         else:
             self._attach(mapper, instance)
         if instance._extra_:
