@@ -81,9 +81,7 @@ def update(
     attributes = [a for a in mapper.columns if a.column in written]
     with changing(session, mapper, columns):
         met: Met = yield from _send_returning(session, mapper, builder, attributes, held)
-    before = _take_over(session, mapper, attributes, ((o, row) for o, row in met.rows if mapper.is_clean(o)))
-    if before:
-        session.work.undo.append(partial(_undo, session.work, before, mapper))
+    _take_over(session, mapper, attributes, ((o, row) for o, row in met.rows if mapper.is_clean(o)))
     return met.rowcount
 
 
@@ -345,11 +343,9 @@ def follow(
     written = set(columns)
     attributes = [a for a in family_attributes(mapper) if a.column in written]
     found = yield from read_rows(session, mapper, attributes, list(objects))
-    before = _take_over(
+    _take_over(
         session, mapper, attributes, ((objects[key], row) for key, row in found.items() if key in objects)
     )
-    if before:
-        session.work.undo.append(partial(_undo, session.work, before, mapper))
     gone = [o for key, o in objects.items() if key not in found]
     if not gone:
         return
@@ -360,15 +356,16 @@ def follow(
 
 def _take_over(
     session: SessionBase, mapper: Mapper, attributes: Sequence[Attribute], pairs: Iterable[tuple[Any, Any]]
-) -> list[tuple[Any, Values]]:
-    """Store the columns of rows (behind their keys) in loaded objects; return what they held before."""
+) -> None:
+    """Store the columns of rows (behind their keys) in loaded objects; a rollback undoes it."""
     codec = session.compilation.codecs[mapper]
     width = len(mapper.pk)
     before: list[tuple[Any, Values]] = []
-    if not attributes:
-        return before
-    for instance, row in pairs:
+    for instance, row in pairs if attributes else ():
         values: Values = []
+        if not before:
+            session.work.undo.append(partial(_undo, session.work, before, mapper))
+        before.append((instance, values))  # before anything is stored: an interrupt may come
         for attribute, raw in zip(attributes, row[width:]):
             old = attribute.peek(instance)
             old_raw = attribute.peek_raw(instance) if attribute.mutable else UNSET
@@ -379,8 +376,6 @@ def _take_over(
                 put(mapper, instance, attribute, UNSET, raw)
             else:
                 put(mapper, instance, attribute, codec.decode(attribute, raw), UNSET)
-        before.append((instance, values))
-    return before
 
 
 def put(mapper: Mapper, instance: Any, attribute: Attribute, value: Any, raw: Any) -> None:

@@ -120,8 +120,10 @@ def update(session: SessionBase, query: Query[Any], values: dict[str, Any]) -> P
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
     if reaches_elsewhere(mapper, changes):
-        return (yield from following.update_joined(session, mapper, query, changes))
-    return (yield from following.update(session, mapper, builder, changes, query))
+        plan = following.update_joined(session, mapper, query, changes)
+    else:
+        plan = following.update(session, mapper, builder, changes, query)
+    return (yield from session.transactions.guarded(plan))
 
 
 def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
@@ -129,7 +131,8 @@ def delete(session: SessionBase, query: Query[Any]) -> Plan[int]:
     builder = delete_builder(query)
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
-    return (yield from following.delete(session, query.root.mapper, builder))  # type: ignore[arg-type]
+    plan = following.delete(session, query.root.mapper, builder)  # type: ignore[arg-type]
+    return (yield from session.transactions.guarded(plan))
 
 
 def paginate(session: SessionBase, query: Query[Any], size: int, after: Optional[str]) -> Plan[Page[Any]]:

@@ -261,6 +261,10 @@ def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     """Run an UPDATE or DELETE over a model's table."""
     if session.work.pending and session.autoflush:
         yield from session.flush_plan()
+    return (yield from session.transactions.guarded(_change(session, statement)))
+
+
+def _change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     columns, load = returned(session, statement)
     builder = statement.builder(columns)
     written: dict[Any, Any] = statement.changes if isinstance(statement, Update) else {}
@@ -279,5 +283,5 @@ def change(session: SessionBase, statement: Any) -> Plan[QueryResult[Any]]:
     with changing(session, statement.mapper, written, deleting=not written):
         found: Sequence[Any] = yield from session.send(command)
     if found:
-        yield from follow(session, statement.mapper, all_written(statement.mapper, written))
+        yield from following.after(session, statement)
     return QueryResult(found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from blaze.errors import CommitOutcomeUnknownError, DatabaseError, SessionError
 from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire, fire_all
@@ -10,6 +11,8 @@ from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savep
 if TYPE_CHECKING:
     from blaze.adapters.alone import ExecuteAlone
     from blaze.persistence.base import SessionBase
+
+R = TypeVar("R")
 
 # So many flushes a commit makes at most, each writing what the hooks of the one before have left.
 ROUNDS = 100
@@ -277,6 +280,20 @@ class TransactionManager:
                 self.broken = None
             else:
                 yield Rollback()
+
+    def guarded(self, plan: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
+        """Run a plan that writes past the objects and lets them follow. Interrupted or cancelled, the whole
+        transaction is lost: nobody knows which of them show what the statement has done.
+        """
+        try:
+            return (yield from plan)
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException as error:
+            if self.active:
+                self.broken = error
+                yield Rollback()
+            raise
 
     def _has_committed(self) -> bool:
         """Whether a COMMIT of which nobody told the outcome has taken effect."""
