@@ -58,7 +58,7 @@ class PostgresCompiler(Compiler):
         mark = self._list(self.take(), node.item)
         return f"{left} <> ALL({mark})" if node.negated else f"{left} = ANY({mark})"
 
-    def render_raw(self, node: Raw[Any]) -> str:
+    def raw_text(self, node: Raw[Any]) -> str:
         """Compare with arrays where a template says IN: of an empty list nothing else knows the type."""
         texts: list[str] = []
         for piece in node.pieces:

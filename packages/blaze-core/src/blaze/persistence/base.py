@@ -230,7 +230,7 @@ class SessionBase(Holder, Observed):
         if not self.flushing:
             transactions.note_bypass()
         if self.cache is not None and not self.cache.exact:
-            self.cache.journal.note_statement(command.sql)
+            self.cache.journal.note_statement(command.sql, self.dialect.features.lexis)
         result = yield command
         transactions.wrote = True
         transactions.epoch += 1

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from blaze.core.registry import registry
 from blaze.persistence.cache_keys import key_text, root_table, table_keys, table_text
-from blaze.persistence.statements import first_word
+from blaze.persistence.raw_texts import first_words
 from blaze.persistence.stored import key_before
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
+    from blaze.dialects.features import Lexis
     from blaze.persistence.flush import Flush
 
 # More rows than this of one table, and all of its rows are dropped instead: one key for thousands.
@@ -97,14 +98,14 @@ class CacheJournal:
                     seen.update(new)
                     queue += new
 
-    def note_statement(self, sql: str) -> None:
+    def note_statement(self, sql: str, lexis: Lexis) -> None:
         """Note every table that the text of a writing statement names, and those that follow deleted rows and
         changed keys.
 
         A text that names none may call a procedure or write to a view: it counts for all tables.
         """
-        word = first_word(sql)
-        if word == "SELECT":
+        word = first_words(sql, lexis)
+        if word == ["SELECT"]:
             return  # it takes locks
         text = sql.lower()
         words = set(_WORD.findall(text))
@@ -113,7 +114,7 @@ class CacheJournal:
         for mapper in named or known:
             self.note_model(mapper)
         moved = not _UPDATING.isdisjoint(words) and moves_keys(named, words, text)
-        if moved or word != "UPDATE":
+        if moved or word != ["UPDATE"]:
             self.note_dependents(named, moved)
 
     def note_flush(self, flush: Flush, deleted: Iterable[Any]) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.loaders import Shape, make_row_loader
 from blaze.core.takers import RowChecker
-from blaze.errors import DataError, QueryError, SessionError, ValidationError
+from blaze.errors import DataError, QueryError, ValidationError
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
 from blaze.persistence.following import all_written, follow
 from blaze.persistence.querying import MODES, fetch
+from blaze.persistence.raw_texts import read
 from blaze.persistence.results import QueryResult, Result
 from blaze.persistence.writing import changing, writing
 from blaze.plan import Execute, ExecuteMany, Plan
@@ -35,31 +35,6 @@ if TYPE_CHECKING:
 ROWS = 500
 # The same where values are expressions, each of which may have several binds.
 CALCULATED_ROWS = 100
-_FIRST_WORD = re.compile(r"(?:[\s\ufeff]|--[^\n]*\n|/\*.*?\*/|\()*([A-Za-z]+)", re.DOTALL)
-_READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
-_TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"})
-_WRITING_WORD = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|REPLACE)\b", re.IGNORECASE)
-
-
-def first_word(sql: str) -> str:
-    """Return the first word of SQL text, past comments, in capitals."""
-    match = _FIRST_WORD.match(sql)
-    return match[1].upper() if match else ""
-
-
-def writes(sql: str) -> bool:
-    """Whether raw SQL may change something, told by its first word.
-
-    Raises `SessionError` for statements that begin or end transactions: those belong to the session.
-    """
-    word = first_word(sql)
-    if word in _TRANSACTION:
-        raise SessionError(
-            f"{word} is the session's business: use session.transaction(), commit() or rollback()"
-        )
-    if word == "WITH":
-        return _WRITING_WORD.search(sql) is not None
-    return word not in _READING
 
 
 def run_statement(session: SessionBase, statement: Any, params: Any = None) -> Plan[Any]:
@@ -102,7 +77,7 @@ def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result
                 f"{session.dialect.name} would cut the name {cut} to "
                 f"{session.dialect.max_identifier_bytes} bytes; give a shorter one"
             )
-    outcome = yield from session.send(Execute(text, values, None, writes(text)))
+    outcome = yield from session.send(Execute(text, values, None, read(text, features.lexis).writes))
     if not outcome.columns:
         return Result([], max(outcome.rowcount, 0))
     row = row_class(tuple(outcome.columns))

@@ -14,6 +14,7 @@ from blaze.errors import CapabilityError, QueryError
 from blaze.sql import patterns
 from blaze.sql.expressions import Bind, Label, Literal, Ordering
 from blaze.sql.json_items import is_document
+from blaze.sql.tokens import require_single
 from blaze.sql.values import DATE, FLOAT, INTEGER
 from blaze.utils.naming import suggest
 
@@ -142,6 +143,13 @@ class ExpressionRenderer:
         return f"EXISTS ({self.subquery(node.query, self.cursor, self.scope)})"
 
     def render_raw(self, node: Raw[Any]) -> str:
+        text = " ? ".join([part for part in node.pieces if isinstance(part, str)])
+        if ";" in text:
+            require_single(text, self.dialect.features.lexis)
+        return self.raw_text(node)
+
+    def raw_text(self, node: Raw[Any]) -> str:
+        """Render the pieces of a `sql()` template."""
         return "".join([part if isinstance(part, str) else self.render(part) for part in node.pieces])
 
     def render_raw_list(self, node: RawList) -> str:

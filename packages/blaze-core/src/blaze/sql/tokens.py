@@ -11,8 +11,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from blaze.dialects.features import STANDARD_LEXIS, Lexis
+from blaze.errors import SQLSyntaxError
+from blaze.security import redact_statement
 
-__all__ = ["Token", "longer_name", "split_statements", "tokenize"]
+__all__ = ["Token", "longer_name", "require_single", "split_statements", "tokenize", "tokens"]
 
 WORD, NAME, TEXT, BODY, SYMBOL = "word", "name", "text", "body", "symbol"
 
@@ -68,10 +70,11 @@ def tokenize(sql: str, lexis: Lexis = STANDARD_LEXIS) -> list[Token]:
     MySQL executes what stands in comments that begin with `/*!` or `/*M!`: the tokens inside are returned
     like all others.
     """
-    return list(_tokens(sql, lexis))
+    return list(tokens(sql, lexis))
 
 
-def _tokens(sql: str, lexis: Lexis) -> Iterator[Token]:
+def tokens(sql: str, lexis: Lexis) -> Iterator[Token]:
+    """Give the tokens of a text one by one; see `tokenize`."""
     position, end, executable = 0, len(sql), 0
     while position < end:
         match = _PIECE.match(sql, position)
@@ -141,7 +144,7 @@ def longer_name(sql: str, size: int, lexis: Lexis) -> str:
     """Return the first name of more than `size` bytes, quoted as it stands; `""` without any."""
     if sql.isascii() and not _LONG.search(sql):
         return ""
-    for token in _tokens(sql, lexis):
+    for token in tokens(sql, lexis):
         if token.kind == WORD:
             length = len(token.text.encode("utf-8", "surrogatepass"))
         elif token.kind == NAME:
@@ -161,7 +164,7 @@ def split_statements(sql: str, lexis: Lexis = STANDARD_LEXIS) -> list[str]:
     found: list[str] = []
     inside: list[Token] = []  # what the statement has so far
     start = depth = 0
-    for token in _tokens(sql, lexis):
+    for token in tokens(sql, lexis):
         if token.text == ";" and token.kind == SYMBOL and depth == 0:
             if inside:
                 found.append(sql[start : token.start].strip())
@@ -172,6 +175,28 @@ def split_statements(sql: str, lexis: Lexis = STANDARD_LEXIS) -> list[str]:
     if inside:
         found.append(sql[start:].strip())
     return found
+
+
+@lru_cache(maxsize=512)
+def require_single(sql: str, lexis: Lexis) -> None:
+    """Raise `SQLSyntaxError` for several statements in one text; semicolons at its end are none."""
+    if ";" not in sql:
+        return
+    inside: list[Token] = []
+    depth, ended = 0, False
+    for token in tokens(sql, lexis):
+        if token.text == ";" and token.kind == SYMBOL and depth == 0:
+            ended = True
+            continue
+        if ended:
+            text = redact_statement(sql)
+            raise SQLSyntaxError(
+                "the text holds several statements; nothing was sent: run each by itself"
+                f"\n  statement: {text}",
+                statement=text,
+            )
+        depth += _nesting(token.word, inside)
+        inside.append(token)
 
 
 def _nesting(word: str, before: Sequence[Token]) -> int:

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from blaze import BlazeError, DatabaseError, QueryError, Select, SQLSyntaxError, ValidationError, sql
+from blaze import (
+    BlazeError,
+    DatabaseError,
+    QueryError,
+    Select,
+    SessionError,
+    SQLSyntaxError,
+    ValidationError,
+    sql,
+)
 from blaze.testing.suite.harness import Database, done, each, scenario
 from blaze.testing.suite.library import Book, Review, Tag
 from blaze.testing.suite.models import Label, Person, Post
@@ -24,6 +33,7 @@ __all__ = [
     "test_an_error_beside_a_stream",
     "test_json_null_of_other_programs",
     "test_numbers_of_raw_sql",
+    "test_one_statement_at_a_time",
     "test_parallel_exec",
     "test_placeholders",
     "test_results_of_raw_sql",
@@ -131,6 +141,32 @@ async def test_wrong_parameters_are_refused(db: Database, number: int) -> None:
         with pytest.raises(QueryError):
             await s.execute(text, params)
         assert s.statements == 0
+
+
+SEVERAL: list[Any] = [
+    "UPDATE suite_label SET name = 'b'; COMMIT",
+    "SELECT 1; SELECT 2",
+    "; COMMIT",
+    "SELECT ';' /* ; */; -- and\nROLLBACK;",
+    sql("UPDATE suite_label SET name = {x}; COMMIT", x="b"),
+    Select(Label).where(sql("name = 'a'; COMMIT; --")).order_by(Label.id),
+]
+
+
+@pytest.mark.parametrize("number", range(len(SEVERAL)))
+@scenario
+async def test_one_statement_at_a_time(db: Database, number: int) -> None:
+    await db.save(Label(name="a"))
+    async with db.session() as s:
+        await s.execute("UPDATE suite_label SET name = 'c' ; ")
+        with pytest.raises(SQLSyntaxError, match="several statements"):
+            await s.exec(SEVERAL[number])
+        assert s.statements == 1
+        for text in ("COMMIT", "-- x\n(ROLLBACK)", "ABORT"):
+            with pytest.raises(SessionError, match="session's business"):
+                await s.execute(text)
+        await s.rollback()
+        assert await s.exec_scalar("SELECT name FROM suite_label WHERE name <> ';';") == "a"
 
 
 @scenario
