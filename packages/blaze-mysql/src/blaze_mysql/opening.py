@@ -100,8 +100,11 @@ def check_tls(config: ConnectionConfig, encrypted: bool) -> None:
 
 
 def password(secret: Optional[Secret]) -> dict[str, Any]:
-    """Give the keyword argument of ``connect`` that no frame of ours may hold."""
-    return {} if secret is None else {"password": secret.reveal()}
+    """Give the keyword argument of ``connect`` that no frame of ours may hold.
+
+    In UTF-8, as other clients send it: the drivers would encode a text as Latin-1, or fail and show it.
+    """
+    return {} if secret is None else {"password": secret.reveal().encode("utf-8", "surrogatepass")}
 
 
 def client_limit(config: ConnectionConfig) -> Optional[float]:
