@@ -75,13 +75,33 @@ def encode_date(value: dt.date) -> str:
     return value.isoformat()
 
 
-def decode_moment(value: dt.datetime) -> dt.datetime:
+def decode_moment(value: Any) -> dt.datetime:
     """Give a moment its zone; it is kept in UTC."""
-    return value.replace(tzinfo=_UTC)
+    if value.__class__ is str:
+        value = dt.datetime.fromisoformat(value)
+    return value.replace(tzinfo=_UTC)  # type: ignore[no-any-return]
+
+
+def _typed(read: Callable[[str], Any]) -> Codec:
+    """Make a decoder that lets dates and times through, and reads texts or raises `ValueError`.
+
+    Texts are what the server computed as such, and what is no date or time: see `read_datetime`.
+    """
+
+    def decode(value: Any) -> Any:
+        return read(value) if value.__class__ is str else value
+
+    return decode
+
+
+decode_naive = _typed(dt.datetime.fromisoformat)
 
 
 def read_datetime(text: str) -> Union[dt.datetime, str]:
-    """Read a DATETIME as the server writes it; what is no date, such as 0000-00-00, stays a text."""
+    """Read a DATETIME as the server writes it; what is no date, such as 0000-00-00, stays a text.
+
+    Raw SQL gives it as it is; a typed column refuses it by its decoder, which names the row.
+    """
     try:
         return dt.datetime.fromisoformat(text)
     except ValueError:
@@ -133,6 +153,8 @@ _ENCODERS: dict[type, Codec] = {
 }
 _DECODERS: dict[type, Codec] = {
     t.Boolean: bool,
+    t.Date: _typed(dt.date.fromisoformat),
+    t.Time: _typed(dt.time.fromisoformat),
     t.Interval: read_interval,
     t.Uuid: uuid.UUID,
     t.Json: read_json,
@@ -152,8 +174,8 @@ def encoder(type_: t.SQLType) -> Optional[Codec]:
 
 def decoder(type_: t.SQLType) -> Optional[Codec]:
     """Give the decoder of a type, or None when the driver gives the value as it is."""
-    if isinstance(type_, t.DateTime) and type_.timezone:
-        return decode_moment
+    if isinstance(type_, t.DateTime):
+        return decode_moment if type_.timezone else decode_naive
     if isinstance(type_, t.Array):
         return json_array_decoder(type_.item)
     return _DECODERS.get(type(type_))
