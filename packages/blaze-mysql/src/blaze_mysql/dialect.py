@@ -10,7 +10,7 @@ from blaze.dialects import types as t
 from blaze.dialects.batches import Batch, BatchColumn
 from blaze.dialects.changes import AlteredColumn, DroppedConstraint, TableChange
 from blaze.dialects.dialect import Codec, Dialect
-from blaze.dialects.features import Features, Lexis
+from blaze.dialects.features import Features, Lasting, Lexis
 from blaze.dialects.migrating import MigrationLock
 from blaze.errors import CapabilityError, DatabaseError
 from blaze_mysql import batches, codecs
@@ -20,6 +20,10 @@ __all__ = ["MySQLDialect", "Server"]
 # Tables, columns, keys and constraints that are there already, or are gone.
 _ALREADY_DONE = frozenset({"1050", "1051", "1060", "1061", "1091", "1826", "3822"})
 _SAME_KEY = re.compile(r"\(\w+: 121 ")
+_LASTING = Lasting(
+    words=frozenset(["SET", "USE", "PREPARE", "DEALLOCATE", "LOCK", "FLUSH", "HANDLER"]),
+    calls=frozenset(["GET_LOCK"]),
+)
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -46,6 +50,7 @@ def features(server: Server) -> Features:
     maria, version = server.mariadb, server.version
     return Features(
         lexis=Lexis(backslash_escapes=True, hash_comments=True, spaced_dashes=True),
+        lasting=_LASTING,
         returning=maria and version >= (10, 5),
         consecutive_keys=server.key_step,
         delete_returning=maria and version >= (10, 0),

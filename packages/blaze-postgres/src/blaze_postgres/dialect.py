@@ -8,7 +8,7 @@ from typing import Any, Optional
 from blaze.dialects import types as t
 from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
 from blaze.dialects.dialect import Codec, Dialect
-from blaze.dialects.features import Features, Lexis
+from blaze.dialects.features import Features, Lasting, Lexis
 from blaze.dialects.migrating import MigrationLock
 from blaze_postgres import batches, codecs, native
 
@@ -18,6 +18,15 @@ _MIGRATIONS = int.from_bytes(b"blazemig", "big")  # the key of the lock that a r
 
 FEATURES = Features(
     lexis=Lexis(nested_comments=True, dollar_quotes=True),
+    lasting=Lasting(
+        words=frozenset(
+            ["SET", "RESET", "DISCARD", "PREPARE", "DEALLOCATE", "DECLARE", "LISTEN", "UNLISTEN", "LOAD"]
+        ),
+        calls=frozenset(
+            ["SET_CONFIG"]
+            + [f"PG_{how}ADVISORY_LOCK{kind}" for how in ("", "TRY_") for kind in ("", "_SHARED")]
+        ),
+    ),
     returning=True,
     lone_statements=True,
     joined_savepoints=True,

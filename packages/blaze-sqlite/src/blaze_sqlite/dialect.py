@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.dialects import types as t
 from blaze.dialects.dialect import Codec, Dialect
-from blaze.dialects.features import Features
+from blaze.dialects.features import Features, Lasting
 from blaze.errors import CapabilityError
 from blaze_sqlite import codecs
 from blaze_sqlite.constraints import LEXIS
@@ -28,6 +28,7 @@ Version = tuple[int, ...]
 def _features(version: Version) -> Features:
     return Features(
         lexis=LEXIS,
+        lasting=Lasting(frozenset(["PRAGMA", "ATTACH", "DETACH"])),
         returning=version >= (3, 35),
         update_returning=version >= (3, 35),
         delete_returning=version >= (3, 35),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, Optional
 
-__all__ = ["STANDARD_LEXIS", "ArrayParam", "Features", "Lexis"]
+__all__ = ["STANDARD_LEXIS", "ArrayParam", "Features", "Lasting", "Lexis"]
 
 ArrayParam = Literal["json_each", "any", "expand"]
 
@@ -23,10 +23,18 @@ class Lexis(NamedTuple):
 STANDARD_LEXIS = Lexis()
 
 
+class Lasting(NamedTuple):
+    """What changes a connection beyond the end of a transaction: settings, locks, prepared statements, ..."""
+
+    words: frozenset[str] = frozenset()  # such statements begin with
+    calls: frozenset[str] = frozenset()  # of these functions; all in capitals
+
+
 class Features(NamedTuple):
     """What a database can do; the defaults are those of a modest ANSI database."""
 
     lexis: Lexis = STANDARD_LEXIS
+    lasting: Lasting = Lasting()
     # Statements
     returning: bool = False  # INSERT ... RETURNING
     consecutive_keys: int = 0  # without it: keys of one INSERT of rows go up by this from the last row id on

@@ -203,13 +203,16 @@ class AsyncSession(AsyncBulkCalls):
         connection, streams = self.connection, self.streams
         if streams and not self.closed:
             return  # they go on after a commit, and give the connection back at the end of the session
+        if self.altered and self.keeps_connection:
+            return
         self.connection, self.streams = None, ()
         try:
             for batches in streams:
                 await batches.aclose()
         finally:
             if connection is not None:
-                await self.engine.arelease(connection)
+                altered, self.altered = self.altered, False
+                await self.engine.arelease(connection, altered)
 
     def __del__(self) -> None:
         # Dropped without close(): nobody can wait for a rollback, so the connection is closed.

@@ -77,6 +77,7 @@ class SessionBase(Holder, Observed):
     flushing = False
     telling = False  # whether handlers of before_execute or after_execute are running
     streams: Any = ()  # open ones, which read from the connection
+    altered = False  # whether raw SQL has left settings, locks or the like on the connection
     autoflush = True
     lazy: Optional[str] = None
     cache: Optional[SessionCache] = None
@@ -208,6 +209,11 @@ class SessionBase(Holder, Observed):
         """Have the connection closed instead of reused."""
         if self.connection is not None:
             self.connection.usable = False
+
+    @property
+    def keeps_connection(self) -> bool:
+        """Whether the connection stays until the session is closed: what was left on it holds as long."""
+        return self.altered and not self.closed and self.connection is not None and self.connection.usable
 
     @property
     def in_transaction(self) -> bool:

@@ -7,20 +7,27 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from blaze.errors import SessionError
-from blaze.sql.tokens import require_single, tokens
+from blaze.sql.tokens import require_single, tokenize, tokens
 
 if TYPE_CHECKING:
-    from blaze.dialects.features import Lexis
+    from blaze.dialects.features import Lasting, Lexis
 
 _READING = frozenset({"SELECT", "VALUES", "EXPLAIN", "SHOW", "PRAGMA", "TABLE", "DESCRIBE"})
 _TRANSACTION = frozenset({"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"})
 _WRITING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 
 
+_OF_TRANSACTION = frozenset({"LOCAL", "TRANSACTION", "CONSTRAINTS"})  # SET ... for the transaction only
+_TEMPORARY = frozenset({"TEMP", "TEMPORARY"})
+_KINDS = frozenset({"TABLE", "VIEW", "RECURSIVE", "SEQUENCE", "TRIGGER"})
+_ASKING = ("_info", "_xinfo", "_list", "_check")  # how a PRAGMA ends that sets nothing by its argument
+
+
 class RawText(NamedTuple):
-    """What is known of a raw text: whether it may change something."""
+    """What is known of a raw text: whether it may change something, and the connection itself for longer."""
 
     writes: bool
+    lasts: bool
 
 
 def first_words(sql: str, lexis: Lexis, count: int = 1) -> list[str]:
@@ -30,7 +37,7 @@ def first_words(sql: str, lexis: Lexis, count: int = 1) -> list[str]:
 
 
 @lru_cache(maxsize=512)
-def read(sql: str, lexis: Lexis) -> RawText:
+def read(sql: str, lexis: Lexis, lasting: Lasting) -> RawText:
     """Return what is known of a raw text.
 
     Raises `SessionError` for statements that begin or end transactions: those belong to the session. Raises
@@ -43,6 +50,28 @@ def read(sql: str, lexis: Lexis) -> RawText:
         raise SessionError(
             f"{word} is the session's business: use session.transaction(), commit() or rollback()"
         )
+    lasts = _lasts(sql, word, lexis, lasting)
     if word == "WITH":
-        return RawText(any(token.word in _WRITING for token in tokens(sql, lexis)))
-    return RawText(word not in _READING)
+        return RawText(any(token.word in _WRITING for token in tokens(sql, lexis)), lasts)
+    return RawText(word not in _READING, lasts)
+
+
+def _lasts(sql: str, first: str, lexis: Lexis, lasting: Lasting) -> bool:
+    """Whether something stays on the connection when the transaction ends."""
+    text = sql.upper()
+    if first not in lasting.words and "TEMP" not in text and not any(name in text for name in lasting.calls):
+        return False
+    found = tokenize(sql, lexis)
+    words = [token.word for token in found]
+    if first == "SET":
+        return _OF_TRANSACTION.isdisjoint(words[1:2])
+    if first == "PRAGMA":
+        given = any(token.text in ("=", "(") for token in found)
+        return given and not any(token.text.lower().endswith(_ASKING) for token in found)
+    if first in lasting.words:
+        return True
+    pairs = list(zip(words, words[1:]))
+    if any((a in _TEMPORARY and b in _KINDS) or (a == "INTO" and b in _TEMPORARY) for a, b in pairs):
+        return ("COMMIT", "DROP") not in pairs
+    called = lasting.calls.intersection(words)
+    return bool(called) and not (called == {"SET_CONFIG"} and "TRUE" in words)  # of the transaction only

@@ -161,9 +161,12 @@ class Session(BulkCalls):
                 return  # they go on after a commit, and give the connection back at the end of the session
             for batches in list(self.streams):
                 batches.close()
+        if self.altered and self.keeps_connection:
+            return
         connection, self.connection = self.connection, None
         if connection is not None:
-            self.engine.release(connection)  # which closes one that is not usable
+            altered, self.altered = self.altered, False
+            self.engine.release(connection, altered)  # which closes one that is not usable
 
     def __del__(self) -> None:
         # Dropped without close(): what was not committed is rolled back. The connection may be garbage, too.

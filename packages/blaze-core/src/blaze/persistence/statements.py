@@ -77,7 +77,10 @@ def raw(session: SessionBase, statement: Any, params: Any = None) -> Plan[Result
                 f"{session.dialect.name} would cut the name {cut} to "
                 f"{session.dialect.max_identifier_bytes} bytes; give a shorter one"
             )
-    outcome = yield from session.send(Execute(text, values, None, read(text, features.lexis).writes))
+    known = read(text, features.lexis, features.lasting)
+    if known.lasts:
+        session.altered = True
+    outcome = yield from session.send(Execute(text, values, None, known.writes))
     if not outcome.columns:
         return Result([], max(outcome.rowcount, 0))
     row = row_class(tuple(outcome.columns))
