@@ -31,6 +31,8 @@ def building(session: Session, author: Author) -> None:
     assert_type(session.query(Author).prefetch_related("books__tags", Author.books).all(), list[Author])
     assert_type(session.query(Book).only(Book.title).defer(Book.meta).all(), list[Book])
     assert_type(session.query(Book).for_update(skip_locked=True).all(), list[Book])
+    assert_type(session.query(Book).for_update(of=Book).all(), list[Book])
+    assert_type(session.query(Book).for_share(of=[Book, Book.author]).all(), list[Book])
     assert_type(session.query(Book).lazy("raise").all(), list[Book])
 
 
