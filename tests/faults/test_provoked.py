@@ -74,7 +74,7 @@ CASES: dict[str, tuple[str, type[DatabaseError], str, set[Any], set[tuple[str, .
         ForeignKeyError,
         "23503 23001 1451 SQLITE_CONSTRAINT_FOREIGNKEY",
         {None, "fk_fault_part_item_id"},
-        {("item_id",), ("id",), ()},
+        {("item_id",), ()},
     ),
     "syntax": (f"SELEC '{SECRET}'", SQLSyntaxError, "42601 1064 SQLITE_ERROR", {None}, {()}),
     "table": ("SELECT * FROM fault_no_such", SQLSyntaxError, "42P01 1146 SQLITE_ERROR", {None}, {()}),

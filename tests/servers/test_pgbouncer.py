@@ -11,6 +11,7 @@ import pytest
 
 from blaze import (
     AsyncSession,
+    ConfigurationError,
     Engine,
     Field,
     Migration,
@@ -208,3 +209,16 @@ def test_a_lost_update_is_seen_through_the_pooler(pooled: str, table: None) -> N
         with pytest.raises(StaleDataError):
             mine.commit()
         mine.rollback()
+
+
+def test_without_the_option_the_error_names_it(pooled: str) -> None:
+    plain = pooled.partition("?")[0]
+
+    async def waiting() -> None:
+        async with AsyncSession(plain) as session:
+            await session.exec_scalar("SELECT 1")
+
+    with pytest.raises(ConfigurationError, match="pgbouncer=true"), Session(plain) as session:
+        session.exec_scalar("SELECT 1")
+    with pytest.raises(ConfigurationError, match="pgbouncer=true"):
+        run(waiting())

@@ -207,7 +207,7 @@ def _columns(report: Report) -> tuple[str, ...]:
     if report.column:
         return (report.column,)
     match = _KEY.search(report.detail) if report.code.startswith("23") else None
-    if match is None:
+    if match is None or "is still referenced" in report.detail:  # there it is the key of the other table
         return ()
     return tuple(name.strip().strip('"') for name in match["columns"].split(","))
 
@@ -232,6 +232,11 @@ _OPENING: tuple[tuple[str, type[e.BlazeError], str], ...] = (
         "connect call failed",
         e.ConnectionLostError,
         "no server listens there; check host and port, and start it",
+    ),
+    (
+        "unsupported startup parameter",
+        e.ConfigurationError,
+        "it is a pooler such as PgBouncer, which keeps no settings: add pgbouncer=true to the DSN",
     ),
     (
         "the database system is",

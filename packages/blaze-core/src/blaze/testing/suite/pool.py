@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from blaze import AsyncSession, Engine, PoolTimeoutError, Select, Session
-from blaze.testing.suite.harness import Database, done, scenario
+from blaze.testing.suite.harness import Database, done, each, scenario
 from blaze.testing.suite.library import Tag
 from blaze.testing.suite.models import Label
 
 __all__ = [
     "test_a_cancelled_waiter_leaks_nothing",
     "test_a_connection_comes_back_clean",
+    "test_a_stream_is_read_bit_by_bit",
+    "test_closed_and_detached_connections_are_not_used_again",
     "test_eight_workers",
     "test_exhaustion_is_a_time_out",
     "test_statistics",
@@ -103,6 +106,64 @@ async def test_a_connection_comes_back_clean(db: Database) -> None:
     finally:
         engine.dispose()
     assert await db.rows(Select(Label.name)) == []
+
+
+@scenario
+async def test_closed_and_detached_connections_are_not_used_again(db: Database) -> None:
+    engine = small(db)
+    try:
+        for end in ("close", "close", "detach"):
+            if db.asynchronous:
+                async with engine.aconnection() as connection:
+                    await done(getattr(connection, end)())
+                    assert not connection.usable
+                    await connection.close()  # once more is no error
+                async with engine.aconnection() as connection:
+                    await connection.execute("SELECT 1")
+            else:
+                with engine.connection() as blocking:
+                    getattr(blocking, end)()
+                    assert not blocking.usable
+                    blocking.close()
+                with engine.connection() as blocking:
+                    blocking.execute("SELECT 1")
+    finally:
+        if db.asynchronous:
+            await engine.adispose()
+        engine.dispose()
+
+
+@scenario
+async def test_a_stream_is_read_bit_by_bit(db: Database) -> None:
+    """100,000 rows and more; no more than a few of them are in memory at once."""
+    books = ", ".join([f"suite_library_book {name}" for name in "abcdef"])
+    text, parts = f"SELECT a.title, b.title, c.title FROM {books}", []
+
+    async def read(connection: Any) -> None:
+        stream = connection.stream(text, (), 50)
+        tracemalloc.start()
+        try:
+            async for part in each(stream):
+                parts.append(len(part))
+                if len(parts) == 3:
+                    break
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
+            await done(stream.aclose() if db.asynchronous else stream.close())
+
+    if db.asynchronous:
+        async with db.engine.aconnection() as connection:
+            await connection.begin()
+            await read(connection)
+            await connection.rollback()
+    else:
+        with db.engine.connection() as blocking:
+            blocking.begin()
+            await read(blocking)
+            blocking.rollback()
+    assert len(parts) == 3
+    assert max(parts) <= 50
 
 
 @scenario

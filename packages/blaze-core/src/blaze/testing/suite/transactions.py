@@ -14,11 +14,17 @@ from blaze import (
     CapabilityError,
     ConfigurationError,
     DatabaseError,
+    Field,
+    ForeignKey,
+    ForeignKeyError,
+    Model,
     Select,
     SerializationError,
     SessionError,
     SQLSyntaxError,
     UniqueError,
+    field,
+    foreign_key,
 )
 from blaze.testing.suite.harness import Database, done, scenario
 from blaze.testing.suite.models import Account, Label, Person, Post
@@ -28,6 +34,7 @@ __all__ = [
     "test_a_failed_statement_leaves_a_session_that_rollback_mends",
     "test_a_function_runs_again_after_a_conflict",
     "test_a_read_only_transaction_refuses_writes",
+    "test_a_refused_commit_is_an_error",
     "test_an_error_in_a_block_undoes_that_block",
     "test_autocommit",
     "test_begin_commit_and_rollback",
@@ -208,6 +215,41 @@ async def test_a_read_only_transaction_refuses_writes(db: Database) -> None:
         await s.add(Label(name="y"))
         await s.commit()
     assert await db.rows(Select(Label.name)) == [("y",)]
+
+
+class Owner(Model):
+    id: Field[int] = field(primary_key=True)
+
+    class Meta:
+        table = "suite_commit_owner"
+
+
+class Owned(Model):
+    id: Field[int] = field(primary_key=True)
+    owner: ForeignKey[Owner] = foreign_key(deferrable=True)
+
+    class Meta:
+        table = "suite_commit_owned"
+
+
+@scenario
+async def test_a_refused_commit_is_an_error(db: Database) -> None:
+    db.needs("deferrable_constraints")
+    await db.drop_tables(Owner, Owned)
+    await db.make_tables(Owner, Owned)
+    try:
+        async with db.session() as s:
+            await s.add(Owned(owner_id=10**6))
+            await s.flush()  # the key is looked at when the transaction ends
+            with pytest.raises(ForeignKeyError):
+                await s.commit()
+            await s.rollback()
+            assert await s.all(Owned) == []
+            await s.add(Owned(owner=Owner()))
+            await s.commit()
+        assert len(await db.rows(Select(Owned.id))) == 1
+    finally:
+        await db.drop_tables(Owner, Owned)
 
 
 @pytest.mark.parametrize("earlier", [False, True])
