@@ -14,6 +14,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, Optional
 
 from blaze import hooks
@@ -101,8 +102,40 @@ def _entry_points(group: str) -> Iterable[Any]:
     metadata: Any = importlib.import_module(
         "importlib.metadata" if sys.version_info >= (3, 10) else "importlib_metadata"
     )
-    points: Iterable[Any] = metadata.entry_points(group=group)
+    try:
+        points: Iterable[Any] = metadata.entry_points(group=group)
+    except ValueError:  # newer versions give none where a single one of any distribution is no reference
+        points = [point for each in metadata.distributions() for point in _points_of(each, group)]
     return points
+
+
+class _Point(NamedTuple):
+    """An entry point as its distribution has written it."""
+
+    name: str
+    value: str
+    group: str
+    dist: Any
+
+    def load(self) -> Any:
+        """Import what it refers to."""
+        module, _, attribute = self.value.partition(":")
+        return attrgetter(attribute.strip())(importlib.import_module(module.strip()))
+
+
+def _points_of(distribution: Any, group: str) -> list[_Point]:
+    """Read the entry points of a distribution, whatever they refer to."""
+    from configparser import ConfigParser, Error
+
+    parser = ConfigParser(delimiters=("=",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(distribution.read_text("entry_points.txt") or "")
+    except Error as error:
+        _log().warning("the entry points of %s cannot be read: %s", distribution.metadata["Name"], error)
+        return []
+    found = parser.items(group) if parser.has_section(group) else ()
+    return [_Point(name, value, group, distribution) for name, value in found]
 
 
 class Registry:
