@@ -202,7 +202,7 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "table": ("SELECT * FROM nosuch", None, SQLSyntaxError, "no such table: nosuch"),
     "column": ("SELECT nosuch FROM writer", None, SQLSyntaxError, "no such column: nosuch"),
     "function": ("SELECT nosuch(1)", None, SQLSyntaxError, "no such function"),
-    "two statements": ("SELECT 1; SELECT 2", None, SQLSyntaxError, "one by one"),
+    "two statements": ("SELECT 1; SELECT 2", None, SQLSyntaxError, "run each by itself"),
     "NUL": ("SELECT 1\0", None, SQLSyntaxError, "NUL"),
     "open quote": ("SELECT 'x", None, SQLSyntaxError, "unrecognized token"),
     "deep": ("SELECT " + "(" * 5000 + "1" + ")" * 5000, None, SQLSyntaxError, "overflow|too deep"),

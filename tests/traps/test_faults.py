@@ -446,7 +446,7 @@ async def test_asynchronous_engines_leave_no_file_and_no_thread(tmp_path: Path) 
                 await session.commit()
     gc.collect()
     assert open_files(tmp_path) == []
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # one of a test before may have ended meanwhile
 
 
 def test_models_made_in_functions_are_collected() -> None:

@@ -386,11 +386,11 @@ async def test_raw_sql_that_may_change_a_key_drops_dependent_rows_from_the_cache
     db: Database, sql: str
 ) -> None:
     async with db.session(cache_backend=MemoryCache()) as s:
-        journal = s.session.cache.journal
-        journal.note_statement(sql)
+        journal, lexis = s.session.cache.journal, s.session.dialect.features.lexis
+        journal.note_statement(sql, lexis)
         assert {"jar", "lid"} <= tables(journal)
         journal.clear()
-        journal.note_statement("UPDATE shelf SET size = 3 WHERE size = 1 AND id = 1")
+        journal.note_statement("UPDATE shelf SET size = 3 WHERE size = 1 AND id = 1", lexis)
         assert tables(journal) == {"shelf"}
         journal.clear()
 
