@@ -174,6 +174,57 @@ async def test_merge_leaves_a_foreign_key_alone_that_an_object_was_never_given(d
     assert await db.rows("SELECT title, author_id, editor_id FROM book") == [("f", None, 2)]
 
 
+@pytest.mark.requirement("R24", "R26")
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("held", [False, True])
+async def test_merge_leaves_what_else_a_row_has_when_a_new_object_of_its_key_was_merely_linked(
+    db: Database, copied: bool, held: bool
+) -> None:
+    await db.save(Author(name="a", books=[Book(title="1"), Book(title="2", tags=[Tag(name="t")])]))
+    await db.save(Chapter(heading="1", book=Book(title="3", author_id=1)))
+    linked = [
+        Book(title="4", author=Author(id=1, name="a"), tags=[Tag(id=1, name="t")]),
+        Chapter(heading="2", book=Book(id=3, title="3", author_id=1)),
+    ]
+    appended = [Author(id=1, name="a"), Book(id=2, title="2", author_id=1)]
+    appended[0].books.add(Book(title="5"))
+    appended[1].tags.add(Tag(id=1, name="t"), Tag(name="u"))  # the first is linked already
+    async with db.session() as s:
+        if held:
+            author = await s.get_one(Author, 1)
+            assert len(await s.read(author, "books")) == 3
+        for source in [*linked, *appended]:
+            await s.merge(copy.deepcopy(source) if copied else source)
+        await s.commit()
+    assert await db.rows("SELECT title, author_id FROM book ORDER BY title") == [(t, 1) for t in "12345"]
+    assert await db.rows("SELECT heading, book_id FROM chapter ORDER BY heading") == [("1", 3), ("2", 3)]
+    assert await db.rows("SELECT book_id, tag_id FROM book_tags ORDER BY 1, 2") == [(2, 1), (2, 2), (4, 1)]
+
+
+@pytest.mark.requirement("R24", "R26")
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("how", ["constructor", "assignment", "clear"])
+async def test_merge_takes_a_list_that_a_new_object_was_given_for_all_of_the_row(
+    db: Database, copied: bool, how: str
+) -> None:
+    await db.save(Author(name="a", books=[Book(title="1"), Book(title="2", tags=[Tag(name="t")])]))
+    if how == "constructor":
+        author, book = Author(id=1, name="a", books=[]), Book(id=2, title="2", author=None, tags=[])
+    else:
+        author, book = Author(id=1, name="a"), Book(id=2, title="2", author=None)
+        for listed in (author.books, book.tags):
+            listed.set([]) if how == "assignment" else listed.clear()
+    Book(title="3", author=author)  # is one of those given
+    async with db.session() as s:
+        for source in (author, book):
+            await s.merge(copy.deepcopy(source) if copied else source)
+        await s.commit()
+    assert await db.rows("SELECT title, author_id FROM book ORDER BY title") == [
+        ("1", None), ("2", None), ("3", 1),
+    ]  # fmt: skip
+    assert await db.rows("SELECT * FROM book_tags") == []
+
+
 @pytest.mark.requirement("R26")
 async def test_merge_in_a_loop_warns_of_nothing_and_reads_only_what_the_session_does_not_hold(
     db: Database,

@@ -101,6 +101,7 @@ def fill(listed: RelatedList[Any], objects: Any) -> None:
     """Add what a constructor was given to the empty list of a new object."""
     listed.require_iterable(objects)
     listed.add(*objects)
+    listed.given = True
 
 
 def relate(instance: Any, related: dict[str, Any]) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
-# What is needed to undo a change: the items and the pending links as they were.
-Saved = tuple[Optional[list[Any]], dict[int, Any], dict[int, Any], bool]
+# What is needed to undo a change: the items, the pending links, and whether they were given, as they were.
+Saved = tuple[Optional[list[Any]], dict[int, Any], dict[int, Any], bool, bool]
 
 
 class RelatedList(Sequence[M], Generic[M]):
@@ -38,6 +38,7 @@ class RelatedList(Sequence[M], Generic[M]):
         "_relation",
         "added",
         "cleared",
+        "given",
         "known",
         "removed",
         "saved",
@@ -52,6 +53,7 @@ class RelatedList(Sequence[M], Generic[M]):
         self.added: dict[int, Any] = {}
         self.removed: dict[int, Any] = {}
         self.cleared = False
+        self.given = False  # as a whole: to a constructor, by an assignment or clear()
         self.saved: Optional[Saved] = None
 
     @property
@@ -68,6 +70,17 @@ class RelatedList(Sequence[M], Generic[M]):
     def is_loaded(self) -> bool:
         """Whether reading needs no statement."""
         return self._items is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the known items are all that there are: loaded from the row, or given as a whole.
+
+        The list of a new object is loaded from the start, but what was merely linked to it says nothing
+        about a row that may have its key.
+        """
+        owner = self._owner
+        stored = owner._ctx_ is COPIED or not self._relation.owner.is_new(owner)
+        return self._items is not None and (self.given or stored)
 
     def peek(self) -> Sequence[M]:
         """Return what is known without loading: the loaded items, or the pending additions."""
@@ -340,6 +353,7 @@ class RelatedList(Sequence[M], Generic[M]):
         relation = self._relation
         if relation.link is None:
             self.remove(*self)
+            self.given = True
             return
         self.changing()
         if relation.inverse is not None:
@@ -347,7 +361,7 @@ class RelatedList(Sequence[M], Generic[M]):
                 other.note_removed(self._owner)
         self.added.clear()
         self.removed.clear()
-        self.cleared = True
+        self.cleared = self.given = True
         self._take([])
 
     def _shown_in(self, inverse: Relation) -> list[RelatedList[Any]]:
@@ -369,6 +383,7 @@ class RelatedList(Sequence[M], Generic[M]):
         keep = {id(item) for item in wanted}
         self.remove(*[item for item in self if id(item) not in keep])
         self.add(*wanted)
+        self.given = True
 
     def require_iterable(self, objects: Any) -> None:
         """Raise `ValidationError` for what cannot be the objects of the list."""
@@ -426,7 +441,7 @@ class RelatedList(Sequence[M], Generic[M]):
         if self._dropped:
             self._compact()
         items = None if self._items is None else list(self._items)
-        return items, dict(self.added), dict(self.removed), self.cleared
+        return items, dict(self.added), dict(self.removed), self.cleared, self.given
 
     def flushed(self, inserted: bool, undo: list[Callable[[], None]]) -> None:
         """Forget what was pending, now that it is in the database, and log what undoes it.
@@ -461,17 +476,17 @@ class RelatedList(Sequence[M], Generic[M]):
 
     def portable(self) -> tuple[Any, ...]:
         """Return items and pending links for a copy or a pickle: without the identities of objects."""
-        items, added, removed, cleared = self.state()
-        return items, list(added.values()), list(removed.values()), cleared
+        items, added, removed, *flags = self.state()
+        return (items, list(added.values()), list(removed.values()), *flags)
 
     def restore_portable(self, saved: tuple[Any, ...]) -> None:
         """Take the items and the pending links of the list that this is a copy of."""
-        items, added, removed, cleared = saved
-        self.restore((items, {id(o): o for o in added}, {id(o): o for o in removed}, cleared))
+        items, added, removed, cleared, given = saved
+        self.restore((items, {id(o): o for o in added}, {id(o): o for o in removed}, cleared, given))
 
     def restore(self, saved: Saved) -> None:
         """Go back to a remembered state."""
-        items, added, removed, cleared = saved
+        items, added, removed, self.cleared, self.given = saved
         self._take(None if items is None else list(items))
-        self.added, self.removed, self.cleared = dict(added), dict(removed), cleared
+        self.added, self.removed = dict(added), dict(removed)
         self.saved = None

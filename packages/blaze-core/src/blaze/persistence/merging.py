@@ -42,7 +42,7 @@ def merge_plan(session: SessionBase, instance: Any) -> Plan[Any]:
             continue
         for relation in mapper.relations.values():
             found, own = relation.peek(source), relation.peek(target)
-            if found is UNSET or relation.owns_key or (relation.many and not found.is_loaded):
+            if found is UNSET or relation.owns_key or (relation.many and not found.is_whole):
                 continue
             if own is UNSET or (relation.many and not own.is_loaded):
                 yield from load_relation(session, [target], relation)
@@ -126,7 +126,7 @@ def _copy_relations(mapper: Mapper, source: Any, target: Any, targets: dict[int,
             continue
         own = getattr(target, name)
         items = [targets[id(item)] for item in found.peek()]
-        if found.is_loaded and own.is_loaded:
+        if found.is_whole and own.is_loaded:
             own.set(items)
         else:
             own.add(*items)
