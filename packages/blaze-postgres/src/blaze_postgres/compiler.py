@@ -18,7 +18,7 @@ from blaze_postgres.codecs import stored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blaze.sql.expressions import Bind, Cast, InList, IsNull, Literal
+    from blaze.sql.expressions import Arithmetic, Bind, Cast, InList, IsNull, Literal
     from blaze.sql.functions import Function
     from blaze.sql.json_items import ScalarBind
     from blaze.sql.raw import Raw
@@ -106,6 +106,12 @@ class PostgresCompiler(Compiler):
         elif isinstance(source, (Date, DateTime)) and not _is_aware(source) and _is_aware(target):
             return f"(CAST({text} AS TIMESTAMP) AT TIME ZONE 'UTC')"
         return f"CAST({text} AS {name})"
+
+    def render_arithmetic(self, node: Arithmetic[Any]) -> str:
+        if node.op != "%" or node.type is None or not isinstance(stored(node.type), Float):
+            return super().render_arithmetic(node)
+        left, right = self.render(node.left), self.render(node.right)  # only exact numbers have a remainder
+        return f"CAST(CAST({left} AS NUMERIC) % CAST({right} AS NUMERIC) AS DOUBLE PRECISION)"
 
     # Texts.
 

@@ -70,6 +70,7 @@ class SQLiteCompiler(Compiler):
     """Decimals are texts under the collation `decimal`, lists are JSON, texts match by GLOB and instr."""
 
     materialized_hint = True
+    intersect_first = False
     document_function = "blaze_json"
     depth = 0  # of the statement that is rendered: 1 where its columns are what the caller reads
     operands: tuple[Expression[Any], ...] = ()  # of the arithmetic of integers that is rendered
@@ -102,6 +103,8 @@ class SQLiteCompiler(Compiler):
     def render_arithmetic(self, node: Arithmetic[Any]) -> str:
         if isinstance(node.type, Integer):
             return self._whole(node)
+        if node.op == "%" and isinstance(_storage(node.type), Float):  # its own % cuts both to integers
+            return f"blaze_mod({self.render(node.left)}, {self.render(node.right)})"
         if not isinstance(node.type, Numeric):
             text = super().render_arithmetic(node)
             if node.op != "/" or isinstance(node.left.type, (Integer, Interval)):

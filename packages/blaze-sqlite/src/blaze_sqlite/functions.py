@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import decimal
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Callable
@@ -79,6 +80,14 @@ def _divide(left: Decimal, right: Decimal) -> Optional[str]:
 
 def _remainder(left: Decimal, right: Decimal) -> Optional[str]:
     return _write(_EXACT.remainder(left, right)) if right else None
+
+
+def _float_remainder(left: Any, right: Any) -> Optional[float]:
+    """Give the remainder of floats, with the sign of the first; without one NULL, as SQLite's own ``%``."""
+    if left is None or right is None:
+        return None
+    first, second = float(left), float(right)
+    return None if math.isinf(first) or not second else math.fmod(first, second)
 
 
 def _round(value: Decimal, digits: Decimal = Decimal(0)) -> str:
@@ -166,6 +175,7 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("blaze_lower", 1, _lower),
     ("blaze_upper", 1, _upper),
     ("blaze_json", 1, _document),
+    ("blaze_mod", 2, _float_remainder),
     ("blaze_text", 1, _text),
     ("regexp", 2, _regexp),
 )

@@ -269,8 +269,9 @@ def make_differ(mapper: Mapper, careful: bool) -> Any:
         lines += [
             f"        v = peek{index}(o)" if careful else f"        v = o.{attribute.slot}",
             f"        w = old[{index}]",
-            # 1 == True == 1.0: an equal value of another class must be looked at, too; and 0.0 == -0.0.
-            "        if v is not w and (v != w or v.__class__ is not w.__class__"
+            # 1 == True == 1.0: an equal value of another class must be looked at, too; and 0.0 == -0.0. The
+            # class comes first: an expression would make an expression of the comparison.
+            "        if v is not w and (v.__class__ is not w.__class__ or v != w"
             f"{' or (not v and str(v) != str(w))' if attribute.type.python_type is float else ''}):",
             f"            changed.append({index})",
         ]

@@ -344,8 +344,10 @@ def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: d
     for attribute, value in zip(mapper.columns, values):
         if attribute.mutable:
             continue
-        if attribute.key_of is not None and attribute.peek(instance) != value:
-            moved.update(attribute.keys_of)
+        if attribute.key_of is not None:
+            now = attribute.peek(instance)  # an expression, maybe, with which nothing can be compared
+            if now.__class__ is not value.__class__ or now != value:
+                moved.update(attribute.keys_of)
         if value is UNSET:
             clear_slot(mapper, instance, attribute.slot)
         else:

@@ -12,12 +12,12 @@ from blaze.errors import CapabilityError, QueryError
 from blaze.query.root import label_of
 from blaze.sql.builders import CompoundBuilder, DeleteBuilder, SelectBuilder, UpdateBuilder
 from blaze.sql.columns import Column
-from blaze.sql.derived import QueryTable, output_name
-from blaze.sql.expressions import Expression, InQuery, Label, Literal
+from blaze.sql.derived import QueryTable, distinctly_named
+from blaze.sql.expressions import Expression, InQuery, Literal
 from blaze.sql.functions import RowValue, func
 from blaze.sql.selectable import Selectable
 from blaze.sql.source import Source
-from blaze.sql.statements import CompoundStatement, Placed, SelectStatement
+from blaze.sql.statements import CompoundStatement, SelectStatement
 from blaze.sql.values import INTEGER
 from blaze.sql.walk import has_aggregate
 
@@ -216,15 +216,7 @@ def _is_grouped(root: Any, clauses: list[tuple[str, Any]]) -> bool:
 
 def _counted(statement: Any) -> Any:
     if isinstance(statement, SelectStatement):  # not every database lets a subquery have a name twice
-        seen: set[Optional[str]] = set()
-        columns: list[Placed] = []
-        for placed in statement.columns:
-            name = output_name(placed.expression)
-            if name in seen and not isinstance(placed.expression, Label):
-                placed = Placed(Label(placed.expression, f"blaze_c{len(columns)}"), placed.start)
-            seen.add(name)
-            columns.append(placed)
-        statement.columns = tuple(columns)
+        statement.columns = distinctly_named(statement.columns)
     names = [f"c{number}" for number in range(len(statement.columns))]
     table = QueryTable("counted", statement, "query", names)
     return SelectBuilder(Source(table)).columns(func.count()).build()
@@ -282,7 +274,7 @@ def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, 
 
 
 def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: str) -> Built:
-    start = next(index for index, (kind, _) in enumerate(clauses) if kind == "compound")
+    start = _operand_end(clauses)
     first = query
     for _ in range(len(clauses) - start):
         assert first.parent is not None
@@ -320,6 +312,21 @@ def _build_compound(query: Query[Any], clauses: list[tuple[str, Any]], variant: 
     elif variant != "rows":
         raise QueryError("update() and delete() do not work on union(), intersect() and except_()")
     return head
+
+
+def _operand_end(clauses: list[tuple[str, Any]]) -> int:
+    """Return where the last set operation begins whose left side stands by itself, cut or ordered before."""
+    end: Optional[int] = None
+    settled = False
+    for index, (kind, _) in enumerate(clauses):
+        if kind == "compound":
+            if end is None or settled:
+                end = index
+            settled = False
+        elif kind in ("cut", "order_by"):
+            settled = True
+    assert end is not None
+    return end
 
 
 def _check_alike(operation: str, head: Built, other: Built, query: Query[Any]) -> None:

@@ -15,7 +15,7 @@ from blaze.errors import QueryError
 from blaze.sql.columns import Column
 from blaze.sql.compiled import Compiled, Encoder, Expanding, Piece, Rows, Slot, assemble
 from blaze.sql.conditions import joined, refuse_loose_columns
-from blaze.sql.derived import QueryTable, output_name
+from blaze.sql.derived import QueryTable, distinctly_named, output_name
 from blaze.sql.expressions import Label, Ordering
 from blaze.sql.joins import JoinRenderer
 from blaze.sql.raw import Raw
@@ -55,6 +55,7 @@ class Compiler(JoinRenderer):
 
     empty_list = "SELECT NULL WHERE 1 = 0"
     materialized_hint = False
+    intersect_first = True  # whether INTERSECT binds tighter than UNION and EXCEPT
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -68,6 +69,7 @@ class Compiler(JoinRenderer):
         self.alias_names: list[Optional[str]] = []  # a fixed name, or None for t0, t1, ...
         self.alias_tables: list[Table] = []
         self.members = 0
+        self.in_set = False  # what comes next is a query of a set operation, of which a server makes a table
         self.cte_names: set[str] = set()
 
     def compile(self, statement: Union[Selectable, Raw[Any]]) -> Compiled:
@@ -211,6 +213,10 @@ class Compiler(JoinRenderer):
 
     def select(self, statement: SelectStatement, base: int, outer: Optional[Scope]) -> str:
         """Render SELECT. FROM comes last: columns that are rendered before may join their tables."""
+        outputs, self.in_set = (
+            distinctly_named(statement.columns) if self.in_set else statement.columns,
+            False,
+        )
         with_text = self.with_clause(statement.ctes, base)
         root = statement.root
         self.scope = scope = Scope(root, self.new_alias(root.table), outer, self.add_join)
@@ -223,7 +229,7 @@ class Compiler(JoinRenderer):
         for join in statement.joins:
             self.explicit_join(scope, join, base)
         distinct = self.distinct(statement, base)
-        columns = self.outputs(statement.columns, base)
+        columns = self.outputs(outputs, base)
         summed = len(scope.summed)
         where = self.where(scope, statement.where, base)
         del scope.summed[summed:]  # a condition sums for single rows, before they are grouped
@@ -303,9 +309,14 @@ class Compiler(JoinRenderer):
         """Render set operations; ORDER BY names result columns by their position."""
         with_text = self.with_clause(statement.ctes, base)
         text = self.member(statement.first, base, outer)
+        looser = False
         for operation, query in statement.operations:
             if not operation.startswith("UNION"):
                 self.require("intersect_except", operation)
+            if not operation.startswith("INTERSECT"):
+                looser = True
+            elif looser and self.intersect_first:
+                text, looser = f"({text})", False
             text += f" {operation} {self.member(query, base, outer)}"
         order = [self.position(statement, each) for each in statement.order_by]
         tail = f" ORDER BY {', '.join(order)}" if order else ""
@@ -314,6 +325,7 @@ class Compiler(JoinRenderer):
     def member(self, placed: PlacedQuery, base: int, outer: Optional[Scope]) -> str:
         """Render one query of a set operation; what has an order, a limit or CTEs goes into a subquery."""
         statement = placed.query.statement()
+        self.in_set = isinstance(statement, SelectStatement)
         text = self.statement(statement, base + placed.start, outer)
         plain = isinstance(statement, SelectStatement) and not (
             statement.order_by or statement.limit or statement.offset or statement.ctes or statement.lock

@@ -13,10 +13,11 @@ from blaze.sql.table import Table, TableColumn
 from blaze.sql.values import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from blaze.sql.expressions import Expression
     from blaze.sql.selectable import Selectable
+    from blaze.sql.statements import Placed
 
 
 class QueryTable(Table):
@@ -59,6 +60,19 @@ def output_name(expression: Expression[Any]) -> Optional[str]:
     if isinstance(expression, (Label, Column)):
         return expression.name
     return None
+
+
+def distinctly_named(columns: Sequence[Placed]) -> tuple[Placed, ...]:
+    """Return the columns of a query, those labelled whose name another has before them."""
+    seen: set[Optional[str]] = set()
+    found: list[Placed] = []
+    for placed in columns:
+        name = output_name(placed.expression)
+        if name in seen and not isinstance(placed.expression, Label):
+            placed = placed._replace(expression=Label(placed.expression, f"blaze_c{len(found)}"))
+        seen.add(name)
+        found.append(placed)
+    return tuple(found)
 
 
 class Columns:

@@ -22,6 +22,7 @@ __all__ = [
     "test_lookups_and_their_negation",
     "test_objects_as_values",
     "test_q_objects",
+    "test_remainders_of_floats",
     "test_to_many_conditions_give_no_duplicates",
     "test_wrong_lookups_are_refused",
 ]
@@ -75,6 +76,7 @@ CONDITIONS: dict[str, tuple[Any, list[int]]] = {
     "not or": (lambda: ~((Book.pages < 20) | (Book.price > 50)), [1, 2, 3, 4, 7]),
     "times": (lambda: Book.pages * 2 > 700, [1, 7]),
     "modulo": (lambda: Book.pages % 2 == 0, [2, 3, 5, 6]),
+    "modulo of a float": (lambda: Book.pages % 2.5 == 1.5, [2, 3, 6]),
     "division": (lambda: Book.pages / 2 == 92, [2]),
     "minus": (lambda: Book.pages - 10 == 0, [5]),
     "decimal sum": (lambda: Book.price + Book.price == 21, [4]),
@@ -122,6 +124,24 @@ async def test_conditions(db: Database, name: str) -> None:
     async with db.session() as s:
         assert ids(await done(s.query(Book).where(condition()).all())) == expected
         assert await done(s.query(Book).where(condition()).count()) == len(expected)
+
+
+@scenario
+async def test_remainders_of_floats(db: Database) -> None:
+    async with db.session() as s:
+        one = s.query(
+            Book.pages % 2.5,
+            Book.rating % 2,
+            Book.rating % 0.7,
+            -Book.rating % 2,  # the sign is that of the first, as of integers
+            Book.rating % -2,
+            Book.rating % Book.pages,
+        ).where(Book.id == 1)
+        found = await done(one.one())
+        assert found == pytest.approx((2.0, 0.5, 0.3, -0.5, 0.5, 4.5))
+        assert {value.__class__ for value in found} == {float}
+        nothing = s.query(Book.rating % 2, Book.pages % Book.rating).where(Book.id == 3)
+        assert tuple(await done(nothing.one())) == (None, None)
 
 
 LOOKUPS: list[tuple[dict[str, Any], list[int]]] = [

@@ -41,6 +41,7 @@ __all__ = [
     "test_a_nul_character",
     "test_a_wrong_option_is_refused",
     "test_errors_name_no_values",
+    "test_expressions_are_no_values_of_objects",
     "test_infinite_floats",
     "test_integers_that_are_just_small_enough",
     "test_integers_that_become_too_large",
@@ -278,6 +279,31 @@ async def test_errors_name_no_values(db: Database) -> None:
             assert secret not in str(caught.value)
             assert secret not in repr(caught.value)
             await s.rollback()
+
+
+OF_POSTS: dict[str, Any] = {
+    "title": lambda: func.upper(Post.title),
+    "rating": lambda: Post.rating + 1,
+    "meta": lambda: Post.meta["n"],
+    "author_id": lambda: Post.author_id + 1,
+}
+
+
+@pytest.mark.parametrize("name", OF_POSTS)
+@pytest.mark.parametrize("loaded", [False, True])
+@scenario
+async def test_expressions_are_no_values_of_objects(db: Database, loaded: bool, name: str) -> None:
+    async with db.session() as s:
+        post = Post(title="a")
+        await s.add(post)
+        if loaded:
+            await s.commit()
+            post = await done(s.query(Post).one())
+        setattr(post, name, OF_POSTS[name]())
+        with pytest.raises(ValidationError, match=f"Post is not valid: {name}: ") as caught:
+            await s.flush()
+        assert list(caught.value.errors) == [name]
+        await s.rollback()
 
 
 @scenario
