@@ -213,10 +213,8 @@ class Compiler(JoinRenderer):
 
     def select(self, statement: SelectStatement, base: int, outer: Optional[Scope]) -> str:
         """Render SELECT. FROM comes last: columns that are rendered before may join their tables."""
-        outputs, self.in_set = (
-            distinctly_named(statement.columns) if self.in_set else statement.columns,
-            False,
-        )
+        outputs = distinctly_named(statement.columns) if self.in_set else statement.columns
+        self.in_set = False
         with_text = self.with_clause(statement.ctes, base)
         root = statement.root
         self.scope = scope = Scope(root, self.new_alias(root.table), outer, self.add_join)

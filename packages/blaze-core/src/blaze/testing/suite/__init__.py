@@ -21,6 +21,7 @@ from blaze.testing.suite.pool import *
 from blaze.testing.suite.queries import *
 from blaze.testing.suite.raw_sql import *
 from blaze.testing.suite.schema import *
+from blaze.testing.suite.sets import *
 from blaze.testing.suite.transactions import *
 from blaze.testing.suite.types import *
 from blaze.testing.suite.unit_of_work import *
