@@ -46,13 +46,22 @@ def chosen(text: str, known: list[str], what: str) -> list[str]:
     return names
 
 
+def rounds_of(text: str) -> int:
+    """Return a number of rounds; without one there is no figure."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"rounds must be 1 or more, not {text}")
+    return int(text)
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure Blaze beside its peers."
     )
     parser.add_argument("--only", help="scenarios, by name and comma")
     parser.add_argument("--contenders", help=f"of {','.join(CONTENDERS)}; default: all that can be imported")
-    parser.add_argument("--rounds", type=int, help="counted rounds per scenario; default 9 (3 with --quick)")
+    parser.add_argument(
+        "--rounds", type=rounds_of, help="counted rounds per scenario; default 9 (3 with --quick)"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="a fifth of the size, three rounds: to see it run"
     )

@@ -78,6 +78,14 @@ def test_the_benchmark_runs_on_mysql(tmp_path: Path) -> None:
         check(run_bench(tmp_path / "figures.json", *arguments, only=ON_SERVERS), "mysql", ON_SERVERS)
 
 
+@pytest.mark.parametrize("rounds", ["0", "-1", "x"])
+def test_rounds_are_one_or_more(rounds: str) -> None:
+    started = start_bench(f"--rounds={rounds}")
+    output, errors = started.communicate(timeout=60)
+    assert (started.returncode, output) == (2, "")
+    assert f"argument --rounds: rounds must be 1 or more, not {rounds}" in errors
+
+
 def test_a_failing_contender_leaves_no_database_behind() -> None:
     def fail(database: Database) -> None:
         names.append(database.name)

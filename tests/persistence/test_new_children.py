@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from blaze.errors import SessionError, ValidationError
+from blaze.errors import QueryError, SessionError, ValidationError
 from tests.persistence.models import Author, Book, Chapter, Profile
 from tests.persistence.twins import Database, names
 
@@ -183,6 +183,51 @@ async def test_a_bulk_insert_of_what_is_pending_inserts_it_once(
         await s.commit()
     rows = await db.rows("SELECT title, author_id FROM book ORDER BY title")
     assert rows == [("added", None), ("behind", 2), ("free", None), ("listed", 1)]
+
+
+@pytest.mark.requirement("R69")
+@pytest.mark.parametrize("autoflush", [True, False])
+async def test_a_bulk_insert_counts_rows_and_gives_the_key_of_each(db: Database, autoflush: bool) -> None:
+    told: list[Any] = []
+    async with db.session(autoflush=autoflush) as s:
+        pending, free, other = Author(name="p"), Author(name="f"), Author(name="o")
+        await s.add(pending)
+        result = await s.bulk_insert(
+            [pending, free, pending, free, other],
+            return_keys=True,
+            progress=lambda done, total: told.append((done, total)),
+        )
+        assert (int(result), result.keys, told) == (4, [1, 2, 3, 4], [(5, 5)])
+        assert (pending.id, free.id, other.id) == (1, 2, 4)
+        free, pending = Author(name="x"), Author(name="y")
+        assert await s.bulk_insert([free, free]) == 2
+        await s.add(pending)
+        assert await s.bulk_insert([pending, pending]) == 1
+        await s.commit()
+    rows = await db.rows("SELECT name FROM author ORDER BY id")
+    assert [name for (name,) in rows] == ["p", "f", "f", "o", "x", "x", "y"]
+
+
+@pytest.mark.requirement("R71")
+@pytest.mark.parametrize("autoflush", [True, False])
+@pytest.mark.parametrize("given", [list, iter], ids=["list", "iterator"])
+async def test_an_upsert_inserts_what_is_pending_once(db: Database, given: Any, autoflush: bool) -> None:
+    await db.save(Author(name="a", email="a"))
+    async with db.session(autoflush=autoflush) as s:
+        pending, unnamed = Author(name="p", email="p"), Author(name="n")
+        await s.add_all([pending, unnamed])
+        free, known = Author(name="f"), Author(name="A", email="a")
+        result = await s.upsert(given([free, known, pending, unnamed, free]), ["email"])
+        assert (sorted(result.inserted), result.updated) == ([2, 3, 4, 5], [1])
+        assert (pending.id, unnamed.id, free.id) == (2, 3, 4)
+        again = Author(name="q", email="q")
+        await s.add(again)
+        for twin in (again, Author(name="q", email="q")):
+            with pytest.raises(QueryError, match="two Author objects with the same conflict values"):
+                await s.upsert([twin, again], ["email"])
+        await s.commit()
+    rows = await db.rows("SELECT name FROM author ORDER BY id")
+    assert [name for (name,) in rows] == ["A", "p", "n", "f", "f", "q"]
 
 
 @pytest.mark.requirement("R69")

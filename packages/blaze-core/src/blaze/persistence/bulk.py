@@ -14,6 +14,7 @@ from blaze.core.validation import explain, refuse_disagreement
 from blaze.errors import DataError, ModelError, QueryError, SessionError, UniqueError
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
+from blaze.persistence.bulk_pending import left_to_insert
 from blaze.persistence.inserts import given_first
 from blaze.persistence.transaction import PROGRESS
 from blaze.persistence.unit_of_work import write_values
@@ -194,54 +195,36 @@ def bulk_insert(
     iterator = batches(objects)
     first = next(iterator, [])
     session.check_usable()
-    rest = yield from left_to_insert(session, first, session.autoflush)
-    plan = _bulk_insert(session, first, rest, iterator, progress, size_of(objects), return_keys)
+    left = yield from left_to_insert(session, first, session.autoflush, return_keys)
+    plan = _bulk_insert(session, first, left, iterator, progress, size_of(objects), return_keys)
     return (yield from whole(session, plan))
-
-
-def left_to_insert(session: SessionBase, batch: list[Any], flush: bool) -> Plan[list[Any]]:
-    """Flush if some of the objects are pending in the session, which inserts them, and return the others.
-
-    Raises `SessionError` for an object of the session that is saved already.
-    """
-    own = [o for o in batch if getattr(o, "_ctx_", None) is not None and o in session]
-    for instance in own:
-        mapper = type(instance).__mapper__
-        if not mapper.is_new(instance):
-            raise SessionError(
-                f"bulk_insert() was given a {mapper.name} (key {mapper.shown_key(mapper.key(instance))}) "
-                "that the session has saved or loaded already: leave it out, or bulk_update() it. Queries "
-                "flush what was added and what refers to objects of the session"
-            )
-    if session.work.pending and (flush or own):
-        yield from session.flush_plan(False)
-        return [instance for instance in batch if instance not in session]
-    return batch
 
 
 def _bulk_insert(
     session: SessionBase,
     batch: list[Any],
-    rest: list[Any],
+    left: tuple[list[Any], list[Any]],
     iterator: Iterator[list[Any]],
     progress: Progress,
     total: Optional[int],
     return_keys: bool,
 ) -> Plan[BulkResult]:
-    done = 0
+    done = count = 0
     keys: Optional[list[Any]] = [] if return_keys else None
     while batch:
+        rows, rest = left
         session.let_go(rest)
         for mapper, instances in by_model(session, rest).items():
             with writing(session, mapper):
                 yield from insert_objects(session, mapper, instances, return_keys)
         if keys is not None:
-            keys += [type(instance).__mapper__.key(instance) for instance in batch]
+            keys += [type(instance).__mapper__.key(instance) for instance in rows]
+        count += len(rows)
         done += len(batch)
         yield from tell(session, progress, done, total)
         batch = next(iterator, [])
-        rest = yield from left_to_insert(session, batch, False)
-    return BulkResult(done, keys)
+        left = yield from left_to_insert(session, batch, False, return_keys)
+    return BulkResult(count, keys)
 
 
 def insert_objects(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
@@ -23,6 +23,7 @@ from blaze.persistence.bulk import (
     tell,
     whole,
 )
+from blaze.persistence.bulk_pending import apart, insert_pending
 from blaze.persistence.loading import chunks, keys_condition
 from blaze.persistence.statements import insert_text
 from blaze.persistence.writing import writing
@@ -56,22 +57,29 @@ def upsert(
 ) -> Plan[UpsertResult]:
     """Insert objects, or update the rows that hold the same values in the `conflict` columns."""
     session.dialect.require("on_conflict", "ON CONFLICT")
-    if session.work.pending and session.autoflush:
-        yield from session.flush_plan(False)
-    return (yield from whole(session, _upsert_all(session, objects, conflict, update, progress)))
+    iterator = batches(objects)
+    first = next(iterator, [])
+    session.check_usable()
+    written = yield from insert_pending(session, first, session.autoflush)
+    plan = _upsert_all(session, first, written, iterator, conflict, update, progress, size_of(objects))
+    return (yield from whole(session, plan))
 
 
 def _upsert_all(
     session: SessionBase,
-    objects: Iterable[Any],
+    batch: list[Any],
+    written: set[int],
+    iterator: Iterator[list[Any]],
     conflict: Sequence[Any],
     update: Optional[Sequence[Any]],
     progress: Progress,
+    total: Optional[int],
 ) -> Plan[UpsertResult]:
+    """Write batches; those `written` of the first one were pending and have just been inserted."""
     result = UpsertResult([], [])
-    done, total = 0, size_of(objects)
+    done = 0
     seen: dict[Mapper, set[Any]] = {}
-    for batch in batches(objects):
+    while batch:
         session.let_go(batch)
         for mapper, instances in by_model(session, batch).items():
             mapper.require_one_table("upsert()", "get_or_create(), or add_all() what a query does not find")
@@ -80,17 +88,37 @@ def _upsert_all(
             known = seen.setdefault(mapper, set())
             # NULL conflicts with nothing: such rows are simply new.
             fresh = [o for o in instances if any([a.peek(o) in (None, UNSET) for a in target])]  # noqa: C419
-            if fresh:
-                with writing(session, mapper):
-                    yield from insert_objects(session, mapper, fresh, True)
-                result.inserted += [mapper.key(o) for o in fresh]
-                without = {id(o) for o in fresh}
+            own = [o for o in instances if id(o) in written] if written else []
+            if fresh or own:
+                without = {id(o) for o in (*fresh, *own)}
                 instances = [o for o in instances if id(o) not in without]
+                missing = {id(o) for o in fresh}
+                _note(mapper, target, [o for o in own if id(o) not in missing], known)
+                result.inserted += [mapper.key(o) for o in {id(o): o for o in own}.values()]
+                fresh = apart([o for o in fresh if id(o) not in written])
+                if fresh:
+                    with writing(session, mapper):
+                        yield from insert_objects(session, mapper, fresh, True)
+                result.inserted += [mapper.key(o) for o in fresh]
             for group in _groups(mapper, instances):
                 yield from _upsert(session, mapper, group, target, update, result, known)
         done += len(batch)
         yield from tell(session, progress, done, total)
+        batch = next(iterator, [])
+        written = yield from insert_pending(session, batch, False)
     return result
+
+
+def _note(mapper: Mapper, target: tuple[Any, ...], instances: list[Any], seen: set[Any]) -> list[Any]:
+    """Return the conflict values of objects; raise `QueryError` for those that another one has had."""
+    values = [tuple([a.peek(o) for a in target]) for o in instances]
+    count = len(seen)
+    seen.update(values)
+    if len(seen) < count + len(values):
+        raise QueryError(
+            f"upsert() got two {mapper.name} objects with the same conflict values; merge them first"
+        )
+    return values
 
 
 def _groups(mapper: Mapper, instances: list[Any]) -> list[list[Any]]:
@@ -143,13 +171,7 @@ def _upsert(
         )
     named = [a.column for a in target]
     columns = [Column(mapper.source, column) for column in named]
-    wanted = [tuple([a.peek(o) for a in target]) for o in instances]
-    before_count = len(seen)
-    seen.update(wanted)
-    if len(seen) < before_count + len(wanted):
-        raise QueryError(
-            f"upsert() got two {mapper.name} objects with the same conflict values; merge them first"
-        )
+    wanted = _note(mapper, target, instances, seen)
     keys = wanted if len(target) > 1 else [key[0] for key in wanted]
     pk = [Column(mapper.source, a.column) for a in mapper.pk]
     before = yield from _existing(session, mapper, columns, keys, pk)
