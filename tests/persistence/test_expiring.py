@@ -9,7 +9,7 @@ import pytest
 
 from blaze.errors import NotLoadedError, StaleDataError
 from tests.persistence.models import Author, Book, Document, Enrolment, Student
-from tests.persistence.twins import Database
+from tests.persistence.twins import Database, Twin, settled
 
 pytestmark = pytest.mark.requirement("R29", "R30")
 
@@ -211,3 +211,67 @@ async def test_keys_of_relations_are_keys(db: Database) -> None:
         await s.rollback()
         assert await s.get(Enrolment, (1, 1)) is found
         assert (found.grade, (await s.read(found, "student")).name) == (3, "S")
+
+
+async def by_delete(s: Twin) -> None:
+    await s.delete(await s.get_one(Author, 1))
+    await s.flush()
+
+
+async def by_key_change(s: Twin) -> None:
+    (await s.get_one(Author, 1)).id = 9
+    await s.flush()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize(("flushed", "shown"), [(by_delete, None), (by_key_change, 9)])
+async def test_what_the_database_wrote_by_its_rules_goes_with_the_flush(
+    db: Database, flushed: Any, shown: Any, changed: bool, nested: bool
+) -> None:
+    await stored(db)
+    async with db.session() as s:
+        with contextlib.suppress(ZeroDivisionError):
+            async with s.transaction(), s.transaction() if nested else contextlib.AsyncExitStack():
+                await flushed(s)
+                book = await s.get_one(Book, 2)
+                assert book.author_id == shown
+                if changed:
+                    book.title = "changed"
+                    await s.flush()
+                    book.title = "pending"
+                raise ZeroDivisionError
+        assert await s.get_one(Book, 2) is book
+        assert (book.author_id, book.title) == (1, "Two")
+        author = await s.read(book, "author")
+        assert (author.id, author.name) == (1, "Ann")
+        assert book in list(await s.read(author, "books"))
+        await s.commit()
+    assert await db.rows("SELECT id, author_id FROM book ORDER BY id") == [(1, 1), (2, 1)]
+
+
+async def test_lists_loaded_after_a_key_change_are_read_again(db: Database) -> None:
+    await stored(db)
+    async with db.session() as s:
+        author = await s.get_one(Author, 1)
+        author.id = 9
+        await s.flush()
+        await settled(s.query(Author).include(Author.books).all())
+        assert sorted(book.author_id for book in author.books) == [9, 9]
+        await s.rollback()
+        books = await s.read(author, "books")
+        assert (author.id, [(book.id, book.author_id) for book in books]) == (1, [(1, 1), (2, 1)])
+
+
+@pytest.mark.parametrize("ruled", [False, True])
+async def test_a_flush_of_which_no_rule_makes_anything_empties_nothing(db: Database, ruled: bool) -> None:
+    await stored(db)
+    await db.save(Document(id=1, title="d"))
+    async with db.session() as s:
+        await s.delete(await s.get_one(Author if ruled else Document, 1))
+        await s.flush()
+        await s.all(Book)
+        await s.rollback()
+        before = s.statements
+        await s.get_one(Book, 1)
+        assert s.statements - before == int(ruled)

@@ -125,3 +125,20 @@ async def test_the_last_one_that_was_assigned_unread_stays(db: Database) -> None
         await s.commit()
     assert ("free", None) in await db.rows(ROWS)
     assert await db.rows("SELECT author_id FROM profile WHERE author_id IS NOT NULL") == []
+
+
+@pytest.mark.requirement("R24", "R64")
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_places_that_are_given_up_and_taken_in_a_chain(db: Database, loaded: bool) -> None:
+    one, two = Author(name="1", profile=Profile(text="a")), Author(name="2", profile=Profile(text="b"))
+    await db.save(one, two, Profile(text="c"))
+    async with db.session() as s:
+        one, two = await s.get_one(Author, one.id), await s.get_one(Author, two.id)
+        (a,), (c,) = await s.all(Profile, Profile.text == "a"), await s.all(Profile, Profile.text == "c")
+        if loaded:
+            await s.read(two, "profile")
+        a.author = two
+        c.author = one
+        await s.commit()
+        assert (one.profile, two.profile, a.author, c.author) == (c, a, two, one)
+    assert await db.rows(ROWS) == [("a", two.id), ("b", None), ("c", one.id)]

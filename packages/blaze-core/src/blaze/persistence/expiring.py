@@ -1,4 +1,5 @@
-"""Objects that a rollback has emptied, because raw writes may show in them: they are read again, all at once.
+"""Objects that a rollback has emptied, because raw writes, or what the database did by its rules on delete
+and update, may show in them: they are read again, all at once.
 
 They wait in `work.expired`, outside of the identity map, until the session does anything at all; so one row
 stays one object, and no statement is sent for objects that nobody wants any more.
@@ -6,11 +7,12 @@ stays one object, and no statement is sent for objects that nobody wants any mor
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from blaze.core.context import LoadContext
 from blaze.core.detached import Detached
+from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import StaleDataError
 from blaze.persistence.loading import read_rows
@@ -28,6 +30,26 @@ class RolledBack(Detached):
     """Stands for the session of objects whose rows went with a rollback."""
 
     cure = "its row was rolled back"
+
+
+def rules_write(session: SessionBase, gone: Iterable[Any], moved: Iterable[Any]) -> bool:
+    """Whether the database may have changed foreign keys of rows, as some objects were deleted, and others
+    got another primary key: what is loaded from then on shows it.
+    """
+    bases = {type(instance).__mapper__.base for instance in moved}
+    queue = list({type(instance).__mapper__.base for instance in gone})
+    if not session.dialect.features.foreign_keys or not (bases or queue):
+        return False
+    mappers = [model.__mapper__ for model in registry if model.__mapper__.configured]
+    relations = [each for mapper in mappers for each in mapper.key_relations]
+    if any(relation.target.base in bases for relation in relations):
+        return True
+    for base in queue:  # it grows by what goes with deleted rows
+        rules = [(r.on_delete, r.owner.base) for r in relations if r.target.base is base]
+        if any(rule in ("SET NULL", "SET DEFAULT") for rule, _ in rules):
+            return True
+        queue += {owner for rule, owner in rules if rule == "CASCADE" and owner not in queue}
+    return False
 
 
 def revived(session: SessionBase, plan: Generator[Any, Any, R]) -> Generator[Any, Any, R]:

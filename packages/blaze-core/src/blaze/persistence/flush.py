@@ -16,6 +16,7 @@ from blaze.errors import DataError, ForeignKeyError, SessionError
 from blaze.persistence.copies import stands_for_row
 from blaze.persistence.deletes import Deleter, relink, show_inserted
 from blaze.persistence.displaced import displaced, replaced
+from blaze.persistence.expiring import rules_write
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
@@ -404,6 +405,9 @@ class Flush:
         transactions = self.session.transactions
         if transactions.lone is not None and not transactions.begun:  # which has committed
             transactions.keep()
+        gone = [*deleted.values(), *self.linker.gone()] if self.linker else deleted.values()
+        if rules_write(self.session, gone, self.moving.values()):
+            transactions.note_bypass()  # now all that is known follows them
         self.finished = True
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NotLoadedError
-from blaze.persistence.stored import note, row_key
+from blaze.persistence.stored import local_before, note, row_key
 from blaze.persistence.unflushed import show_links, show_members
 from blaze.plan import Execute, Plan
 from blaze.query.query import Query
@@ -308,7 +308,10 @@ def _load_reverse(
     else:
         singles = session.work.singles
         for key, owner in owners.items():
-            put(owner, buckets[key][0] if buckets[key] else None)
+            found = buckets[key]
+            if len(found) > 1:  # changed objects stand where they point now: of these the row of one is here
+                found = [o for o in found if local_before(type(o).__mapper__, o, inverse) == key] or found
+            put(owner, found[0] if found else None)
             singles.pop((id(owner), relation.name), None)
     if session.work.pending:
         show_members(session.work, relation, owners)
