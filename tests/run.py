@@ -17,7 +17,7 @@ STEPS = {
     "pyright": ["pyright"],
     "typing": ["pytest", "tests/typing"],
     "requirements": ["pytest", "-p", "no:xdist", "--requirements=report"],
-    "pytest": ["pytest", "-n", "2", "--dist", "loadfile", "--ignore=tests/typing"],
+    "pytest": ["pytest", "-n", "3", "--dist", "loadfile", "--ignore=tests/typing"],
 }
 
 
