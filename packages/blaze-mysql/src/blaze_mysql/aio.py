@@ -21,6 +21,7 @@ from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
 from blaze.adapters.refusals import lost_before_commit, outcome_unknown
+from blaze.adapters.settling import SETTLE_SECONDS, finish
 from blaze.errors import ConnectionLostError, DatabaseError, TimeoutError
 from blaze.security.frames import without_frames
 from blaze_mysql.codecs import COLUMN_READERS
@@ -62,7 +63,6 @@ _CONVERTERS = {
     **COLUMN_READERS,
     list: _sequence,
 }
-_SETTLE_SECONDS = 1.0  # how long the end of a transaction may take once its task has been cancelled
 _detached: list[Any] = []  # connections of a parent process or a closed loop, kept from being finalised
 
 
@@ -282,7 +282,7 @@ class AsyncmyConnection:
         self._usable = False
         self._patience.stop()
         try:
-            await asyncio.wait_for(self._raw.ensure_closed(), _SETTLE_SECONDS)
+            await asyncio.wait_for(self._raw.ensure_closed(), SETTLE_SECONDS)
         except (*DRIVER_ERRORS, asyncio.TimeoutError):
             self._raw.close()
         except asyncio.CancelledError:
@@ -320,18 +320,7 @@ class AsyncmyConnection:
         """Run a statement to its end even when the task that waits for it is cancelled."""
         if not self.usable:
             raise ConnectionLostError("the connection is closed; open a new session")
-        task = asyncio.ensure_future(self.control(sql))
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(_look_at)
-            try:
-                done, _ = await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
-            except asyncio.CancelledError:
-                done = set()
-            if not done:
-                self.terminate()
-            raise
+        await finish(self.control(sql), self.terminate)
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         code, text = code_and_text(error)
@@ -401,9 +390,3 @@ class _Unread:
             await cursor.close()
         except DRIVER_ERRORS as error:
             raise self.connection._translate(error, "") from error
-
-
-def _look_at(task: asyncio.Future[Any]) -> None:
-    """Take note of the outcome, so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()

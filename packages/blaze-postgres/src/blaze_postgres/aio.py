@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any, Optional, Union, overload
@@ -21,6 +21,7 @@ from blaze.adapters.connection import Consume, Parameters, R, Row
 from blaze.adapters.incoming import incoming
 from blaze.adapters.outcome import Outcome
 from blaze.adapters.refusals import lost_before_commit, outcome_unknown
+from blaze.adapters.settling import SETTLE_SECONDS, finish, settle
 from blaze.dialects.batches import CopyTarget
 from blaze.errors import (
     ConnectionLostError,
@@ -65,7 +66,6 @@ _ARGUMENT = re.compile(r"invalid input for query argument (\$\d+)")
 _KINDS = re.compile(r"(?<=\()(?:expected \w+, got \w+|value out of \w+ range)(?=\)\Z)")
 _serials = count(1)
 _STATEMENTS = 256  # prepared statements kept per connection
-_SETTLE_SECONDS = 1.0  # how long a cancelled statement may take to stop before its connection is given up
 _detached: list[Any] = []  # connections of a parent process, kept from being finalised here
 
 
@@ -415,7 +415,7 @@ class AsyncpgConnection:
     async def close(self) -> None:
         self._usable = False
         try:
-            await self._raw.close(timeout=_SETTLE_SECONDS)
+            await self._raw.close(timeout=SETTLE_SECONDS)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError):
             self._raw.terminate()
         except asyncio.CancelledError:
@@ -450,29 +450,16 @@ class AsyncpgConnection:
         """Run a command to its end even when the task that waits for it is cancelled."""
         if not self.usable:
             raise ConnectionLostError("the connection is closed; open a new session")
-        running = asyncio.ensure_future(self._control(sql))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await self._wait_for(running)
-            raise
+        return await finish(self._control(sql), self._give_up)
 
     async def _settle(self) -> None:
         """After a cancellation: wait until the server has stopped the statement."""
         if self.usable:
-            await self._wait_for(asyncio.ensure_future(self._raw.execute("")))
+            await settle(asyncio.ensure_future(self._raw.execute("")), self._give_up)
 
-    async def _wait_for(self, running: Awaitable[Any]) -> None:
-        """Wait for what still runs on the connection; give it up when that takes too long."""
-        task: asyncio.Future[Any] = asyncio.ensure_future(running)
-        task.add_done_callback(_look_at)
-        try:
-            done, _ = await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
-        except asyncio.CancelledError:
-            done = set()
-        if not done:
-            self._usable = False
-            self._raw.terminate()
+    def _give_up(self) -> None:
+        self._usable = False
+        self._raw.terminate()
 
     def _translate(self, error: BaseException, sql: str) -> DatabaseError:
         code = getattr(error, "sqlstate", None) or ""
@@ -520,9 +507,3 @@ def _misfit(text: str) -> str:
         f"{place} does not fit the type that the statement wants there{reason}: give a value of that type,"
         " or write a CAST to its own type around the placeholder"
     )
-
-
-def _look_at(task: asyncio.Future[Any]) -> None:
-    """Take note of the outcome, so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()

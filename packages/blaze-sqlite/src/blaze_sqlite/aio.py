@@ -16,6 +16,7 @@ from typing import Any, cast
 import aiosqlite
 
 from blaze.adapters.config import ConnectionConfig
+from blaze.adapters.settling import SETTLE_SECONDS, look_at
 from blaze.adapters.threaded import ThreadedConnection
 from blaze.errors import ConnectionLostError, DatabaseError
 from blaze_sqlite.connection import SQLiteConnection
@@ -24,8 +25,6 @@ from blaze_sqlite.errors import DRIVER_ERRORS, translate
 from blaze_sqlite.opening import ClosingConnection, connect_arguments, open_error, set_up
 
 __all__ = ["AiosqliteConnection", "connect"]
-
-_SETTLE_SECONDS = 1.0  # how long a cancelled opening is waited for
 
 
 class _Job:
@@ -83,8 +82,8 @@ async def connect(config: ConnectionConfig, dialect: SQLiteDialect) -> Aiosqlite
     try:
         await asyncio.shield(opening)
     except asyncio.CancelledError:
-        opening.add_done_callback(_look_at)
-        await asyncio.wait({opening}, timeout=_SETTLE_SECONDS)
+        opening.add_done_callback(look_at)
+        await asyncio.wait({opening}, timeout=SETTLE_SECONDS)
         _stop(connection)
         raise
     if failures:
@@ -155,7 +154,7 @@ class AiosqliteConnection(ThreadedConnection):
         except asyncio.CancelledError:
             job.cancelled = True
             barrier = asyncio.ensure_future(_pass_through(connection))
-            barrier.add_done_callback(_look_at)
+            barrier.add_done_callback(look_at)
             await self._settle(barrier, interrupt)
             raise
         except ValueError as error:  # aiosqlite's own: everything of SQLite's is translated by the call
@@ -169,12 +168,6 @@ class AiosqliteConnection(ThreadedConnection):
 async def _pass_through(connection: aiosqlite.Connection) -> None:
     """Return when the thread has done everything that was queued before."""
     await connection.execute_fetchall("", cast(Any, _Job(_nothing, ())))
-
-
-def _look_at(task: asyncio.Task[None]) -> None:
-    """Take note of the outcome, so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _nothing() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from blaze.adapters.alone import ExecuteAlone
+from blaze.adapters.settling import finish
 from blaze.errors import DatabaseError
 
 __all__ = ["AsyncExecuteAlone"]
-
-_SETTLE_SECONDS = 1.0  # how long it may go on once its task has been cancelled
 
 
 class AsyncExecuteAlone(ExecuteAlone):
@@ -23,18 +21,7 @@ class AsyncExecuteAlone(ExecuteAlone):
 
     async def apply(self, connection: Any) -> Any:
         self.check(connection)
-        running = asyncio.ensure_future(self._send(connection))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            running.add_done_callback(_look_at)
-            try:
-                done, _ = await asyncio.wait({running}, timeout=_SETTLE_SECONDS)
-            except asyncio.CancelledError:
-                done = set()
-            if not done:
-                connection.terminate()
-            raise
+        return await finish(self._send(connection), connection.terminate)
 
     async def _send(self, connection: Any) -> Any:
         try:
@@ -44,9 +31,3 @@ class AsyncExecuteAlone(ExecuteAlone):
             self.explain(error, connection)
             raise
         return self.result
-
-
-def _look_at(task: asyncio.Future[Any]) -> None:
-    """Take note of the outcome, so that asyncio does not report it as forgotten."""
-    if not task.cancelled():
-        task.exception()
