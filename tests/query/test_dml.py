@@ -8,16 +8,22 @@ from typing import Any
 import pytest
 
 from blaze import (
+    DataError,
     Delete,
+    Engine,
+    Field,
     Insert,
     IntegrityError,
+    Model,
     QueryError,
     Select,
     Session,
     UniqueError,
     Update,
     alias,
+    create_all,
     excluded,
+    field,
     func,
 )
 from tests.query.conftest import Both
@@ -125,6 +131,44 @@ def test_an_update_of_null_where_there_must_be_a_value(writer: Session) -> None:
     with pytest.raises(IntegrityError):
         writer.query(Book).all_rows().update(title=None)
     assert writer.query(Book).count() == 7
+
+
+def test_what_is_calculated_must_fit_its_column() -> None:
+    """SQLite itself knows no lengths; the databases of servers refuse what is too long."""
+
+    class Short(Model):
+        id: Field[int] = field(primary_key=True)
+        name: Field[str] = field(max_length=4)
+        long: Field[str] = field(max_length=40)
+        price: Field[Decimal] = field(precision=4, scale=1)
+
+    with Engine("sqlite://") as engine, Session(engine) as session:
+        create_all(engine, [Short])
+        session.add(Short(name="four", long="longer", price=Decimal("99.9")))
+        session.commit()
+        for change in [
+            {"name": Short.name + "!"},
+            {"name": Short.long},
+            {"name": func.lower(Short.long)},
+            {"price": Short.price * 100},
+        ]:
+            with pytest.raises(DataError, match=r"too long|longer than"):
+                session.query(Short).all_rows().update(**change)
+            session.rollback()
+        session.query(Short).all_rows().update(
+            name=func.upper(Short.name), long=Short.name + Short.name, price=Short.price * 10 / 3
+        )
+        assert session.query(Short.name, Short.long, Short.price).one() == (
+            "FOUR",
+            "fourfour",
+            Decimal("333.0"),
+        )
+        upsert = Insert(Short).values(id=1, name="five", long="x", price=Decimal("1.5"))
+        session.exec(upsert.on_conflict("id", update={"name": excluded("name"), "price": Short.price / 7}))
+        assert session.query(Short.name, Short.price).one() == ("five", Decimal("47.6"))
+        with pytest.raises(DataError):
+            session.exec(upsert.on_conflict("id", update={"name": Short.name + excluded("name")}))
+        session.rollback()
 
 
 async def test_loaded_objects_follow_an_update(both: Both) -> None:

@@ -127,7 +127,8 @@ def test_updates(database: sqlite3.Connection) -> None:
     price, title = columns(book_table, "price", "title")
     update = UpdateBuilder(book.source).set(price, book.price * 2).set(title, "new").where(book.id == 1)
     assert compiled(update.build()) == (
-        'UPDATE "book" SET "price" = decimal_mul("book"."price", ?), "title" = ? WHERE "book"."id" = ?',
+        'UPDATE "book" SET "price" = blaze_decimal(decimal_mul("book"."price", ?), 10, 2), "title" = ?'
+        ' WHERE "book"."id" = ?',
         ("2", "new", 1),
     )
     update = UpdateBuilder(book.source).set(price, book.price * 2).where(book.id == 1).returning(book.price)

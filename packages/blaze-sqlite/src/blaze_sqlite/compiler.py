@@ -27,6 +27,7 @@ from blaze.sql.compiler import Compiler
 from blaze.sql.conditions import flattened, joined
 from blaze.sql.derived import QueryTable
 from blaze.sql.expressions import Bind, InList, InQuery, Literal
+from blaze.sql.functions import Excluded
 from blaze.sql.json_items import JsonItem, is_document
 from blaze.sql.values import DATE, LARGEST, TIMESTAMP
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from blaze.sql.scope import Scope
     from blaze.sql.source import Source
     from blaze.sql.statements import InsertStatement, Placed, PlacedQuery, Statement
+    from blaze.sql.table import TableColumn
     from blaze.sql.windows import Windowed
 
 _DECIMAL_OPERATORS = {
@@ -177,6 +179,20 @@ class SQLiteCompiler(Compiler):
     def insert_query(self, statement: InsertStatement, query: str) -> str:
         # Without a WHERE, SQLite's parser takes the ON of ON CONFLICT for that of a join.
         return query if statement.conflict is None else f"SELECT * FROM ({query}) WHERE 1"
+
+    def assigned(self, column: TableColumn, placed: Placed, base: int) -> str:
+        """Round a computed decimal to the places of its column, and refuse what the column is too short for:
+        no type of SQLite does that.
+        """
+        text = super().assigned(column, placed, base)
+        node, storage = placed.expression, _storage(column.type)
+        if node.type == column.type and isinstance(node, (Bind, Column, Excluded, Literal)):
+            return text
+        if isinstance(storage, Numeric) and storage.precision is not None:
+            return f"blaze_decimal({text}, {storage.precision}, {storage.scale or 0})"
+        if isinstance(storage, String) and storage.length is not None:
+            return f"blaze_short({text}, {storage.length})"
+        return text
 
     def statement(self, statement: Statement, base: int, outer: Optional[Scope]) -> str:
         self.depth += 1

@@ -83,7 +83,9 @@ _MEANINGS: dict[str, _Meaning] = {
     ),
     "SQLITE_IOERR": _Meaning(e.DatabaseError, "the disk reported an error ({detail})"),
     "SQLITE_NOMEM": _Meaning(e.DatabaseError, "SQLite ran out of memory"),
-    "SQLITE_TOOBIG": _Meaning(e.DataError, "a text or blob is longer than SQLite can store"),
+    "SQLITE_TOOBIG": _Meaning(
+        e.DataError, "a text, blob or decimal is longer than its column or SQLite can store"
+    ),
     "SQLITE_MISMATCH": _Meaning(e.DataError, "a key column takes only whole numbers"),
     "SQLITE_RANGE": _Meaning(e.DataError, "a parameter is out of range"),
     "SQLITE_SCHEMA": _Meaning(e.DatabaseError, "the schema changed meanwhile; run the statement again", True),
@@ -129,7 +131,9 @@ _PLAIN_ERRORS: tuple[tuple[str, _Meaning], ...] = (
     ("could not decode to utf-8", _Meaning(e.DataError, "a stored text is not UTF-8")),
     (
         "user-defined function raised",
-        _Meaning(e.DataError, "a function could not work on a value ({detail})"),
+        _Meaning(
+            e.DataError, "a function could not work on a value, or one is too long for its column ({detail})"
+        ),
     ),
     (
         "user-defined aggregate",

@@ -94,6 +94,21 @@ def _round(value: Decimal, digits: Decimal = Decimal(0)) -> str:
     return _write(value.quantize(Decimal(1).scaleb(-int(digits)), decimal.ROUND_HALF_UP, _ROUNDING))
 
 
+def _fitted(value: Decimal, precision: Decimal, scale: Decimal) -> str:
+    """Round to the places of a column; raise where it has no room for the digits before the point."""
+    rounded = value.quantize(Decimal(1).scaleb(-int(scale)), decimal.ROUND_HALF_UP, _ROUNDING)
+    if rounded and rounded.adjusted() >= precision - scale:
+        raise OverflowError(f"a decimal of more than {precision} digits")
+    return _write(rounded)
+
+
+def _short(value: Any, length: int) -> Any:
+    """Give a text that its column has room for; raise where it has not."""
+    if isinstance(value, str) and len(value) > length:
+        raise OverflowError(f"a text of more than {length} characters")
+    return value
+
+
 class DecimalSum:
     """Add decimals exactly; NULLs do not count, and a sum of nothing is NULL."""
 
@@ -170,6 +185,8 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("decimal_abs", 1, _nullable(lambda value: _write(_EXACT.abs(value)))),
     ("decimal_round", 1, _nullable(_round)),
     ("decimal_round", 2, _nullable(_round)),
+    ("blaze_decimal", 3, _nullable(_fitted)),
+    ("blaze_short", 2, _short),
     # SQLite's own lower() and upper() know only ASCII, and replacing them would break indexes made by other
     # programs.
     ("blaze_lower", 1, _lower),

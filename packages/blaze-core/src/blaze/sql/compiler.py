@@ -394,7 +394,11 @@ class Compiler(JoinRenderer):
         elif not statement.into:
             body = self.default_values(statement.rows)
         elif statement.values is not None:
-            rows = [f"({self.listed(row, base)})" for row in statement.values]
+            into = statement.into
+            rows = [
+                f"({', '.join([self.assigned(column, each, base) for column, each in zip(into, row)])})"
+                for row in statement.values
+            ]
             body = f"({names}) VALUES {', '.join(rows)}"
         else:
             encoders = tuple([self.encoder(column.type) for column in statement.into])
@@ -438,8 +442,15 @@ class Compiler(JoinRenderer):
     def assignments(self, assignments: Iterable[tuple[TableColumn, Placed]], base: int) -> str:
         """Render `column = expression, ...`."""
         return ", ".join(
-            [f"{self.quote(column.name)} = {self.at(each, base)}" for column, each in assignments]
+            [
+                f"{self.quote(column.name)} = {self.assigned(column, each, base)}"
+                for column, each in assignments
+            ]
         )
+
+    def assigned(self, column: TableColumn, placed: Placed, base: int) -> str:
+        """Render what is stored in a column."""
+        return self.at(placed, base)
 
     def returning(self, statement: Statement, base: int) -> str:
         """Render RETURNING."""

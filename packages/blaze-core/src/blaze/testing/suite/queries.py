@@ -9,6 +9,7 @@ import pytest
 
 from blaze import (
     CTE,
+    DataError,
     Delete,
     Insert,
     MultipleResultsError,
@@ -52,6 +53,7 @@ __all__ = [
     "test_to_sql_and_iteration",
     "test_update_by_query",
     "test_update_statements",
+    "test_what_is_calculated_is_rounded_to_the_places_of_its_column",
 ]
 
 
@@ -387,6 +389,26 @@ async def test_update_by_query(db: Database) -> None:
         assert await done(same.update(pages=185)) == 1  # rows met count, changed or not
         await s.rollback()
         assert book.pages == 387
+
+
+@scenario
+async def test_what_is_calculated_is_rounded_to_the_places_of_its_column(db: Database) -> None:
+    async with db.session() as s:
+        book = s.query(Book.price).where(Book.id == 1)
+        for given, computed, stored in [
+            ("10.00", Book.price / 3, "3.33"),
+            ("10.00", Book.price / -8, "-1.25"),
+            ("0.05", Book.price * Decimal("0.5"), "0.03"),
+        ]:
+            await done(s.query(Book).where(Book.id == 1).update(price=Decimal(given)))
+            await done(s.query(Book).where(Book.id == 1).update(price=computed))
+            assert str(await done(book.scalar())) == stored
+        await s.commit()
+        await done(s.query(Book).where(Book.id == 1).update(price=Decimal("99999999.99")))
+        with pytest.raises(DataError):
+            await done(s.query(Book).where(Book.id == 1).update(price=Book.price + 1))
+        await s.rollback()
+        assert str(await done(book.scalar())) == "0.03"
 
 
 @scenario
