@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from blaze.dialects import types as t
 from blaze.dialects.batches import Batch, BatchColumn, CopyTarget
 from blaze_postgres.codecs import array_text, stored
-from blaze_postgres.native import is_native, native_array_text
+from blaze_postgres.native import ranges_text
+from blaze_postgres.types import RangeType
 
 if TYPE_CHECKING:
     from blaze_postgres.dialect import PostgresDialect
@@ -60,7 +61,8 @@ def writer_of(dialect: PostgresDialect, type_: t.SQLType) -> Writer:
         return array_text(kind) if texts else list
     if texts:
         return array_text(t.String())
-    text = native_array_text(dialect, kind.item) if is_native(kind.item) else array_text(kind.item)
+    item = stored(kind.item)
+    text = ranges_text(dialect, item) if isinstance(item, RangeType) else array_text(item)
     return lambda values: [None if value is None else text(value) for value in values]
 
 

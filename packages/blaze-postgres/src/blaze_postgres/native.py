@@ -17,7 +17,7 @@ from blaze_postgres.types import Cidr, Inet, NativeEnum, RangeType
 if TYPE_CHECKING:
     from blaze_postgres.dialect import PostgresDialect
 
-__all__ = ["create_types", "decoder", "drop_types", "encoder", "is_native", "name_of", "native_array_text"]
+__all__ = ["create_types", "decoder", "drop_types", "encoder", "is_native", "name_of", "ranges_text"]
 
 Codec = Callable[[Any], Any]
 _NATIVE = (Inet, Cidr, RangeType)
@@ -83,11 +83,9 @@ def decoder(dialect: PostgresDialect, type_: t.SQLType) -> Codec:
     return decode_range
 
 
-def native_array_text(dialect: PostgresDialect, item: t.SQLType) -> Callable[[Any], str]:
-    """Give the function from a list, as asyncpg takes it, to the text of an array."""
-    write = array_text(t.String())
-    if not isinstance(item, RangeType):
-        return lambda values: write(values)
+def ranges_text(dialect: PostgresDialect, item: RangeType) -> Callable[[Any], str]:
+    """Give the function from a list of ranges, as asyncpg takes it, to the text of an array."""
+    write = array_text(item)
     read = decoder(dialect, item)
     bound = codec(item.item, False) or _same
     return lambda values: write(
