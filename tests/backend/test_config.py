@@ -44,6 +44,8 @@ def test_paths_of_file_databases(dsn: str, database: str) -> None:
     [
         ("postgresql://[::1]:5432/x", "::1", 5432),
         ("postgresql://[::1]/x", "::1", None),
+        ("postgresql://u@[fe80::1%25eth0]:1/x", "fe80::1%eth0", 1),
+        ("postgresql://%2Frun%2Fpg:5433/x", "/run/pg", 5433),
         ("postgresql://a:1,b:2/x", "a:1,b:2", None),
         ("postgresql:///x?host=/run/pg&port=5433&user=u&password=p", "/run/pg", 5433),
     ],
@@ -51,6 +53,9 @@ def test_paths_of_file_databases(dsn: str, database: str) -> None:
 def test_hosts(dsn: str, host: str, port: object) -> None:
     config = ConnectionConfig.from_dsn(dsn)
     assert (config.host, config.port) == (host, port)
+    assert ConnectionConfig.from_dsn(str(config)) == config.replace(
+        password=Secret("***") if config.secret else None
+    )
     assert config.password is None or isinstance(config.password, Secret)
 
 

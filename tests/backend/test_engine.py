@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import multiprocessing
 import os
 import pickle
@@ -17,9 +18,18 @@ from typing import Any
 
 import pytest
 
-from blaze.adapters import ConnectionConfig
+from blaze import Session
+from blaze.adapters import Backend, ConnectionConfig
 from blaze.engine import Engine
-from blaze.errors import ConfigurationError, ConnectionLostError, PoolTimeoutError, SessionError, TimeoutError
+from blaze.errors import (
+    ConfigurationError,
+    ConnectionLostError,
+    PluginError,
+    PoolTimeoutError,
+    SessionError,
+    TimeoutError,
+)
+from blaze.plugins import registry
 from blaze_sqlite import AiosqliteAdapter, SQLiteAdapter, SQLiteDialect
 from tests.support.loops import run
 
@@ -67,11 +77,26 @@ def test_what_an_engine_is_made_of(database_url: str) -> None:
 
 
 def test_an_adapter_takes_every_name_of_its_databases() -> None:
-    from blaze_mysql import MySQLAdapter
+    from blaze_mysql import AsyncmyAdapter, MySQLAdapter
+    from blaze_postgres import AsyncpgAdapter, PostgresAdapter
 
-    for scheme in ("mysql", "mariadb"):
-        with Engine(MySQLAdapter(), config=f"{scheme}://u@127.0.0.1/x") as engine:
-            assert engine.config.scheme == scheme
+    for adapter, second, schemes in (
+        (MySQLAdapter, AsyncmyAdapter, ("mysql", "mariadb")),
+        (PostgresAdapter, AsyncpgAdapter, ("postgresql", "postgres")),
+    ):
+        made: Any = adapter()
+        driver = second.driver
+        for scheme in schemes:
+            for engine in (
+                Engine(made, config=f"{scheme}://u@127.0.0.1/x"),
+                Engine(f"{scheme}://u@127.0.0.1/x?connect_timeout=1"),
+                Engine(f"{scheme}+{driver}://u@127.0.0.1/x"),
+            ):
+                with engine:
+                    assert engine.config.scheme == scheme
+                    assert (engine.adapter.name, engine.adapter.driver) == (made.name, made.driver)
+                    assert engine.async_adapter.driver == driver
+                    assert engine.identity == f"{made.name}://127.0.0.1:/x"
 
 
 @pytest.mark.parametrize("dsn", ["sqlite:///rel.db", "sqlite:///file:rel.db", "sqlite:///rel.db?mode=rwc"])
@@ -114,6 +139,8 @@ def test_a_relative_path_is_that_of_the_folder_where_the_engine_was_made(
         ),
         (lambda: Engine(SQLiteAdapter(), config="mysql://u:hunter2@h/shop"), "not of mysql"),
         (lambda: Engine(AiosqliteAdapter(), config=ConnectionConfig("nosuch")), "not of nosuch"),
+        (lambda: Engine(SQLiteAdapter(), config={"database": "x"}), "not as dict"),  # type: ignore[arg-type]
+        (lambda: Session(AiosqliteAdapter(), connection_config=b"sqlite://"), "not as bytes"),  # type: ignore[arg-type]
         (lambda: Engine(SQLiteAdapter), "not of SQLiteAdapter"),  # type: ignore[arg-type]
         (lambda: Engine(3), "not of int"),  # type: ignore[arg-type]
     ],
@@ -124,12 +151,61 @@ def test_mistakes(make: Any, message: str) -> None:
 
 
 def test_a_missing_distribution_is_named() -> None:
-    from blaze.plugins import registry
-
     if "mysql" in registry.names("blaze.backends"):
         return
     with pytest.raises(ConfigurationError, match="pip install blaze-mysql"):
         Engine("mysql://u:p@h/x")
+
+
+def raising() -> Any:
+    raise OSError("libfoo.so.1: cannot open shared object file")
+
+
+@pytest.mark.requirement("R90")
+@pytest.mark.parametrize("side", ["adapter", "async_adapter", "drivers", "async_drivers"])
+def test_a_backend_whose_factory_fails_is_named(side: str) -> None:
+    factories: dict[str, Any] = {"adapter": SQLiteAdapter, "async_adapter": AiosqliteAdapter}
+    factories[side] = {"quick": raising} if side.endswith("drivers") else raising
+    registry.register("blaze.backends", "frail", Backend("frail", **factories))
+    words = "'frail' of blaze.backends .registered by hand. cannot be used: OSError: libfoo"
+    try:
+        with pytest.raises(PluginError, match=words) as raised:
+            assert Engine("frail+quick://" if side.endswith("drivers") else "frail://").async_dialect
+        assert isinstance(raised.value.__cause__, OSError)
+        if side == "adapter":
+            with pytest.raises(PluginError, match=words):
+                Engine(SQLiteAdapter(), config="frail://")
+    finally:
+        registry.unregister("blaze.backends", "frail")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "driver", "module", "cure"),
+    [
+        ("sqlite+aiosqlite://", "aiosqlite", "blaze_sqlite.aio", "'blaze-sqlite.async.'"),
+        ("postgresql://h/x", "psycopg2", "blaze_postgres.connection", "blaze-postgres"),
+        ("postgresql+asyncpg://h/x", "asyncpg", "blaze_postgres.aio", "'blaze-postgres.async.'"),
+        ("mysql://h/x", "pymysql", "blaze_mysql.connection", "blaze-mysql"),
+        ("mysql+asyncmy://h/x", "asyncmy", "blaze_mysql.aio", "'blaze-mysql.async.'"),
+    ],
+)
+def test_a_driver_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, dsn: str, driver: str, module: str, cure: str
+) -> None:
+    package, _, name = module.partition(".")
+    monkeypatch.delattr(importlib.import_module(package), name, raising=False)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, driver, None)
+    words = rf"the driver {driver} cannot be imported \(ModuleNotFoundError: .*\): pip install {cure}"
+    with Engine(dsn) as engine:
+        if driver in ("psycopg2", "pymysql"):
+            with pytest.raises(ConfigurationError, match=words):
+                engine.acquire()
+            with pytest.raises(ConfigurationError, match=words), Session(engine) as session:
+                session.exec_scalar("SELECT 1")
+        else:
+            with pytest.raises(ConfigurationError, match=words):
+                run(engine.aacquire())
 
 
 def test_pool_settings_come_from_arguments_then_the_dsn(database_url: str) -> None:

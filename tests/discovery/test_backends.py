@@ -35,6 +35,16 @@ GOOD = """
 OLD = GOOD + "    backend = backend._replace(protocol_version=0)\n"
 
 
+FRAIL = """
+    from blaze.adapters.adapter import Backend
+
+    def adapter():
+        import libfoo
+
+    backend = Backend(name="frail", adapter=adapter)
+"""
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     site = Site(tmp_path)
@@ -43,6 +53,7 @@ def site(tmp_path: Path) -> Site:
     site.install(
         "blaze-lost", {"blaze.backends": {"lost": "lost_plugin:backend"}}, lost_plugin="import nowhere_at_all"
     )
+    site.install("blaze-frail", {"blaze.backends": {"frail": "frail_plugin:backend"}}, frail_plugin=FRAIL)
     site.install("blaze-odd", {"blaze.backends": {"odd": "odd_plugin:nothing_there"}}, odd_plugin="x = 1")
     site.install("blaze-garbled", {"blaze.backends": {"garbled": "not a valid ref!!"}})
     site.install("blaze-mine", {"blaze.backends": {"twice": "mine_plugin:backend"}}, mine_plugin=GOOD)
@@ -111,6 +122,7 @@ def test_a_name_belongs_to_the_distribution_that_is_named_after_it(site: Site) -
     [
         ("old", ["'old'", "blaze-old 0.3", "protocol version 0", "update or uninstall"]),
         ("lost", ["'lost'", "blaze-lost 1.0", "No module named 'nowhere_at_all'"]),
+        ("frail", ["'frail'", "blaze-frail 1.0", "No module named 'libfoo'", "update or uninstall"]),
         ("odd", ["'odd'", "blaze-odd 1.0", "nothing_there"]),
         ("garbled", ["'garbled'", "blaze-garbled 1.0", "'not a valid ref!!' is no module:attribute"]),
         ("twice", ["'twice'", "blaze-mine 1.0", "blaze-theirs 2.5", "both offer it"]),

@@ -6,10 +6,10 @@ import contextlib
 import itertools
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, cast
 
 from blaze import plugins
 from blaze.adapters.adapter import Adapter, AsyncAdapter, Backend, Keeper
@@ -17,7 +17,7 @@ from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import AsyncConnection, Connection
 from blaze.adapters.pool import Limits, Pool, PoolStats, closed_error
 from blaze.dialects.dialect import Dialect
-from blaze.errors import ConfigurationError
+from blaze.errors import BlazeError, ConfigurationError
 from blaze.security.secret import Secret
 from blaze.utils import fork
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "PoolStats"]
 
+T = TypeVar("T")
 Target = Union[str, Secret, ConnectionConfig, Adapter, AsyncAdapter]
 Replica = Union[str, Secret, ConnectionConfig, "Engine"]
 
@@ -121,7 +122,7 @@ class Engine:
         self._adapter: Optional[Adapter] = None
         self._async_adapter: Optional[AsyncAdapter] = None
         if adapter is None:
-            self._adapter = self._find_backend().make_adapter(settings.driver)
+            self._adapter = _made(settings.scheme, self._find_backend().make_adapter, settings.driver)
         elif _is_async(adapter):
             self._async_adapter = cast(AsyncAdapter, adapter)
         else:
@@ -161,7 +162,7 @@ class Engine:
     def adapter(self) -> Adapter:
         """Give the blocking adapter; ConfigurationError where there is none."""
         if self._adapter is None:
-            self._adapter = self._find_backend().make_adapter()
+            self._adapter = _made(self.config.scheme, self._find_backend().make_adapter)
             self._prepare_second(self._adapter)
         return self._adapter
 
@@ -169,7 +170,8 @@ class Engine:
     def async_adapter(self) -> AsyncAdapter:
         """Give the asynchronous adapter; ConfigurationError where there is none."""
         if self._async_adapter is None:
-            self._async_adapter = self._find_backend().make_async_adapter(self.config.driver)
+            make = self._find_backend().make_async_adapter
+            self._async_adapter = _made(self.config.scheme, make, self.config.driver)
             self._prepare_second(self._async_adapter)
         return self._async_adapter
 
@@ -410,6 +412,9 @@ def _split(
     if config is None:
         return target, ConnectionConfig(scheme=target.name)
     settings = ConnectionConfig.from_dsn(config) if isinstance(config, Secret) else config
+    if not isinstance(settings, ConnectionConfig):
+        kind = type(config).__name__
+        raise ConfigurationError(f"an adapter takes its database as a DSN or ConnectionConfig, not as {kind}")
     if settings.scheme != target.name and not _opens(target.name, settings.scheme):
         raise ConfigurationError(
             f"{type(target).__name__} opens databases of {target.name}, not of {settings.scheme}: give it a "
@@ -421,7 +426,18 @@ def _split(
 def _opens(name: str, scheme: str) -> bool:
     """Whether a scheme is another name of those databases, as mariadb is of mysql."""
     backend = plugins.backend(scheme, missing_ok=True)
-    return backend is not None and backend.make_adapter().name == name
+    return backend is not None and _made(scheme, backend.make_adapter).name == name
+
+
+def _made(scheme: str, make: Callable[..., T], *driver: Optional[str]) -> T:
+    """Call a factory of a backend; what somebody's module raises in it is a `PluginError` that names it."""
+    try:
+        return make(*driver)
+    except BlazeError:
+        raise
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise plugins.registry.unusable("blaze.backends", scheme, problem) from error
 
 
 def _limits(

@@ -199,10 +199,7 @@ class Registry:
             if entry.plugin is None and not entry.error:
                 self._load(entry, self._group(group))
         if entry.error:
-            raise PluginError(
-                f"the plugin {name!r} of {group} ({entry.origin}) cannot be used: {entry.error};"
-                " update or uninstall that distribution"
-            ) from entry.cause
+            raise self.unusable(group, name, entry.error) from entry.cause
         return entry.plugin
 
     def load_all(self, group: str) -> tuple[dict[str, Any], dict[str, PluginError]]:
@@ -268,6 +265,13 @@ class Registry:
                 failure.__cause__ = cause
                 errors[name] = failure
         return manager, errors
+
+    def unusable(self, group: str, name: str, problem: str) -> PluginError:
+        """Make the error of a plugin that is broken; it names the plugin and where it comes from."""
+        return PluginError(
+            f"the plugin {name!r} of {group} ({self.origin(group, name)}) cannot be used: {problem};"
+            " update or uninstall that distribution"
+        )
 
     def origin(self, group: str, name: str) -> str:
         """Say where a plugin comes from: its distribution and version, or that it was registered by hand."""

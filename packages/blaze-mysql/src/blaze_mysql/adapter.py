@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
-from blaze.errors import ConfigurationError
+from blaze.adapters.drivers import importing
 from blaze_mysql.dialect import MySQLDialect, Server
 from blaze_mysql.opening import prepare
 
@@ -18,8 +18,8 @@ __all__ = ["AsyncmyAdapter", "MySQLAdapter"]
 
 
 def _ask(config: ConnectionConfig) -> Server:
-    from blaze_mysql import connection
-
+    with importing("pymysql", "pip install blaze-mysql"):
+        from blaze_mysql import connection
     return connection.ask(config)
 
 
@@ -36,8 +36,8 @@ class MySQLAdapter:
         return prepare(config, self.dialect, _ask)
 
     def connect(self, config: ConnectionConfig) -> PyMySQLConnection:
-        from blaze_mysql import connection
-
+        with importing("pymysql", "pip install blaze-mysql"):
+            from blaze_mysql import connection
         return connection.connect(config, self.dialect)
 
 
@@ -54,10 +54,6 @@ class AsyncmyAdapter:
         return prepare(config, self.dialect, _ask)
 
     async def connect(self, config: ConnectionConfig) -> AsyncmyConnection:
-        try:
+        with importing("asyncmy", "pip install 'blaze-mysql[async]'"):
             from blaze_mysql import aio
-        except ImportError as error:
-            raise ConfigurationError(
-                "asynchronous sessions on MySQL need asyncmy: pip install 'blaze-mysql[async]'"
-            ) from error
         return await aio.connect(config, self.dialect)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
-from blaze.errors import ConfigurationError
+from blaze.adapters.drivers import importing
 from blaze_postgres.dialect import PostgresDialect
 from blaze_postgres.opening import prepare
 
@@ -30,8 +30,8 @@ class PostgresAdapter:
         return prepare(config, self.dialect)
 
     def connect(self, config: ConnectionConfig) -> PsycopgConnection:
-        from blaze_postgres import connection
-
+        with importing("psycopg2", "pip install blaze-postgres"):
+            from blaze_postgres import connection
         return connection.connect(config, self.dialect)
 
 
@@ -48,10 +48,6 @@ class AsyncpgAdapter:
         return prepare(config, self.dialect)
 
     async def connect(self, config: ConnectionConfig) -> AsyncpgConnection:
-        try:
+        with importing("asyncpg", "pip install 'blaze-postgres[async]'"):
             from blaze_postgres import aio
-        except ImportError as error:
-            raise ConfigurationError(
-                "asynchronous sessions on PostgreSQL need asyncpg: pip install 'blaze-postgres[async]'"
-            ) from error
         return await aio.connect(config, self.dialect)

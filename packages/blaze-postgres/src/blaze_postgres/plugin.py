@@ -1,4 +1,7 @@
-"""The entry point ``postgresql`` of the group ``blaze.backends``; it imports no driver."""
+"""The entry points ``postgresql`` and ``postgres`` of the group ``blaze.backends``; they import no driver.
+
+Both names mean the same; hosting services write the short one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from blaze.adapters.options import Option
 if TYPE_CHECKING:
     from blaze_postgres.adapter import AsyncpgAdapter, PostgresAdapter
 
-__all__ = ["backend"]
+__all__ = ["backend", "postgres"]
 
 
 def _psycopg2() -> PostgresAdapter:
@@ -33,3 +36,4 @@ backend = Backend(
     async_drivers={"asyncpg": _asyncpg},
     options={"search_path": Option("text", "schemas that names without one are looked for in, with commas")},
 )
+postgres = backend._replace(name="postgres")

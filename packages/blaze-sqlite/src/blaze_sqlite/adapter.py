@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blaze.adapters.adapter import Prepared
 from blaze.adapters.config import ConnectionConfig
-from blaze.errors import ConfigurationError
+from blaze.adapters.drivers import importing
 from blaze_sqlite.connection import SQLiteConnection
 from blaze_sqlite.dialect import SQLiteDialect
 from blaze_sqlite.opening import ClosingConnection, connect_arguments, open_error, prepare, set_up
@@ -54,10 +54,6 @@ class AiosqliteAdapter:
         return prepare(config, self.dialect)
 
     async def connect(self, config: ConnectionConfig) -> AiosqliteConnection:
-        try:
+        with importing("aiosqlite", "pip install 'blaze-sqlite[async]'"):
             from blaze_sqlite import aio
-        except ImportError as error:
-            raise ConfigurationError(
-                "asynchronous sessions on SQLite need aiosqlite: pip install 'blaze-sqlite[async]'"
-            ) from error
         return await aio.connect(config, self.dialect)

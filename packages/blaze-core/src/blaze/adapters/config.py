@@ -164,7 +164,8 @@ class ConnectionConfig(Value):
         port = f":{self.port}" if self.port else ""
         database = f"/{quote(self.database, safe='/:')}" if self.database else ""
         query = "&".join(f"{name}={quote(_text(value), safe='/')}" for name, value in self.options.items())
-        text = f"{self.scheme}{driver}://{user}{password}{at}{self.host or ''}{port}{database}"
+        host = _host_text(self.host or "")
+        text = f"{self.scheme}{driver}://{user}{password}{at}{host}{port}{database}"
         return f"{text}?{query}" if query else text
 
     def __str__(self) -> str:
@@ -179,6 +180,16 @@ class ConnectionConfig(Value):
     def __reduce__(self) -> tuple[Any, ...]:
         values = (self.scheme, self.driver, self.host, self.port, self.user, self.password, self.database)
         return ConnectionConfig, (*values, dict(self.options))
+
+
+def _host_text(host: str) -> str:
+    """Write a host as `_host_and_port` reads it."""
+    from urllib.parse import quote
+
+    if "," in host:
+        return host
+    text = quote(host, safe=":")
+    return f"[{text}]" if ":" in text else text
 
 
 def _text(value: Any) -> str:
