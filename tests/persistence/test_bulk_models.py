@@ -68,6 +68,15 @@ class Stock(Model):
         constraints = [Unique("shop", "item")]
 
 
+class Paper(Model):
+    """A document beside a column that the database computes."""
+
+    id: Field[int] = field(primary_key=True)
+    data: Field[dict[str, Any]] = field(default_factory=dict)
+    pages: Field[int] = field(default=0)
+    size: Field[int] = field(generated="pages * 2")
+
+
 class Overview(Model):
     id: Field[int] = field(primary_key=True)
 
@@ -75,7 +84,7 @@ class Overview(Model):
         view = True
 
 
-OWN = [Empty, Renamed, Stock]
+OWN = [Empty, Paper, Renamed, Stock]
 
 
 class Watch:
@@ -354,6 +363,67 @@ async def test_loaded_objects_after_a_bulk_operation(db: Database) -> None:
         await s.rollback()
         assert [await s.get(Author, n) for n in (1, 2, 3)] == [a, b, c]
         assert (a.name, b.name) == ("a", "b")
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["rollback", "savepoint"])
+async def test_a_rollback_takes_back_the_documents_that_a_bulk_update_wrote(
+    db: Database, inner: bool
+) -> None:
+    await db.save(Book(title="inside", meta={"n": 1}), Book(title="given", labels=["x"]), Book(title="none"))
+    async with db.session() as s:
+        inside, given, none = books = await s.all(Book)
+
+        async def change() -> None:
+            inside.meta["n"] = 2
+            given.labels = None
+            none.labels, none.rating = ["y"], 5
+            assert await s.bulk_update(books, ["meta", "labels", "rating"]) == 3
+            assert s.dirty == []
+
+        async def fail() -> None:
+            async with s.transaction():
+                await change()
+                raise ZeroDivisionError
+
+        if inner:
+            async with s.transaction():
+                with pytest.raises(ZeroDivisionError):
+                    await fail()
+        else:
+            await change()
+            await s.rollback()
+        assert (inside.meta, given.labels, none.labels, none.rating) == ({"n": 1}, ["x"], None, 0)
+        assert s.dirty == []
+        for book in books:
+            book.meta["later"] = True
+        await s.commit()
+    assert await db.rows("SELECT meta, labels, rating FROM book ORDER BY id") == [
+        ('{"n":1,"later":true}', None, 0),
+        ('{"later":true}', '["x"]', 0),
+        ('{"later":true}', None, 0),
+    ]
+
+
+async def test_documents_beside_computed_columns_after_a_bulk_update(db: Database) -> None:
+    create_all(db.engine, [Paper])
+    await db.save(Paper(), Paper())
+    async with db.session() as s:
+        first, second = await s.all(Paper)
+        held = first.data
+        first.pages = second.pages = 5
+        await s.bulk_update([first, second])
+        assert (first.size, second.size) == (10, 10)
+        held["n"] = 1  # still the object's own
+        assert s.dirty == [first]
+        await s.rollback()
+        assert (first.data, first.size) == ({}, 0)
+        first.data["n"] = 2
+        assert await settled(s.query(Paper).where(Paper.id == second.id).update(data={"n": 3})) == 1
+        assert second.data == {"n": 3}
+        await s.rollback()
+        first.data["n"] = second.data["n"] = 4
+        await s.commit()
+    assert await db.rows("SELECT data, pages, size FROM paper") == [('{"n":4}', 0, 0)] * 2
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from blaze import AsyncSession, Engine, Session
 from tests.persistence.models import Book
-from tests.persistence.twins import Database
+from tests.persistence.twins import Database, settled
 
 
 def stored(engine: Engine) -> dict[str, Any]:
@@ -79,3 +79,21 @@ async def test_documents_that_nobody_else_holds_are_not_watched_by_asynchronous_
             {"n": 1},
             {"n": 7},
         ]
+
+
+@pytest.mark.parametrize("way", ["unflushed", "flushed", "in bulk"])
+async def test_a_document_that_was_left_out_and_replaced_is_left_out_again_by_a_rollback(
+    db: Database, way: str
+) -> None:
+    await db.save(Book(title="b", meta={"n": 1}))
+    async with db.session() as s:
+        (book,) = await settled(s.query(Book).defer(Book.meta, Book.labels).all())
+        book.meta, book.labels = {"n": 2}, ["x"]
+        if way == "flushed":
+            await s.flush()
+        elif way == "in bulk":
+            await s.bulk_update([book], ["meta", "labels"])
+        await s.rollback()
+        await s.load(book, "meta")
+        await s.load(book, "labels")
+        assert (book.meta, book.labels, s.dirty) == ({"n": 1}, None, [])

@@ -249,14 +249,18 @@ def signature_of(mapper: Mapper) -> Any:
 def generate_snapshot(mapper: Mapper, careful: bool) -> Any:
     """Generate `snapshot(self)` for complete instances, or for partial ones, where a slot may be empty.
 
-    A snapshot is the tuple of all column values; mutable ones are left out (None), since they are compared
-    with their undecoded value.
+    A snapshot is the tuple of all column values; mutable ones are left out (None where they were loaded),
+    since they are compared with their undecoded value.
     """
     values: list[str] = []
     names: dict[str, Any] = {"PartialSnapshot": PartialSnapshot}
     for name, slot in mapper.slots.columns:
-        if name in mapper.slots.mutables:
+        if name in mapper.slots.mutables and not careful:
             values.append("None")
+        elif name in mapper.slots.mutables:
+            members = slot_member(mapper.model, slot), slot_member(mapper.model, f"_raw_{name}")
+            names[f"peek_{name}"] = _peek_loaded(*map(_peek, members))
+            values.append(f"peek_{name}(self)")
         elif careful:
             names[f"peek_{name}"] = _peek(slot_member(mapper.model, slot))
             values.append(f"peek_{name}(self)")
@@ -278,6 +282,13 @@ def _peek(member: Any) -> Any:
             return UNSET
 
     return peek
+
+
+def _peek_loaded(peek: Any, peek_raw: Any) -> Any:
+    def peek_loaded(instance: Any) -> Any:
+        return UNSET if peek(instance) is UNSET and peek_raw(instance) is UNSET else None
+
+    return peek_loaded
 
 
 class Twins:

@@ -16,6 +16,7 @@ from blaze.persistence import following
 from blaze.persistence.batches import write_rows
 from blaze.persistence.bulk_pending import left_to_insert
 from blaze.persistence.inserts import given_first
+from blaze.persistence.stored import text_before
 from blaze.persistence.transaction import PROGRESS
 from blaze.persistence.unit_of_work import write_values
 from blaze.persistence.updates import stale
@@ -35,6 +36,9 @@ T = TypeVar("T")
 
 # Is told how many objects are done, and how many there are (None for an iterable without a length).
 Progress = Optional[Callable[[int, Optional[int]], Any]]
+
+# A changed object's snapshot (empty for an unchanged one) and undecoded values from before a bulk update.
+Before = tuple[Any, tuple[Any, ...], dict["Attribute", Any]]
 
 # Objects taken from an iterable at once: bounds the memory of a bulk operation over a generator.
 BATCH = 5_000
@@ -351,7 +355,10 @@ def bulk_update(
         updated = yield from whole(session, _bulk_update(session, rest, fields, progress, total))
         count, written = updated
         for mapper, instances, attributes in written:
-            others = settle(session, mapper, instances, attributes, own)
+            ours, others = settle(session, mapper, instances, attributes, own)
+            if ours and mapper.computed:
+                computed = [a.column for a in mapper.computed]
+                yield from following.follow(session, mapper, computed, None, ours)
             if others:
                 columns = following.all_written(mapper, [a.column for a in attributes])
                 yield from following.follow(session, mapper, columns, None, others)
@@ -484,38 +491,45 @@ def settle(
     instances: list[Any],
     attributes: tuple[Attribute, ...],
     changed: dict[int, Any],
-) -> list[Any]:
+) -> tuple[list[Any], list[Any]]:
     """Make memory agree with a bulk update: written changes are not pending any more.
 
-    Return the keys of objects that do not know yet what is in their rows: it was written by way of others,
-    or the database has computed something.
+    Return the keys of the session's objects among the instances, and of those whose rows were written by way
+    of others.
     """
     work, codec = session.work, session.compilation.codecs[mapper]
     held = session.identity[mapper.model]
     get_key = mapper.pk[0].get if len(mapper.pk) == 1 else mapper.key
     if mapper.version is not None:
         attributes = (*attributes, mapper.version)
-    written = [(index, a) for index, a in enumerate(mapper.columns) if a in attributes and not a.mutable]
+    written = [(index, a) for index, a in enumerate(mapper.columns) if a in attributes]
     mutable = [a for a in attributes if a.mutable]
     positions = {index for index, _ in written}
     same, clean = codec.sameness(tuple(attributes)), mapper.clean
-    olds = []
-    unknown = []
+    before: list[Before] = []
+    ours, others = [], []
     for instance in instances:
         key = get_key(instance)
         known = held.get(key)
-        if known is not None and (known is not instance or mapper.computed):
-            unknown.append(key)
         if known is not instance:
+            if known is not None:
+                others.append(key)
             continue
-        for attribute in mutable:
-            value = attribute.peek(instance)
-            if value is not UNSET and value is not None:
-                attribute.raw_set(instance, codec.encode(attribute, value))
+        ours.append(key)
         old = mapper.get_old(instance) if id(instance) in changed else None
+        decoded = [a for a in mutable if a.peek(instance) is not UNSET] if mutable else mutable
+        if decoded or old is not None:
+            if not before:
+                work.undo.append(partial(undo_settled, work, mapper, before))
+            before.append((instance, old or (), {a: text_before(mapper, instance, a) for a in decoded}))
+        for attribute in decoded:
+            raw = codec.encode(attribute, attribute.peek(instance))
+            if raw is None:
+                clear_slot(mapper, instance, str(attribute.raw_slot))
+            else:
+                attribute.raw_set(instance, raw)
         if old is None:
             continue
-        olds.append((instance, old))
         if old.__class__ is tuple and same(instance, old):
             instance._old_ = None
             set_class(instance, clean)
@@ -527,19 +541,17 @@ def settle(
             continue
         now = list(old)
         for index, attribute in written:
-            now[index] = attribute.get(instance)
+            now[index] = None if attribute.mutable else attribute.get(instance)
         mapper.set_old(instance, old.__class__(now))
-    if olds:
-        work.undo.append(partial(undo_settled, work, mapper, olds))
-    return unknown
+    return ours, others
 
 
-def undo_settled(work: UnitOfWork, mapper: Mapper, olds: list[tuple[Any, tuple[Any, ...]]]) -> None:
+def undo_settled(work: UnitOfWork, mapper: Mapper, before: list[Before]) -> None:
     """Give objects the values from before a bulk update."""
-    for instance, old in olds:
+    for instance, old, raws in reversed(before):  # an object may have been given twice
         target = work.now(instance)
         if target is not None:
-            write_values(mapper, target, old, {})
+            write_values(mapper, target, old, raws)
 
 
 def bulk_attributes(mapper: Mapper, fields: Optional[Sequence[Any]]) -> tuple[Any, ...]:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from blaze.core.context import LoadContext
 from blaze.core.instances import set_class
-from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.batches import write_rows
 from blaze.persistence.detached import Gone
 from blaze.persistence.inserts import by_mapper
 from blaze.persistence.key_changes import KeyMoves
 from blaze.persistence.referred import refuse_referred
-from blaze.persistence.stored import key_before, keys_before, local_before, value_before
+from blaze.persistence.stored import key_before, keys_before, local_before, text_before, value_before
 from blaze.persistence.unit_of_work import put_back_singles, restore_loaded, write_values
 from blaze.persistence.updates import stale
 from blaze.plan import Plan
@@ -260,7 +259,7 @@ class Deleter:
 class Deleted:
     """Objects of one model as they are when their rows are deleted: from then on nobody notes changes."""
 
-    __slots__ = ("contexts", "deferred", "instances", "keys", "mapper", "raws", "relations", "values", "work")
+    __slots__ = ("contexts", "instances", "keys", "mapper", "raws", "relations", "values", "work")
 
     def __init__(self, work: UnitOfWork, mapper: Mapper, keys: list[Any], instances: list[Any]) -> None:
         self.work = work
@@ -275,11 +274,7 @@ class Deleted:
         except AttributeError:  # not all was loaded
             self.values = {column: list(map(column.peek, instances)) for column in plain}
         mutable = [mapper.columns[index] for index in mapper.mutable_indexes]
-        self.raws = {column: list(map(column.peek_raw, instances)) for column in mutable}
-        self.deferred = [
-            (column, {id(o) for o, raw in zip(instances, raws) if raw is UNSET and column.peek(o) is UNSET})
-            for column, raws in self.raws.items()
-        ]
+        self.raws = {column: [text_before(mapper, o, column) for o in instances] for column in mutable}
         self.relations = {id(o): _shown(mapper, o._extra_) for o in instances if o._extra_}
 
     def undo(self) -> None:
@@ -294,9 +289,6 @@ class Deleted:
             mapper.set_context(instance, self.contexts[number])
             values = tuple([None if c.mutable else self.values[c][number] for c in mapper.columns])
             write_values(mapper, instance, values, {c: found[number] for c, found in self.raws.items()})
-            for column, without in self.deferred:
-                if id(instance) in without:
-                    clear_slot(mapper, instance, column.slot)
             mapper.make_clean(instance, self.contexts[number])
             mapper.set_extra(instance, None)
             for name, (found, state) in self.relations.get(id(instance), {}).items():

@@ -99,13 +99,14 @@ def fill(
     """Store a row in an empty object; what was assigned to it since stays, as a change of what was read."""
     codec = session.compilation.codecs[mapper]
     old = None if mapper.is_clean(instance) else mapper.get_old(instance)
-    values = list(old or ())
+    values: list[Any] = list(old or ())
     for attribute, value in zip(attributes, row):
         if attribute.peek(instance) is UNSET:
             codec.store(instance, attribute, value)
         elif attribute.mutable and value is not None:
             attribute.raw_set(instance, value)
-        if old is not None and not attribute.mutable:
-            values[mapper.columns.index(attribute)] = codec.decode(attribute, value)
+        if old is not None:
+            loaded = None if attribute.mutable else codec.decode(attribute, value)
+            values[mapper.columns.index(attribute)] = loaded
     if old is not None:
         mapper.set_old(instance, type(old)(values))

@@ -371,7 +371,7 @@ def _take_over(
             old_raw = attribute.peek_raw(instance) if attribute.mutable else UNSET
             if old is UNSET and old_raw is UNSET:
                 continue  # deferred: it is read when it is wanted
-            values.append((attribute, old, old_raw))
+            values.append((attribute, old if old_raw is UNSET else UNSET, old_raw))
             if attribute.mutable and raw is not None:
                 put(mapper, instance, attribute, UNSET, raw)
             else:

@@ -224,8 +224,7 @@ def _settle(mapper: Mapper, instance: Any, attributes: Sequence[Attribute]) -> N
         return
     values = list(old)
     for attribute in attributes:
-        if not attribute.mutable:
-            values[mapper.columns.index(attribute)] = attribute.peek(instance)
+        values[mapper.columns.index(attribute)] = None if attribute.mutable else attribute.peek(instance)
     mapper.set_old(instance, type(old)(values))
 
 

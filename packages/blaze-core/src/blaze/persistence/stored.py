@@ -24,6 +24,14 @@ def value_before(mapper: Mapper, instance: Any, attribute: Attribute) -> Any:
     return attribute.peek(instance) if old is None else old[mapper.columns.index(attribute)]
 
 
+def text_before(mapper: Mapper, instance: Any, attribute: Attribute) -> Any:
+    """Return the undecoded value of a mutable column as the database has it, `UNSET` where it is unknown."""
+    raw = attribute.peek_raw(instance)
+    if raw is not UNSET:
+        return raw
+    return UNSET if value_before(mapper, instance, attribute) is UNSET else None
+
+
 def key_before(mapper: Mapper, instance: Any) -> Any:
     """Return the key that the row has in the database."""
     old = None if mapper.is_clean(instance) else mapper.get_old(instance)

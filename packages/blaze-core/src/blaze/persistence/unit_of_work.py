@@ -10,6 +10,7 @@ from blaze.core.detached import ROLLED_BACK
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.sharing import is_shared
+from blaze.persistence.stored import text_before
 
 if TYPE_CHECKING:
     from blaze.core.mapper import Mapper
@@ -339,7 +340,9 @@ def leave(objects: dict[Any, Any], key: Any, instance: Any) -> None:
 
 
 def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: dict[Any, Any]) -> None:
-    """Put a snapshot back: columns, undecoded values, and the loaded objects of relations that moved."""
+    """Put a snapshot back: columns, undecoded values (`UNSET` for what was not loaded), and the loaded
+    objects of relations that moved.
+    """
     moved: set[Relation] = set()
     for attribute, value in zip(mapper.columns, values):
         if attribute.mutable:
@@ -354,9 +357,10 @@ def write_values(mapper: Mapper, instance: Any, values: tuple[Any, ...], raws: d
             attribute.set(instance, value)
     for attribute, raw in raws.items():
         clear_slot(mapper, instance, attribute.slot)
-        if raw is UNSET:
+        clear_slot(mapper, instance, attribute.raw_slot)
+        if raw is None:
             attribute.set(instance, None)
-        else:
+        elif raw is not UNSET:
             attribute.raw_set(instance, raw)
     for relation in moved:
         forget_related(mapper, instance, relation)
@@ -413,8 +417,8 @@ def restore_loaded(instance: Any) -> None:
     old = mapper.get_old(instance)
     if old is None:
         return
-    write_values(mapper, instance, old, {})
-    refreeze(instance)
+    mutable = [mapper.columns[index] for index in mapper.mutable_indexes]
+    write_values(mapper, instance, old, {a: text_before(mapper, instance, a) for a in mutable})
     for relation in mapper.relations.values():
         if relation.owns_key:
             loaded = relation.peek(instance)

@@ -13,6 +13,7 @@ from blaze.persistence.handover import Exchange, by_mapper, refused_by_check, wi
 from blaze.persistence.key_changes import KeyMoves
 from blaze.persistence.late_values import read_present
 from blaze.persistence.loading import chunks, keys_condition
+from blaze.persistence.stored import text_before
 from blaze.plan import Execute, Plan
 from blaze.sql.builders import SelectBuilder
 
@@ -40,7 +41,9 @@ class UpdatedGroup:
         self.instances = instances
         self.olds: list[Any] = [get_old(instance) for instance in instances]
         self.mutable = [a for a in attributes if a.mutable]
-        self.raws = [{a: a.peek_raw(o) for a in self.mutable} for o in instances] if self.mutable else []
+        self.raws: list[dict[Attribute, Any]] = []
+        if self.mutable:
+            self.raws = [{a: text_before(mapper, o, a) for a in self.mutable} for o in instances]
         self.sent: dict[Attribute, list[Any]] = {}
         self.moved = any(attribute in mapper.pk for attribute in attributes)
 
