@@ -49,6 +49,7 @@ async def test_a_commit_command_refused_by_a_lock_stays_open(db: Database, impat
             reader.execute("SELECT count(*) FROM tag").fetchall()
             tag = Tag(name="kept")
             await s.add(tag)
+            await s.flush()
             for _ in range(2):
                 with pytest.raises(TimeoutError) as caught:
                     await s.commit()
