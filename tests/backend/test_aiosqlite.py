@@ -88,6 +88,25 @@ async def test_a_cancelled_statement_stops_at_once_and_leaves_a_good_connection(
         assert (await connection.execute("SELECT 1")).rows == [(1,)]
 
 
+async def test_a_cancelled_statement_ends_the_streams_beside_it_and_nothing_else(
+    connection: AiosqliteConnection,
+) -> None:
+    await connection.begin()
+    await connection.execute_many("INSERT INTO t (x) VALUES (?)", [(str(n),) for n in range(9)])
+    stream = connection.stream("SELECT x FROM t ORDER BY id", (), 2)
+    assert await stream.__anext__() == [("0",), ("1",)]
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(connection.execute(ENDLESS), 0.05)
+    await connection.savepoint("s")
+    await connection.execute("DELETE FROM t")
+    await connection.rollback_to("s")
+    assert (await connection.execute("SELECT count(*) FROM t")).rows == [(9,)]
+    with pytest.raises(e.DatabaseError, match="stream has ended, since a statement beside it was cancelled"):
+        await stream.__anext__()
+    await connection.commit()
+    assert [rows async for rows in connection.stream("SELECT count(*) FROM t")] == [[(9,)]]
+
+
 async def test_a_cancelled_write_in_a_transaction_can_be_rolled_back(connection: AiosqliteConnection) -> None:
     for turns in range(6):
         await connection.begin()

@@ -156,6 +156,8 @@ class AiosqliteConnection(ThreadedConnection):
             barrier = asyncio.ensure_future(_pass_through(connection))
             barrier.add_done_callback(look_at)
             await self._settle(barrier, interrupt)
+            if interrupt and self._settled:
+                cast(SQLiteConnection, self.blocking).end_streams()
             raise
         except ValueError as error:  # aiosqlite's own: everything of SQLite's is translated by the call
             self._settled = False

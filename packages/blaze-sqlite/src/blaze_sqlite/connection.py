@@ -81,6 +81,7 @@ class SQLiteConnection:
         "_lock_timeout",
         "_query_only",
         "_raw",
+        "_streams",
         "keep_on_fork",
         "place",
         "usable",
@@ -102,6 +103,7 @@ class SQLiteConnection:
         self._begin = self._begin_for(isolation or "IMMEDIATE")
         self._lock_timeout = lock_timeout
         self._query_only = False
+        self._streams: set[sqlite3.Cursor] = set()
         self.keep_on_fork = lock_timeout is not None
         self.place: Any = None
         self.usable = True
@@ -199,9 +201,9 @@ class SQLiteConnection:
             raise self._translate(error, sql) from error
 
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
-        cursor = None
+        cursor = self.execute(sql, params, _itself)
+        self._streams.add(cursor)
         try:
-            cursor = self.execute(sql, params, _itself)
             while True:
                 self._clock.statement += 1  # the time of whoever consumes the rows does not count
                 rows = cursor.fetchmany(size)
@@ -209,10 +211,21 @@ class SQLiteConnection:
                     return
                 yield rows
         except DRIVER_ERRORS as error:
+            if cursor not in self._streams:
+                raise DatabaseError(
+                    "the stream has ended, since a statement beside it was cancelled: run its query again"
+                ) from error
             raise self._translate(error, sql) from error
         finally:
-            if cursor is not None:
-                cursor.close()
+            self._streams.discard(cursor)
+            cursor.close()
+
+    def end_streams(self) -> None:
+        """Close the cursors of open streams: while one is open, an interrupt stops every other statement, too
+        (sqlite3_interrupt() is in force until no statement runs).
+        """
+        while self._streams:
+            self._streams.pop().close()
 
     def begin(self, isolation: Optional[str] = None, read_only: bool = False, immediate: bool = True) -> None:
         begin = self._begin if isolation is None else self._begin_for(isolation)
