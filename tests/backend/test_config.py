@@ -129,6 +129,8 @@ def test_the_environment() -> None:
         ConnectionConfig.from_env(environ={})
     with pytest.raises(ConfigurationError, match="BLAZE_PORT is not a number"):
         ConnectionConfig.from_env(environ={"BLAZE_SCHEME": "x", "BLAZE_PORT": "p"})
+    address = ConnectionConfig.from_dsn("postgresql://u:p@[::1]:5/d")
+    assert address.redacted() == "postgresql://u:***@[::1]:5/d"
 
 
 @pytest.mark.requirement("R89")

@@ -308,6 +308,19 @@ def test_settings_of_a_connection(connect: Connect) -> None:
     ]
 
 
+def test_a_journal_mode_that_cannot_be_had_is_told(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    holder = connect("other.db")
+    holder.execute("CREATE TABLE t (x)")
+    with caplog.at_level("WARNING", "blaze"):
+        late = connect("other.db", journal_mode="delete", lock_timeout=0.1)
+    assert late.execute("PRAGMA journal_mode").rows == [("wal",)]
+    (message,) = caplog.messages
+    assert message.startswith("journal_mode=delete did not take effect for sqlite:///")
+    assert "locked" in message
+
+
 def test_files_that_cannot_be_opened(connect: Connect, tmp_path: Path) -> None:
     with pytest.raises(e.DatabaseError, match=r"the folder .* does not exist; create it"):
         connect("no/such/folder.db")

@@ -22,7 +22,7 @@ from blaze import (
     one_to_many,
     one_to_one,
 )
-from blaze.errors import ForeignKeyError, UniqueError
+from blaze.errors import ForeignKeyError, QueryError, UniqueError
 from tests.persistence.twins import Database, names
 
 pytestmark = pytest.mark.requirement("R51")
@@ -192,6 +192,8 @@ async def test_get_by_tuple_and_by_names(db: Database) -> None:
         big = await s.get_one(Town, ("aa", 1))
         assert big is await s.get(Town, country_id="aa", number=1)
         assert await s.get(Town, ("zz", 1)) is None
+        with pytest.raises(QueryError, match=r"is a tuple \(country_id, number\), not one of length 1"):
+            await s.get(Town, ("zz",))
         hall = await s.get_one(Hall, ("bb", 1))
         assert (await s.read(hall, "town")).name == "other"
         assert (await s.get_one(Visit, ("aa", 1, 1, "fc"))).day == 7

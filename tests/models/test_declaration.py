@@ -252,6 +252,11 @@ def no_column_type() -> None:
         items: Field[set[int]]
 
 
+def unknown_class() -> None:
+    class Bad(Model):
+        kind: Field[Later]  # noqa: F821
+
+
 def private_name() -> None:
     class Bad(Model):
         _name: Field[str]
@@ -308,6 +313,7 @@ def bad_lazy() -> None:
         (wrong_specifier, ["Bad.name", "foreign_key"]),
         (wrong_relation, ["Bad.items", "one_to_many"]),
         (no_column_type, ["Bad.items", "no column type"]),
+        (unknown_class, ["Bad.kind", "Later is not known", "TYPE_CHECKING"]),
         (private_name, ["Bad._name", "'_'"]),
         (double_underscore, ["Bad.first__name", "'__'"]),
         (bad_table, ["Bad.Meta.table", "5"]),

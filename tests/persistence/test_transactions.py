@@ -288,6 +288,17 @@ async def test_commit_inside_a_block_is_refused_and_rollback_ends_it(db: Databas
             async with s.transaction():
                 await s.add(Tag(name="t"))
                 await s.rollback()
+                await s.add(Tag(name="flushed"))
+                await s.flush()
+                await s.add(Tag(name="pending"))
+        assert s.session.new == []
+        with pytest.raises(Boom):
+            async with s.transaction(), s.transaction():
+                await s.rollback()
+                await s.add(Tag(name="pending"))
+                raise Boom
+        assert s.session.new == []
+        await s.commit()
         assert await s.all(Tag) == []
 
 

@@ -155,6 +155,11 @@ def numbers() -> None:
     assert_type(Measure.cost - Measure.fee, Expression[Optional[Decimal]])
     assert_type(func.sum(Measure.n) / func.count(Measure.id), Expression[Optional[float]])
     assert_type(func.coalesce(Measure.age, 0) + 1, Expression[int])
+    ended = func.coalesce(Measure.end, Measure.start)
+    assert_type(ended, Function[datetime])
+    assert_type(func.coalesce(Measure.end, func.max(Measure.end), Measure.start), Function[datetime])
+    assert_type(func.coalesce(Measure.end, Measure.end), Function[Optional[datetime]])
+    assert_type(func.coalesce(Measure.fee, Measure.cost * 2), Function[Decimal])
     assert_type(func.sum(case((Measure.n > 1, 1), else_=0)) + 1, Expression[Optional[int]])
     assert_type(sql("x") + 1, Expression[Any])
 

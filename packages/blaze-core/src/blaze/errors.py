@@ -64,10 +64,11 @@ class QueryError(BlazeError):
 
 
 class UnknownFieldError(QueryError, AttributeError, TypeError):
-    """A model, instance, path or constructor was asked for a field or relation that does not exist.
+    """A model, path or constructor was asked for a field or relation that does not exist.
 
     It is an AttributeError and a TypeError too, so `hasattr` and callers of constructors see what they
-    expect.
+    expect. An instance raises a plain AttributeError: its fields are slots, and a `__getattr__` would make
+    each read dearer.
     """
 
 
@@ -115,15 +116,20 @@ class ValidationError(BlazeError):
     """Values do not satisfy the model; ``errors`` maps each field name to its messages.
 
     A single text, or a list of them, is about the object as a whole and stands under ``"__all__"``.
-    ``others`` are the errors of further objects that the same flush has found.
+    ``others`` are the errors of further objects that the same flush has found; ``key`` is the primary key, as
+    text, of an object that has a row.
     """
 
     errors: dict[str, list[str]]
     model: Any
+    key: Optional[str]
     others: tuple[ValidationError, ...] = ()
 
     def __init__(
-        self, errors: Union[str, Iterable[str], Mapping[str, Union[str, Iterable[str]]]], model: Any = None
+        self,
+        errors: Union[str, Iterable[str], Mapping[str, Union[str, Iterable[str]]]],
+        model: Any = None,
+        key: Optional[str] = None,
     ) -> None:
         given = errors if isinstance(errors, Mapping) else {"__all__": errors}
         self.errors = {
@@ -131,7 +137,10 @@ class ValidationError(BlazeError):
             for name, messages in given.items()
         }
         self.model = model
+        self.key = key
         name = getattr(model, "__name__", None) or (str(model) if model is not None else "values")
+        if key is not None:
+            name += f" (key {key})"
         lines = "; ".join(f"{field}: {', '.join(messages)}" for field, messages in self.errors.items())
         super().__init__(f"{name} is not valid: {lines}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import uuid
@@ -27,6 +28,7 @@ __all__ = [
     "set_up",
 ]
 
+_log = logging.getLogger("blaze.sqlite")
 DEFAULT_LOCK_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 30.0
 _FOREIGN_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "pgbouncer")
@@ -166,7 +168,7 @@ def set_up(raw: sqlite3.Connection, config: ConnectionConfig, dialect: SQLiteDia
     functions.register(raw)
     raw.execute(f"PRAGMA foreign_keys = {'ON' if config.get('foreign_keys', True) else 'OFF'}")
     if not target.memory and target.writable:
-        _set_journal_mode(raw, config.get("journal_mode", "wal"))
+        _set_journal_mode(raw, config)
         raw.execute(f"PRAGMA synchronous = {config.get('synchronous', 'normal')}")
     lock_timeout = config.get("lock_timeout", DEFAULT_LOCK_TIMEOUT)
     raw.execute(f"PRAGMA busy_timeout = {int(lock_timeout * 1000)}")
@@ -176,14 +178,19 @@ def set_up(raw: sqlite3.Connection, config: ConnectionConfig, dialect: SQLiteDia
     return SQLiteConnection(raw, dialect, isolation, waits, limit)
 
 
-def _set_journal_mode(raw: sqlite3.Connection, mode: str) -> None:
+def _set_journal_mode(raw: sqlite3.Connection, config: ConnectionConfig) -> None:
     """Set the journal mode unless it is set already; a file that cannot be written stays as it is."""
-    if raw.execute("PRAGMA journal_mode").fetchone()[0] == mode:
+    wanted: str = config.get("journal_mode", "wal")
+    if raw.execute("PRAGMA journal_mode").fetchone()[0] == wanted:
         return
     try:
-        raw.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+        mode = raw.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+        reason = "SQLite cannot change it here"
     except sqlite3.OperationalError as error:
         # Another connection may be setting it at this moment: the file keeps the mode, so this one has it
         # next time.
         if not code_of(error).startswith(("SQLITE_READONLY", "SQLITE_BUSY")):
             raise
+        mode, reason = "", str(error)
+    if mode != wanted and "journal_mode" in config.options:
+        _log.warning("journal_mode=%s did not take effect for %s: %s", wanted, config, reason)

@@ -50,6 +50,16 @@ def evaluate(annotation: Any, local: dict[str, Any], module: dict[str, Any], whe
         raise ModelError(f"{where}: cannot read the annotation {annotation!r}: {error}{hint}") from error
 
 
+def evaluate_argument(argument: Any, local: dict[str, Any], module: dict[str, Any], where: str) -> Any:
+    """Evaluate what stands in the brackets of an annotation, which may be text, and so may the members of a
+    union.
+    """
+    argument = evaluate(argument, local, module, where)
+    if get_origin(argument) not in _UnionTypes:
+        return argument
+    return Union[tuple([evaluate(member, local, module, where) for member in get_args(argument)])]
+
+
 def is_class_variable(annotation: Any) -> bool:
     """Whether an evaluated annotation is `ClassVar`."""
     return annotation is ClassVar or get_origin(annotation) is ClassVar
@@ -119,6 +129,11 @@ def sql_type_of(annotation: Any, spec: FieldSpec, where: str) -> SQLType:
         raise ModelError(
             f"{where}: type={spec.type!r} is not a column type; use one of blaze.dialects.types, or the name "
             "of an installed one"
+        )
+    if isinstance(annotation, ForwardRef):
+        raise ModelError(
+            f"{where}: {annotation.__forward_arg__} is not known where the model is defined; define or "
+            "import it before, and not under TYPE_CHECKING"
         )
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum) and not annotation.__members__:
         raise ModelError(f"{where}: the enum {annotation.__name__} has no members; give it at least one")

@@ -7,7 +7,7 @@ from keyword import iskeyword
 from types import BuiltinFunctionType
 from typing import Any, Optional, get_args, get_origin
 
-from blaze.core.annotations import evaluate, is_class_variable, split_optional
+from blaze.core.annotations import evaluate, evaluate_argument, is_class_variable, split_optional
 from blaze.core.constraints import Check, Index, Unique
 from blaze.core.fields import Field
 from blaze.core.relation_types import ForeignKey, ManyToMany, OneToMany, OneToOne
@@ -113,7 +113,8 @@ def read_declarations(
         origin = get_origin(annotation) or annotation
         value = values.get(name)
         if origin is Field:
-            found[name] = _field(name, annotation, value, name in values, place)
+            argument = evaluate_argument(_argument(annotation, place), local, module, place)
+            found[name] = _field(name, argument, value, name in values, place)
         elif origin in _RELATION_KINDS:
             found[name] = _relation(name, annotation, _RELATION_KINDS[origin], value, place)
         else:
@@ -134,7 +135,7 @@ def _argument(annotation: Any, place: str) -> Any:
     return arguments[0]
 
 
-def _field(name: str, annotation: Any, value: Any, given: bool, place: str) -> Declaration:
+def _field(name: str, argument: Any, value: Any, given: bool, place: str) -> Declaration:
     if not given:
         value = FieldSpec()
     elif isinstance(value, RelationSpec):
@@ -143,7 +144,7 @@ def _field(name: str, annotation: Any, value: Any, given: bool, place: str) -> D
         raise ModelError(f"{place}: the field and a method have the same name; rename one")
     elif not isinstance(value, (FieldSpec, KeyColumnSpec)):
         value = FieldSpec(default=value)
-    return Declaration(name, _argument(annotation, place), value)
+    return Declaration(name, argument, value)
 
 
 def _relation(name: str, annotation: Any, kind: str, value: Any, place: str) -> Declaration:

@@ -100,7 +100,8 @@ def full_clean(mapper: Mapper, instance: Any) -> None:
             errors.setdefault("__all__", []).append(str(error) or f"is refused by {check.__name__}()")
             cause = error
     if errors:
-        raise ValidationError(errors, model=mapper.model) from cause
+        key = None if mapper.is_new(instance) else mapper.shown_key(mapper.key(instance))
+        raise ValidationError(errors, model=mapper.model, key=key) from cause
 
 
 def refuse_disagreement(mapper: Mapper, instances: Iterable[Any]) -> None:

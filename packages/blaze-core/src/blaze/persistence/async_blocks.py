@@ -56,7 +56,7 @@ class AsyncTransaction:
             error = failure
             raise
         finally:
-            if level in transactions.levels:
+            if level in transactions.levels or transactions.has_remainder(level):
                 async with Turn(session, anyway=True):
                     await session._run(transactions.abandon(level, error), last=True)
             with suppress(ValueError):  # left in another context than entered, which knows nothing of it

@@ -36,9 +36,8 @@ def checked_key(mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
         raise QueryError(f"the key of {mapper.name} is missing: {', '.join(names)}")
     values = key if len(pk) > 1 else (key,)
     if len(pk) > 1 and (not isinstance(key, (tuple, list)) or len(key) != len(pk)):
-        raise QueryError(
-            f"the key of {mapper.name} is a tuple ({', '.join(names)}), not a {type(key).__name__}"
-        )
+        given = f"one of length {len(key)}" if isinstance(key, (tuple, list)) else f"a {type(key).__name__}"
+        raise QueryError(f"the key of {mapper.name} is a tuple ({', '.join(names)}), not {given}")
     for attribute, value in zip(pk, values):
         problem = attribute.type.check(value) if value is not None else "None is no key"
         if problem is not None:

@@ -400,6 +400,8 @@ class TransactionManager:
     def leave(self, level: Level) -> Plan[None]:
         """Close a block that went well: commit the outermost, release an inner one."""
         if level not in self.levels:
+            if self.has_remainder(level):
+                yield from self.rollback()
             raise SessionError(
                 "the transaction ended inside its block; leave commit() and rollback() to the block"
             )
@@ -423,6 +425,8 @@ class TransactionManager:
         Where the database has ended the whole transaction in an inner block, those around it are told so.
         """
         if level not in self.levels:
+            if self.has_remainder(level):
+                yield from self.rollback(error)
             return
         if level.savepoint is None:
             yield from self.rollback(error)
@@ -440,6 +444,11 @@ class TransactionManager:
             self.broken = self.broken or failure
             if error is None or not isinstance(failure, DatabaseError):
                 raise  # else the error that ended the block matters more
+
+    def has_remainder(self, level: Level) -> bool:
+        """Whether a block goes on that has rolled everything back itself."""
+        mine = level.undone_by is not None and level.undone_by == self.session.caller()
+        return mine and not self.levels and (self.begun or bool(self.session.work.pending))
 
     def _undo_levels(self, depth: int) -> None:
         """Close the blocks from a depth on; tasks that are still in them learn who has rolled them back."""

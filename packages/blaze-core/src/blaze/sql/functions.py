@@ -485,10 +485,26 @@ class _Functions:
 
     # Values of any type.
 
+    @overload
     def coalesce(
-        self, expression: Expression[Optional[S]], *others: Union[S, Expression[Any]]
-    ) -> Function[S]:
-        """Give the first value that is not NULL."""
+        self, expression: Expression[Optional[S]], last: Union[S, Expression[S]], /
+    ) -> Function[S]: ...
+    @overload
+    def coalesce(
+        self,
+        expression: Expression[Optional[S]],
+        second: Expression[Optional[S]],
+        last: Union[S, Expression[S]],
+        /,
+    ) -> Function[S]: ...
+    @overload
+    def coalesce(
+        self, expression: Expression[Optional[S]], *others: Union[S, Expression[Optional[S]], Expression[S]]
+    ) -> Function[Optional[S]]: ...
+    def coalesce(self, expression: Expression[Any], *others: Any) -> Function[Any]:
+        """Give the first value that is not NULL. To type checkers it is never None where the last of two or
+        three cannot be NULL.
+        """
         _kind(expression)
         arguments = [operand(expression, other) for other in others]
         kind = next((each.type for each in (expression, *arguments) if each.type is not None), None)
