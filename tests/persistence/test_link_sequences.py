@@ -9,7 +9,7 @@ import pytest
 
 from blaze import Session
 from tests.persistence.models import Author, Book, Profile, Tag
-from tests.persistence.twins import Database
+from tests.persistence.twins import Database, names
 
 pytestmark = pytest.mark.requirement("R52", "R54")
 
@@ -80,6 +80,44 @@ async def test_the_last_word_on_a_link_counts(db: Database, linked: bool, loaded
             shown = {(book.id, tag.id) for book in books for tag in book.tags}
             shown_back = {(book.id, tag.id) for tag in tags for book in tag.books}
             assert stored == shown == shown_back == wanted, (sequence, stored, shown, shown_back)
+
+
+@pytest.mark.parametrize("added", [True, False])
+async def test_clearing_an_unread_list_unlinks_new_objects(db: Database, added: bool) -> None:
+    await db.save(Tag(id=1, name="t"))
+    async with db.session() as s:
+        tag = await s.get(Tag, 1)
+        book = Book(title="new", tags=[tag])
+        if added:
+            await s.add(book)
+        tag.books.clear()
+        assert list(book.tags) == []
+        await s.commit()
+        assert await s.read(tag, "books") == []
+        assert (await s.execute("SELECT * FROM book_tags")).all() == []
+
+
+@pytest.mark.parametrize("loaded", ["both", "books", "late"])
+async def test_dropping_a_clear_shows_the_links_on_the_other_side_again(db: Database, loaded: str) -> None:
+    await db.save(
+        Book(id=1, title="b", tags=[Tag(id=1, name="t"), Tag(id=2, name="u")]), Book(id=2, title="c")
+    )
+    async with db.session(autoflush=False) as s:
+        tag = await s.get(Tag, 1)
+        one, two = books = await s.all(Book)
+        if loaded != "late":
+            await s.load(books, Book.tags)
+        if loaded == "both":
+            await s.load(tag, "books")
+        two.tags.add(tag)
+        tag.books.clear()
+        await s.load(books, Book.tags)
+        assert (names(one.tags), names(two.tags)) == (["u"], [])
+        await s.refresh(tag)
+        assert (names(one.tags), names(two.tags)) == (["t", "u"], [])
+        await s.commit()
+        assert await s.read(tag, "books") == [one]
+        assert len((await s.execute("SELECT * FROM book_tags")).all()) == 2
 
 
 async def test_a_list_that_is_loaded_late_has_what_is_pending(db: Database) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from blaze.core.context import LoadContext
@@ -18,11 +17,6 @@ class Detached:
     closed = True
     asynchronous = False
     cure = "the object belongs to no session; add() it to one"
-
-    @property
-    def identity(self) -> Any:
-        """No object is held here."""
-        return defaultdict(dict)
 
     def object_changed(self, instance: Any) -> None:
         """Nothing is tracked."""

@@ -28,6 +28,8 @@ class RelatedList(Sequence[M], Generic[M]):
     Reading loads it, together with the lists of all objects of the same result; an asynchronous session
     raises `NotLoadedError` instead. Adding and removing need no load. For a one-to-many relation they set the
     child's foreign key; for a many-to-many relation they are pending links until the next flush.
+
+    Where the list was `cleared`, `removed` are those objects of which is known that they were linked.
     """
 
     __slots__ = (
@@ -358,9 +360,12 @@ class RelatedList(Sequence[M], Generic[M]):
         self.changing()
         if relation.inverse is not None:
             for other in self._shown_in(relation.inverse):
+                item = other._owner
+                coming = id(item) in self.added or id(self._owner) in other.added
+                if not coming and self._is_linked(item, other):
+                    self.removed[id(item)] = item
                 other.note_removed(self._owner)
         self.added.clear()
-        self.removed.clear()
         self.cleared = self.given = True
         self._take([])
 
@@ -368,12 +373,9 @@ class RelatedList(Sequence[M], Generic[M]):
         """Return the lists of the other side that may show the owner."""
         if self._items is not None or self._owner._ctx_ is None or self._owner._ctx_.session.closed:
             return [inverse.collection(item) for item in self.peek()]
-        found = []
-        for item in list(self._owner._ctx_.session.identity.of(inverse.owner).values()):
-            other = (item._extra_ or {}).get(inverse.name)
-            if other is not None:
-                found.append(other)
-        return found
+        held = self._owner._ctx_.session.all_of(inverse.owner)
+        shown = [(item._extra_ or {}).get(inverse.name) for item in held]
+        return [other for other in shown if other is not None]
 
     def set(self, objects: Iterable[M]) -> None:
         """Make the list hold exactly these objects, adding and removing what differs."""

@@ -59,6 +59,13 @@ class Holder:
         if not self.closed:
             self.work.comers[id(instance)] = instance
 
+    def all_of(self, mapper: Mapper) -> list[Any]:
+        """Return the objects of a model, those that are not in the database yet among them."""
+        new = [
+            o for o in (*self.work.new.values(), *self.work.comers.values()) if isinstance(o, mapper.model)
+        ]
+        return [*self.identity.of(mapper).values(), *new]
+
     def comers(self) -> list[Any]:
         """Return the new objects that come with the next flush, as they refer to objects of the session."""
         return [instance for instance in self.work.comers.values() if self._comes(instance)]

@@ -80,7 +80,7 @@ class Linker:
             if changed_list.cleared and not unlinked:
                 cleared.setdefault(link, []).append(own)
             target = self.codecs[relation.target]
-            registers = [] if unlinked else [(changed_list.removed, removed)]
+            registers = [] if unlinked or changed_list.cleared else [(changed_list.removed, removed)]
             if not early:
                 registers.append((changed_list.added, added))
             for register, found in registers:

@@ -35,6 +35,8 @@ def show_links(work: UnitOfWork, relation: Relation, owners: Iterable[Any]) -> N
                     shown.note_added(member)
             elif linked:
                 shown.note_removed(member)
+                if changed.cleared:
+                    changed.removed[identity] = by_id[identity]  # which is known now
             else:
                 changed.removed.pop(identity, None)  # nothing was linked
 
