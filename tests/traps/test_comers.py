@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -12,11 +12,13 @@ from blaze import (
     ForeignKey,
     ManyToMany,
     Model,
+    OneToOne,
     SessionError,
     create_all,
     field,
     foreign_key,
     many_to_many,
+    one_to_one,
 )
 from tests.persistence.twins import Database
 
@@ -32,6 +34,11 @@ class Rabbit(Model):
     paths: ManyToMany[Warren] = many_to_many(related_name="guests")
 
 
+class Plan(Model):
+    id: Field[int] = field(primary_key=True, init=True)
+    warren: OneToOne[Optional[Warren]] = one_to_one(related_name="plan")
+
+
 class Coded(Model):
     code: Field[str] = field(primary_key=True, init=True)
     n: Field[int] = field(default=0)
@@ -41,7 +48,7 @@ class Coded(Model):
 
 @pytest.fixture(autouse=True)
 def tables(engine: Engine) -> None:
-    create_all(engine, [Warren, Rabbit, Coded])
+    create_all(engine, [Warren, Rabbit, Plan, Coded])
 
 
 async def warren_of(s: Any) -> Any:
@@ -85,6 +92,33 @@ async def test_a_bulk_update_lets_what_it_writes_go(db: Database) -> None:
         assert await s.bulk_update([Rabbit(id=1, warren=warren, n=5)]) == 1
         await s.commit()
         assert [rabbit.n for rabbit in await s.all(Rabbit)] == [5]
+
+
+@pytest.mark.parametrize("way", ["bulk_insert", "upsert"])
+@pytest.mark.parametrize("inner", [False, True])
+async def test_what_showed_an_object_that_is_written_in_bulk_is_read_again(
+    db: Database, way: str, inner: bool
+) -> None:
+    async with db.session() as s:
+        warren = await warren_of(s)
+        assert await s.read(warren, "plan") is None
+        rabbit, plan = Rabbit(id=1, warren=warren), Plan(id=1, warren=warren)
+        assert (list(warren.rabbits), warren.plan, s.new) == ([rabbit], plan, [rabbit, plan])
+
+        async def fail() -> None:
+            async with s.transaction():
+                await s.flush()
+                raise ZeroDivisionError
+
+        async with s.transaction():
+            for new in (rabbit, plan):
+                await (s.bulk_insert([new]) if way == "bulk_insert" else s.upsert([new], ["id"]))
+            assert s.new == []
+            if inner:
+                with pytest.raises(ZeroDivisionError):
+                    await fail()
+        assert [found.id for found in await s.read(warren, "rabbits")] == [1]
+        assert (await s.read(warren, "plan")).id == 1
 
 
 @pytest.mark.requirement("R68")

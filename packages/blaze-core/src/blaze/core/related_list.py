@@ -466,8 +466,10 @@ class RelatedList(Sequence[M], Generic[M]):
             self.restore(self.saved)
 
     def unload(self) -> None:
-        """Forget the items, so that the next read loads them."""
+        """Forget the items, so that the next read loads them, also after a rollback of what is pending."""
         self._take(None)
+        if self.saved is not None:
+            self.saved = (None, *self.saved[1:])
 
     def keep(self, items: Iterable[Any]) -> None:
         """Show only these of the items; nothing is pending for those that go."""

@@ -296,6 +296,14 @@ class Relation:
             else:
                 self.show(owner, None)
 
+    def unload(self, owner: Any) -> None:
+        """Forget what the reverse side of `owner` shows, so that the next read loads it."""
+        found = (owner._extra_ or {}).get(self.name)
+        if self.many and found is not None:
+            found.unload()
+        elif owner._extra_:
+            owner._extra_.pop(self.name, None)
+
     def extend(self, source: Source) -> Source:
         """Return the source reached from `source` (a place of the owner's table) by this relation."""
         if self.link is None:

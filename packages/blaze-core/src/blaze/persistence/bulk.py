@@ -217,7 +217,7 @@ def _bulk_insert(
     keys: Optional[list[Any]] = [] if return_keys else None
     while batch:
         rows, rest = left
-        session.let_go(rest)
+        session.let_go(rest, inserted=True)
         for mapper, instances in by_model(session, rest).items():
             with writing(session, mapper):
                 yield from insert_objects(session, mapper, instances, return_keys)

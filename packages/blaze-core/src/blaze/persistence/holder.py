@@ -232,12 +232,23 @@ class Holder:
         self.adopt(instance)
         work.deleted[id(instance)] = instance
 
-    def let_go(self, instances: Iterable[Any]) -> None:
-        """Leave new objects to whoever writes or copies them, though they refer to objects of the session."""
-        comers = self.work.comers
-        for instance in instances if comers else ():
-            if id(instance) in comers:
-                self._leave_owners(type(instance).__mapper__, instance)
+    def let_go(self, instances: Iterable[Any], inserted: bool = False) -> None:
+        """Leave new objects to whoever writes or copies them, though they refer to objects of the session.
+
+        What showed them is read again where they are `inserted` past it.
+        """
+        work = self.work
+        for instance in instances if work.comers else ():
+            if id(instance) not in work.comers:
+                continue
+            mapper = type(instance).__mapper__
+            pointing = mapper.key_relations if inserted else ()
+            shown = [(r.inverse, each) for r in pointing if r.inverse for each in self._given(instance, r)]
+            self._leave_owners(mapper, instance)
+            for inverse, owner in shown:
+                if not inverse.owner.is_new(owner):
+                    inverse.unload(owner)
+                    work.singles.pop((id(owner), inverse.name), None)
 
     def _leave_owners(self, mapper: Mapper, instance: Any) -> None:
         """Take a new object off the objects of the session that it refers to: it does not come with them."""

@@ -356,11 +356,7 @@ def note_loaded(session: SessionBase, relation: Relation, owners: dict[Any, Any]
 
 def _unload(relation: Relation, owners: list[Any]) -> None:
     for owner in owners:
-        found = (owner._extra_ or {}).get(relation.name)
-        if relation.many and found is not None:
-            found.unload()
-        elif not relation.many and owner._extra_:
-            owner._extra_.pop(relation.name, None)
+        relation.unload(owner)
 
 
 def _linked_statement(session: SessionBase, relation: Relation, keys: Optional[list[Any]]) -> Any:

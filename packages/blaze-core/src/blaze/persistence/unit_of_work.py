@@ -272,10 +272,8 @@ class UnitOfWork:
         self.absent[identity] = Absence(mapper, key, found)
         if found is not None and found._extra_:
             for relation in mapper.relations.values():  # older entries restore those of the other object
-                if relation.many and relation.name in found._extra_:
-                    found._extra_[relation.name].unload()
-                elif not relation.owns_key:
-                    found._extra_.pop(relation.name, None)
+                if not relation.owns_key:
+                    relation.unload(found)
 
     def now(self, instance: Any) -> Any:
         """Return the object that stands for the row of another one: itself unless that was expunged."""
@@ -376,10 +374,8 @@ def empty(mapper: Mapper, instance: Any) -> None:
     for relation in mapper.relations.values():
         if relation.owns_key:
             clear_slot(mapper, instance, relation.slot)
-        elif instance._extra_ and relation.many and relation.name in instance._extra_:
-            instance._extra_[relation.name].unload()
-        elif instance._extra_:
-            instance._extra_.pop(relation.name, None)
+        else:
+            relation.unload(instance)
     mapper.set_class(instance, mapper.partial)
 
 

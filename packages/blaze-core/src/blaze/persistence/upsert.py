@@ -80,7 +80,7 @@ def _upsert_all(
     done = 0
     seen: dict[Mapper, set[Any]] = {}
     while batch:
-        session.let_go(batch)
+        session.let_go(batch, inserted=True)
         for mapper, instances in by_model(session, batch).items():
             mapper.require_one_table("upsert()", "get_or_create(), or add_all() what a query does not find")
             target = conflict_attributes(mapper, conflict)
