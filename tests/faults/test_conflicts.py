@@ -356,6 +356,39 @@ async def test_a_serialization_failure_is_run_again(server_place: Place) -> None
     assert await place.rows(SIZES) == [("a", 6), ("b", 1)]
 
 
+@pytest.mark.requirement("R10")
+@pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize(
+    "server_place", [("postgresql", "sync"), ("postgresql", "async")], indirect=True, ids="-".join
+)
+async def test_a_second_run_writes_from_what_others_have_written(server_place: Place, isolation: str) -> None:
+    place = server_place
+    await place.save(Item(name="a"))
+    calls: list[int] = []
+
+    def write() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            with Session(place.engine) as other:
+                other.execute("UPDATE fault_item SET size = size + 10")
+                other.commit()
+
+    def work(session: Any) -> None:
+        item = session.query(Item).one()
+        write()
+        item.size += 1
+
+    async def awork(session: Any) -> None:
+        item = await session.query(Item).one()
+        write()
+        item.size += 1
+
+    async with place.session() as session:
+        await session.run_in_transaction(awork if place.asynchronous else work, isolation=isolation)
+    assert len(calls) == 2
+    assert await place.rows(SIZES) == [("a", 11)]
+
+
 async def test_a_failing_function_is_not_run_again(place: Place) -> None:
     calls: list[int] = []
 

@@ -772,6 +772,42 @@ async def test_a_function_runs_again_after_a_conflict(db: Database) -> None:
                 """Never."""
 
 
+async def test_a_block_after_a_conflict_shows_what_others_have_written(db: Database) -> None:
+    from blaze.errors import SerializationError
+
+    await library(db)
+    async with db.session() as s, db.session() as other:
+        known, changed = await s.get_one(Author, 2), await s.get_one(Author, 1)
+        await s.read(known, "books")
+        with pytest.raises(SerializationError):
+            async with s.transaction():
+                x = (await s.all(Book, Book.title == "x"))[0]
+                await s.read(x, "chapters")
+                changed.name = "lost"
+                await s.add(Author(name="lost"))
+                await s.flush()
+                raise SerializationError("conflict")
+        theirs = (await other.all(Book, Book.title == "x"))[0]
+        theirs.rating, (await other.get_one(Author, 2)).name = 5, "new"
+        await other.add(Chapter(heading="new", book=theirs))
+        await other.commit()
+        assert (x.rating, known.name, changed.name, x in s.session) == (0, "b", "a", True)
+        async with s.transaction():
+            assert (x.rating, known.name, list(known.books)) == (5, "new", [])
+            assert [c.heading for c in await s.read(x, "chapters")] == ["new"]
+            assert (await s.all(Book, Book.title == "x"))[0] is x
+            x.rating += 1
+        assert (x.meta, x.tags and x.labels) == ({"k": [1]}, ["l"]) if not db.asynchronous else True
+        before = s.statements
+        with pytest.raises(Boom):
+            async with s.transaction():
+                raise Boom
+        async with s.transaction():
+            """Nothing is read again: nobody stood in the way."""
+        assert s.statements == before
+    assert await db.rows("SELECT rating FROM book WHERE title = 'x'") == [(6,)]
+
+
 async def test_refresh_get_or_create_merge_and_expunge(db: Database) -> None:
     await library(db)
     async with db.session() as s:

@@ -25,6 +25,15 @@ class IdentityMap(dict):  # type: ignore[type-arg]
         self[model] = found
         return found
 
+    def since(self, known: dict[Any, dict[Any, Any]]) -> list[Any]:
+        """Return the objects that were not there when they were copied."""
+        return [
+            instance
+            for model, objects in self.items()
+            for key, instance in objects.items()
+            if known.get(model, {}).get(key) is not instance
+        ]
+
     def of(self, mapper: Mapper) -> dict[Any, Any]:
         """Return the objects of a model, and of the models derived from it, by key."""
         found: dict[Any, Any] = self.get(mapper.base.model, {})

@@ -10,6 +10,7 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.errors import NoResultError, QueryError, SessionError
 from blaze.persistence.dropped import Dropped
+from blaze.persistence.expiring import revive
 from blaze.persistence.following import follow, put
 from blaze.persistence.loading import keys_condition, load_includes
 from blaze.persistence.objects import select_row
@@ -174,6 +175,20 @@ def read_again(session: SessionBase, mapper: Mapper, keys: Sequence[Any]) -> Pla
         yield from follow(session, own, wanted, None, objects)
     if unwritten:
         work.undo.clear()
+
+
+def read_anew(session: SessionBase, doubtful: Sequence[Any]) -> Plan[None]:
+    """Read all unchanged objects again; the doubtful ones are emptied, so that their lists are, too."""
+    work, identity = session.work, session.identity
+    for instance in doubtful:
+        mapper = type(instance).__mapper__
+        key = mapper.key(instance)
+        if identity[mapper.model].get(key) is instance:
+            work.forgotten[mapper.base.model, key] = instance
+    work.expire()
+    for model in list(identity):
+        yield from read_again(session, model.__mapper__, ())
+    yield from revive(session)
 
 
 def is_loaded(instance: Any, attribute: Attribute) -> bool:

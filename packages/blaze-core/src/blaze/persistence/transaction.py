@@ -6,6 +6,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from blaze.errors import CommitOutcomeUnknownError, DatabaseError, SessionError
+from blaze.persistence.refreshing import read_anew
+from blaze.persistence.retry import retryable
 from blaze.plan import Begin, Commit, Plan, Release, Rollback, RollbackTo, Savepoint, fire, fire_all
 
 if TYPE_CHECKING:
@@ -50,8 +52,11 @@ class TransactionManager:
         "broken",
         "bypassed",
         "commits",
+        "conflict",
+        "doubtful",
         "epoch",
         "isolation",
+        "known",
         "levels",
         "lone",
         "may_send_alone",
@@ -76,6 +81,11 @@ class TransactionManager:
         self.read_only = False
         self.wrote = False
         self.telling = ""  # the event of a commit or rollback whose handlers are running
+        self.conflict = False  # whether others may have written what the objects show: see `_read_anew`
+        self.known: Optional[dict[Any, dict[Any, Any]]] = (
+            None  # the objects of each model when the transaction began
+        )
+        self.doubtful: list[Any] = []  # the objects that a transaction had loaded which met a conflict
         self.bypassed = -1  # the place in the undo log that tells which objects were known before raw writes
 
     @property
@@ -110,7 +120,7 @@ class TransactionManager:
     def open(self, isolation: Optional[str] = None, read_only: bool = False) -> Plan[None]:
         """Begin now instead of at the first write."""
         self.session.check_usable()
-        yield from self.begin(isolation, read_only)
+        yield from self._begin_anew(isolation, read_only)
 
     def note_bypass(self) -> None:
         """Before a write past the unit of work: remember the objects known, since later ones may vanish
@@ -149,6 +159,22 @@ class TransactionManager:
                     yield Rollback()
                     self.begun, self.broken = False, None
             raise
+
+    def _begin_anew(self, isolation: Optional[str], read_only: bool) -> Plan[None]:
+        """Begin and note what is known; after a conflict, read in the new transaction what the objects show:
+        what was written from older values would pass for written from those that are there now.
+        """
+        session = self.session
+        yield from self.begin(isolation, read_only)
+        if self.conflict and session.pending_summary() is None:
+            try:
+                yield from read_anew(session, self.doubtful)
+            except BaseException as error:
+                yield from self.rollback(error)
+                raise
+            self.conflict = False
+            self.doubtful.clear()
+        self.known = {model: dict(objects) for model, objects in session.identity.items()}
 
     @property
     def active(self) -> bool:
@@ -311,6 +337,8 @@ class TransactionManager:
     def keep(self) -> None:
         """After a commit: what was done can no longer be undone."""
         self.commits += 1
+        self.conflict = False
+        self.doubtful.clear()
         self._ended()
         self.session.work.undo.clear()
         self.session.work.singles.clear()
@@ -343,10 +371,13 @@ class TransactionManager:
         session = self.session
         if session.flushing or session.telling or self.telling:
             self.check_may_end("rollback()")
-        begun, broken = self.begun, self.broken
+        begun, broken, known = self.begun, self.broken, self.known
+        self.conflict = self.conflict or (error is not None and retryable(error))
         self._undo_levels(0)
         self._ended()
         session.work.take_back(0, closing)
+        if self.conflict and known is not None:
+            self.doubtful = session.identity.since(known)
         if begun and broken is None:
             try:
                 yield Rollback()
@@ -368,6 +399,7 @@ class TransactionManager:
         self.isolation, self.read_only = None, False
         self.wrote = False
         self.bypassed = -1
+        self.known = None
         self.epoch += 1
 
     # --- blocks -----------------------------------------------------------------------------------
@@ -381,7 +413,7 @@ class TransactionManager:
         if not self.levels and not self.in_hook:
             if self.begun and session.work.pending:
                 yield from self.flush_all()
-            yield from self.begin(isolation, read_only)
+            yield from self._begin_anew(isolation, read_only)
             level = Level(session, None, 0)
         else:
             if isolation is not None or read_only:
@@ -459,7 +491,10 @@ class TransactionManager:
             del self.levels[depth:]
 
     def note_failure(self, error: BaseException, connection: Any) -> None:
-        """After a failed command: see whether the database has ended the transaction with it."""
+        """After a failed command: see whether the database has ended the transaction with it, and whether
+        others stood in its way.
+        """
+        self.conflict = self.conflict or retryable(error)
         if self.begun and (not connection.usable or not connection.in_transaction):
             self.broken = error
 
