@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Callable
 
 from pymysql.constants import SERVER_STATUS
-from pymysql.converters import encoders, escape_float
+from pymysql.converters import escape_float
+from pymysql.err import ProgrammingError
 
 __all__ = ["filled"]
 
@@ -31,13 +32,21 @@ def quoted_plain(value: str) -> str:
     return f"'{value}'"
 
 
+def binary(value: bytes) -> str:
+    """Write bytes; older drivers write a text that the server cannot read."""
+    return f"_binary X'{value.hex()}'"
+
+
 def number(value: Decimal) -> str:
-    """Write a decimal; the driver refuses NaN and the infinities."""
-    return format(value, "f") if value.is_finite() else encoders[Decimal](value, None)
+    """Write a decimal; NaN and the infinities have no literal."""
+    if not value.is_finite():
+        raise ProgrammingError(f"{value} can not be used with MySQL")
+    return format(value, "f")
 
 
 _WRITERS: dict[type, Callable[[Any], str]] = {
     str: quoted,
+    bytes: binary,
     int: int.__repr__,
     bool: {False: "0", True: "1"}.__getitem__,
     float: escape_float,

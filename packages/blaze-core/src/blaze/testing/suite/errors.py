@@ -300,7 +300,7 @@ async def test_expressions_are_no_values_of_objects(db: Database, loaded: bool, 
             await s.commit()
             post = await done(s.query(Post).one())
         setattr(post, name, OF_POSTS[name]())
-        with pytest.raises(ValidationError, match=f"Post is not valid: {name}: ") as caught:
+        with pytest.raises(ValidationError, match=rf"^Post( \(key \d+\))? is not valid: {name}: ") as caught:
             await s.flush()
         assert list(caught.value.errors) == [name]
         await s.rollback()
