@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from blaze import AsyncSession
+from blaze import AsyncSession, Select
 from blaze.errors import ConfigurationError, NotLoadedError, QueryError, SessionError
-from tests.persistence.models import Author, Book, Chapter, Document, Node, Profile, Room, Tag
-from tests.persistence.twins import Database, names
+from tests.persistence.models import Author, Book, Chapter, Desk, Document, Node, Profile, Room, Tag
+from tests.persistence.twins import Database, names, settled
 
 
 async def library(db: Database, size: int = 3) -> None:
@@ -212,6 +212,55 @@ async def test_a_relation_whose_key_was_left_out_is_not_none(db: Database) -> No
                 book.author  # noqa: B018
         else:
             assert book.author.name == "a0"
+
+
+@pytest.mark.parametrize("left_out", ["only", "defer"])
+async def test_loading_a_relation_reads_a_key_that_was_left_out(db: Database, left_out: str) -> None:
+    await library(db)
+    await db.save(Book(id=9, title="b3"), Room(house="x", number=1, name="r", desks=[Desk(label="d")]))
+    whole = Select(Book).order_by(Book.id)
+    part = whole.only(Book.title) if left_out == "only" else whole.defer("author_id")
+    expected = ["a0", "a0", "a1", "a1", "a2", "a2", None]
+
+    def authors(books: Any) -> list[Any]:
+        return [book.author and book.author.name for book in books]
+
+    for query, statements in (
+        (part.include(Book.author), 2),
+        (part.prefetch_related("author__profile"), 3),
+        (part.select_related("author"), 1),
+        (part.union(part).order_by(Book.id).include(Book.author), 3),
+        (part.include(Book.author).union(part).order_by(Book.id), 3),
+    ):
+        async with db.session() as s:
+            before = s.statements
+            books = await s.do(lambda session, q=query: session.exec(q).all())
+            assert (authors(books), s.statements - before) == (expected, statements)
+    async with db.session() as s:
+        books = await settled(s.session.exec(part).all())
+        before = s.statements
+        await s.load(books, Book.author)
+        assert (authors(books), s.statements - before) == (expected, 2)
+    async with db.session() as s:
+        books = await settled(s.session.exec(part).all())
+        await s.do(lambda session: session.exec(whole.include(Book.author)).all())
+        assert (authors(books), books[0].author_id) == (expected, books[0].author.id)
+    async with db.session() as s:
+        (desk,) = await settled(s.query(Desk).only(Desk.label).all())
+        await s.load(desk, Desk.room)
+        assert desk.room.name == "r"
+
+
+async def test_a_rollback_takes_back_what_was_loaded_by_a_key_read_late(db: Database) -> None:
+    await library(db, 2)
+    async with db.session() as s:
+        book = await settled(s.query(Book).only(Book.title).order_by(Book.id).first())
+        await s.execute("UPDATE book SET author_id = 2 WHERE id = 1")
+        await s.load(book, Book.author)
+        assert book.author.name == "a1"
+        await s.rollback()
+        await s.load(book, Book.author)
+        assert (book.author.name, book.author_id) == ("a0", 1)
 
 
 async def test_adding_another_sessions_object_names_it(db: Database) -> None:

@@ -205,12 +205,24 @@ def load_relation(
     if relation.owner.parent is not None:
         parents = [parent for parent in parents if isinstance(parent, relation.owner.model)]
     if relation.owns_key:
+        yield from _read_keys(session, parents, relation)
         yield from _load_to_one(session, parents, relation, lazy, identity)
     elif relation.link is not None:
         yield from _load_linked(session, parents, relation, lazy, identity, whole)
     else:
         whole = whole and reaches_all(relation)
         yield from _load_reverse(session, parents, relation, lazy, identity, whole)
+
+
+def _read_keys(session: SessionBase, parents: Sequence[Any], relation: Relation) -> Plan[None]:
+    """Read the key of a relation for the objects that were loaded without it."""
+    kinds: set[Any] = set(map(type, parents))
+    if not any(issubclass(kind, kind.__mapper__.loose) for kind in kinds):
+        return  # only objects of these classes can lack a value
+    for attribute in relation.local:
+        lacking = [o for o in parents if relation.peek(o) is UNSET and attribute.peek(o) is UNSET]
+        if lacking:
+            yield from load_deferred(session, lacking, attribute)
 
 
 def _load_to_one(
@@ -477,10 +489,14 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
 
 
 def unload_deferred(attribute: Attribute, instances: Sequence[Any]) -> None:
-    """Take a column off unchanged objects that was read after writes which are rolled back."""
+    """Take a column off unchanged objects that was read after writes which are rolled back, and what was
+    loaded by it.
+    """
     for instance in instances:
         mapper = type(instance).__mapper__
         if mapper.is_clean(instance):
             clear_slot(mapper, instance, attribute.slot)
             if attribute.raw_slot is not None:
                 clear_slot(mapper, instance, attribute.raw_slot)
+            for relation in attribute.keys_of:
+                clear_slot(mapper, instance, relation.slot)

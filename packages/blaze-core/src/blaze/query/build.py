@@ -132,11 +132,11 @@ def _missing_objects(mapper: Mapper, how: str, source: Source) -> QueryError:
     )
 
 
-def build(query: Query[Any], variant: str) -> Built:
+def build(query: Query[Any], variant: str, loading: bool = False) -> Built:
     """Return the statement of a query.
 
     `variant` is `rows`, `count` (one number), `exists` (a row or none), `keys` (primary keys only) or
-    `delete`.
+    `delete`. What is `loading` objects, not part of another statement, selects the keys of what it includes.
     """
     clauses = query.clauses()
     if any(kind == "compound" for kind, _ in clauses):
@@ -156,7 +156,7 @@ def build(query: Query[Any], variant: str) -> Built:
         builder.columns(*[Column(root.source, column) for column in keys])
         builder.skip(root.item_binds)
     else:
-        _select(builder, query, clauses, built)
+        _select(builder, query, clauses, built, loading)
     quiet = variant in ("count", "exists")
     cut: Optional[str] = None
     for kind, clause in clauses:
@@ -222,7 +222,9 @@ def _counted(statement: Any) -> Any:
     return SelectBuilder(Source(table)).columns(func.count()).build()
 
 
-def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, Any]], built: Built) -> None:
+def _select(
+    builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, Any]], built: Built, loading: bool
+) -> None:
     root = query.root
     if root.mapper is None:
         columns: list[Any] = []
@@ -264,7 +266,9 @@ def _select(builder: SelectBuilder, query: Query[Any], clauses: list[tuple[str, 
             built.extras += [(label.name, label.type) for label in clause]
     attributes = default_attributes(mapper)
     # Keys and versions tell which row a change belongs to.
-    needed = (*mapper.pk, *[a for a in (mapper.discriminator, mapper.version) if a is not None])
+    needed = [*mapper.pk, *[a for a in (mapper.discriminator, mapper.version) if a is not None]]
+    for path in built.includes if loading else ():
+        needed += path._steps_[0].local if path._steps_[0].owns_key else ()
     if only is not None:
         attributes = tuple(a for a in family_attributes(mapper) if a.name in only or a in needed)
     attributes = tuple(a for a in attributes if a.name not in defer or a in needed)

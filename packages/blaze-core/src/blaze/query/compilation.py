@@ -118,7 +118,7 @@ class Compilation:
         return found
 
     def _compile(self, query: Query[Any], variant: str) -> CompiledQuery:
-        built = build(query, variant)
+        built = build(query, variant, True)
         compiled = self.statement(built.statement)
         if variant != "rows":
             return CompiledQuery(compiled, any_row if variant == "exists" else first_value, built)
