@@ -246,6 +246,8 @@ async def test_insert_on_conflict(both: Both) -> None:
         [{"name": "U", "email": "ursula@example.org"}, {"name": "N", "email": "n@x"}]
     )
     assert (await both(exec_(insert.on_conflict("email", do="nothing")))).rowcount == 1
+    rows = await both(exec_(insert.on_conflict("email", do="nothing").returning(Author.name)))
+    assert await both(rows.all()) == []
     update = {"name": excluded("name")}
     rows = await both(exec_(insert.on_conflict("email", update=update).returning(Author.id, Author.name)))
     assert sorted(await both(rows.all()))[0] == (1, "U")

@@ -55,6 +55,7 @@ def features(server: Server) -> Features:
         consecutive_keys=server.key_step,
         delete_returning=maria and version >= (10, 0),
         on_conflict=True,
+        conflict_rows=False,
         lone_statements=True,
         joined_savepoints=True,
         row_batches=maria or version >= (8, 0, 19),  # VALUES ROW(...)

@@ -42,6 +42,7 @@ class Features(NamedTuple):
     delete_returning: bool = False
     insert_default_values: bool = True  # INSERT INTO t DEFAULT VALUES
     on_conflict: bool = False  # ON CONFLICT (columns) DO ...
+    conflict_rows: bool = True  # row count and RETURNING of such an INSERT tell which rows it has written
     data_modifying_cte: bool = False
     row_batches: bool = False  # one statement writes many rows, in an order of its own (Dialect.update_batch)
     copy: bool = False  # connections load rows in bulk (Dialect.copy_target, Copying)

@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from typing import Any, Callable, Generic, Optional, overload
 
-from blaze.errors import MultipleResultsError, NoResultError
+from blaze.errors import CapabilityError, MultipleResultsError, NoResultError
 from blaze.query.entities import AnyRow, First, S
 from blaze.query.query import R
 
 
 class QueryResult(Generic[R]):
-    """The results of a statement: objects, rows, or raw rows; `rowcount` is the number of rows it touched."""
+    """The results of a statement: objects, rows, or raw rows.
 
-    __slots__ = ("_items", "rowcount")
+    A negative `rowcount` means that the backend does not tell how many rows a conflict has left alone.
+    """
+
+    __slots__ = ("_items", "_rowcount")
 
     def __init__(self, items: Sequence[R], rowcount: Optional[int] = None) -> None:
         self._items = items if isinstance(items, list) else list(items)
-        self.rowcount = len(self._items) if rowcount is None else rowcount
+        self._rowcount = len(self._items) if rowcount is None else rowcount
+
+    @property
+    def rowcount(self) -> int:
+        """The number of rows that the statement touched; `CapabilityError` where the backend cannot tell."""
+        if self._rowcount < 0:
+            raise CapabilityError(
+                'the backend does not tell how many rows on_conflict(do="nothing") has inserted'
+                " (dialect.features.conflict_rows): upsert(objects, conflict=[...], update=[]) tells"
+                " which, by its .inserted"
+            )
+        return self._rowcount
 
     def all(self) -> list[R]:
         """Return all results."""
@@ -63,7 +77,7 @@ class QueryResult(Generic[R]):
         return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self._items)} results, rowcount {self.rowcount}>"
+        return f"<{type(self).__name__} of {len(self._items)} results, rowcount {self._rowcount}>"
 
 
 class Result(QueryResult[AnyRow]):

@@ -142,7 +142,7 @@ def _insert(
         count = yield from _send(session, ExecuteMany(text, rows), filled, check)
         if changed:
             yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
-        return QueryResult([], count)
+        return QueryResult([], _written(session, statement, count))
     found: list[Any] = []
     total = 0
     size = max(min(ROWS, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
@@ -161,7 +161,7 @@ def _insert(
             total = len(found)
     if changed:
         yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
-    return QueryResult(found, total)
+    return QueryResult(found, _written(session, statement, total))
 
 
 def _insert_calculated(
@@ -186,7 +186,16 @@ def _insert_calculated(
     changed = statement.conflict_changes()
     if changed:
         yield from follow(session, statement.mapper, all_written(statement.mapper, changed))
-    return QueryResult(found, total)
+    return QueryResult(found, _written(session, statement, total))
+
+
+def _written(session: SessionBase, statement: Insert, count: int) -> int:
+    """Return how many rows were inserted or updated: `count`, where the backend counts those; -1 where
+    nobody knows.
+    """
+    if statement.conflict is None or session.dialect.features.conflict_rows:
+        return count
+    return len(statement.rows) if statement.conflict_update else -1
 
 
 def _checked_plain(statement: Insert, attributes: Sequence[Attribute], row: Sequence[Any]) -> list[Any]:

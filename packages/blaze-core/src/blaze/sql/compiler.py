@@ -462,6 +462,9 @@ class Compiler(JoinRenderer):
             self.require("delete_returning", "DELETE ... RETURNING")
         else:
             self.require("returning", "RETURNING")
+            conflict = statement.conflict if isinstance(statement, InsertStatement) else None
+            if conflict is not None and not conflict.update:
+                self.require("conflict_rows", 'RETURNING of on_conflict(do="nothing")')
         return f" RETURNING {self.outputs(statement.columns, base)}"
 
     def _fixed_scope(self, root: Source) -> Scope:

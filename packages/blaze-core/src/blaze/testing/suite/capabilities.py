@@ -102,6 +102,16 @@ STATEMENTS: dict[str, tuple[Any, Any]] = {
         lambda s: s.upsert([Label(name="a")], conflict=["name"]),
         None,
     ),
+    "conflict_rows": (
+        lambda s: _first(
+            s,
+            Insert(Label)
+            .values([{"name": "a"}, {"name": "b"}])
+            .on_conflict("name", do="nothing")
+            .returning(Label.name),
+        ),
+        [("a",), ("b",)],
+    ),
     "for_update": (
         lambda s: done(s.query(Author.id).where(Author.id == 1).for_update().all()),
         [(1,)],
@@ -217,7 +227,7 @@ STATEMENTS: dict[str, tuple[Any, Any]] = {
 
 
 # What has a flag beside its own.
-PARTS = {"window_frames_exclude": "window_functions"}
+PARTS = {"window_frames_exclude": ["window_functions"], "conflict_rows": ["on_conflict", "returning"]}
 
 INDEXES = {
     "partial_indexes": [Index("a", where="a > 5", unique=True)],
@@ -230,7 +240,7 @@ INDEXES = {
 async def test_capabilities_of_statements(db: Database, name: str) -> None:
     attempt, expected = STATEMENTS[name]
     async with db.session() as s:
-        if db.has(name) and db.has(PARTS.get(name, name)):
+        if all(map(db.has, [name, *PARTS.get(name, [])])):
             found = await attempt(s)
             assert expected is None or found == expected
         elif name == "row_value_in":  # what needs it may find another way

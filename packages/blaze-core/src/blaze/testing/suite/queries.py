@@ -9,6 +9,7 @@ import pytest
 
 from blaze import (
     CTE,
+    CapabilityError,
     DataError,
     Delete,
     Insert,
@@ -47,6 +48,7 @@ __all__ = [
     "test_pages_cover_everything_once",
     "test_recursive_ctes",
     "test_rows_are_named_tuples",
+    "test_rows_that_a_conflict_leaves_alone",
     "test_slices",
     "test_statements_for_all_rows_say_so",
     "test_subqueries_as_tables_and_values",
@@ -501,6 +503,25 @@ async def test_insert_on_conflict(db: Database) -> None:
         await s.exec(insert.on_conflict("email", update={"name": excluded("name") + "!"}))
         assert sorted(await done(s.query(Person.name).scalars())) == ["N!", "U!"]
         assert (await s.get_one(Person, known.id)).name == "U!"
+
+
+@scenario
+async def test_rows_that_a_conflict_leaves_alone(db: Database) -> None:
+    db.needs("on_conflict")
+    insert = Insert(Label).values([{"name": "a"}, {"name": "b"}])
+    alone = insert.on_conflict("name", do="nothing")
+    async with db.session() as s:
+        await s.exec(Insert(Label).values(name="a"))
+        for expected in (1, 0):
+            result = await s.exec(alone)
+            assert "of 0 results" in repr(result) or db.asynchronous
+            if db.has("conflict_rows"):
+                assert result.rowcount == expected
+            else:
+                with pytest.raises(CapabilityError, match=r"upsert\(objects"):
+                    assert result.rowcount
+        assert (await s.exec(insert.on_conflict("name", update={"name": excluded("name")}))).rowcount == 2
+        assert sorted(await done(s.query(Label.name).scalars())) == ["a", "b"]
 
 
 @scenario
