@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
@@ -97,3 +98,27 @@ async def test_a_document_that_was_left_out_and_replaced_is_left_out_again_by_a_
         await s.load(book, "meta")
         await s.load(book, "labels")
         assert (book.meta, book.labels, s.dirty) == ({"n": 1}, None, [])
+
+
+async def test_a_stream_keeps_the_objects_alone_whose_documents_are_held_or_changed(db: Database) -> None:
+    await db.save(*[Book(title=str(n), meta={"n": n}) for n in range(20)])
+    async with db.session() as s:
+        held, most = [], 0
+        stream = s.query(Book).order_by(Book.id).stream(size=2)
+        async for book in stream if db.asynchronous else each(stream):
+            if book.meta["n"] == 3:
+                held.append(book.meta)
+            if book.meta["n"] == 5:
+                book.meta["n"] = 50
+            most = max(most, len(s.session.work.mutables))
+        assert most <= 4
+        assert [book.title for book in s.dirty] == ["5"]
+        held[0]["n"] = 30
+        await s.commit()
+    changed = {title: meta["n"] for title, meta in stored(db.engine).items() if title != str(meta["n"])}
+    assert changed == {"3": 30, "5": 50}
+
+
+async def each(items: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item

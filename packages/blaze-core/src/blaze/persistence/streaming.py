@@ -79,7 +79,11 @@ class Stream:
 
     def _let_go(self) -> None:
         """Let the objects of a batch forget each other, so that each is freed with its last reference."""
-        for objects in (self._items, *[o.values() for o in self._identity.values() if self._items]):
+        session = self.session
+        made = [objects.values() for objects in self._identity.values()] if self._items else []
+        for instances in made if session.work.mutables else ():
+            session.work.sweep_among(instances, session.compilation.codecs)
+        for objects in (self._items, *made):
             for each in objects:
                 context = getattr(each, "_ctx_", None)
                 if context is not None and context.members:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -109,23 +110,45 @@ class UnitOfWork:
         asking = self.sweeps % (len(self.mutables) // 8 + 1) == 0
         before, prints = self.prints, {}
         for identity, instance in list(self.mutables.items()):
-            mapper = type(instance).__mapper__
             if identity in self.new or identity in self.changed or identity in self.deleted:
                 continue
-            print_ = fingerprint(mapper, instance)
+            print_ = fingerprint(type(instance).__mapper__, instance)
             known = print_ is not None and before.get(identity) == print_
-            codec = codecs[mapper]
-            if not known and any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes):
-                mapper.make_changed(instance)
-                self.changed[identity] = instance
-            elif (asking or not known) and not any(
-                [is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]  # noqa: C419
-            ):
-                refreeze(instance)
-                del self.mutables[identity]
-            elif print_ is not None:
+            if not known and self._note_change(instance, codecs):
+                continue
+            watched = (known and not asking) or not self._stop_watching(instance)
+            if watched and print_ is not None:
                 prints[identity] = print_
         self.prints = prints
+
+    def sweep_among(self, instances: Iterable[Any], codecs: Any) -> None:
+        """Do what `sweep` does for a few objects, which are not kept."""
+        for instance in instances:
+            identity = id(instance)
+            watched = identity in self.mutables and identity not in self.changed
+            if watched and identity not in self.deleted and not self._note_change(instance, codecs):
+                self._stop_watching(instance)
+
+    def _note_change(self, instance: Any, codecs: Any) -> bool:
+        """Whether a value of an unchanged object has changed in place; from now on the object is a changed
+        one.
+        """
+        mapper = type(instance).__mapper__
+        codec = codecs[mapper]
+        if not any(codec.mutable_changed(instance, index) for index in mapper.mutable_indexes):
+            return False
+        mapper.make_changed(instance)
+        self.changed[id(instance)] = instance
+        return True
+
+    def _stop_watching(self, instance: Any) -> bool:
+        """Stop watching the values of an object, unless somebody else holds one."""
+        mapper = type(instance).__mapper__
+        if any([is_shared(mapper.columns[index].peek(instance)) for index in mapper.mutable_indexes]):  # noqa: C419
+            return False
+        refreeze(instance)
+        del self.mutables[id(instance)]
+        return True
 
     def is_unchanged(self, instance: Any) -> bool:
         """Whether an object's mutable values are certainly what they were when they were compared last."""
