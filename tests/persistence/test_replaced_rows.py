@@ -121,6 +121,25 @@ async def test_a_key_goes_back_to_the_object_that_had_it(db: Database, way: str,
     assert await db.rows("SELECT code FROM shelf ORDER BY 1") == [("a",), ("q",)]
 
 
+@HOWS
+@pytest.mark.parametrize("way", ["replaced", "in bulk"])
+async def test_other_changes_of_what_refers_to_a_key_go_back_too(db: Database, way: str, how: str) -> None:
+    async with db.session() as s:
+        shelf, other = Shelf(code="a"), Shelf(code="q")
+        box = Box(shelf=shelf)
+        await s.add_all([shelf, other, box])
+        await s.commit()
+        with s.session.no_autoflush():
+            async with undone(s, how):
+                box.size = 5
+                if way == "in bulk":
+                    await s.bulk_delete(Shelf, ["a"])
+                else:
+                    await take_over(s, way, shelf, other)
+        assert (box.size, box.shelf_id, await s.read(box, "shelf")) == (0, "a", shelf)
+        assert (s.new, s.dirty, s.deleted) == ([], [], [])
+
+
 @pytest.mark.parametrize("assigned", [False, True], ids=["codes first", "shelf first"])
 async def test_two_flushes_are_taken_back_in_turn(db: Database, assigned: bool) -> None:
     """The box itself is new: it shows the shelf again that it was added with."""

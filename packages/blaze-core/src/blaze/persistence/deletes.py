@@ -232,7 +232,7 @@ class Deleter:
                 ]
                 if relation.on_delete != "CASCADE":
                     for instance in hit:
-                        work.undo.append(work.undo_update(child, instance, child.snapshot(instance), {}))
+                        work.undo.append(work.undo_update(child, instance))
                         relation.take_key(instance, None)
                         relation.set(instance, None)
                         if self.meanwhile is not None:

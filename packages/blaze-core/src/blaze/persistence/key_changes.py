@@ -118,7 +118,7 @@ def follow_statement(work: UnitOfWork, mapper: Mapper, keys: dict[Any, Any]) -> 
     moved = [(o, old, new) for o, old, new in moved if old != new and type(o).__mapper__.is_clean(o)]
     for instance, _, _ in moved:
         own = type(instance).__mapper__
-        work.undo.append(work.undo_update(own, instance, own.snapshot(instance), {}))
+        work.undo.append(work.undo_update(own, instance))
     for instance, old, _ in moved:
         leave(objects, old, instance)
     for instance, _, new in moved:
@@ -151,7 +151,7 @@ def _follow(
         renamed: list[tuple[Mapper, Any, Any]] = []
         for relation, instance, key in hits:
             mapper = type(instance).__mapper__
-            work.undo.append(work.undo_update(mapper, instance, mapper.snapshot(instance), {}))
+            work.undo.append(work.undo_update(mapper, instance))
             if any(attribute in mapper.pk for attribute in relation.local):
                 renamed.append((mapper, instance, mapper.key(instance)))
             for attribute, value in zip(relation.local, key if len(relation.local) > 1 else (key,)):

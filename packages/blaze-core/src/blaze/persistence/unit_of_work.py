@@ -317,15 +317,17 @@ class UnitOfWork:
             found.append(instance)
         return found
 
-    def undo_update(self, mapper: Mapper, instance: Any, old: tuple[Any, ...], raws: dict[Any, Any]) -> Undo:
-        """Return what gives an updated object its former values."""
+    def undo_update(self, mapper: Mapper, instance: Any) -> Undo:
+        """Return what gives an object that is about to follow its row the values that the row has now."""
+        changed = None if mapper.is_clean(instance) else mapper.get_old(instance)
+        old: tuple[Any, ...] = mapper.snapshot(instance) if changed is None else changed
 
         def undo() -> None:
             target = self.now(instance)
             if target is None:
                 return
             new_key = mapper.key(target)
-            write_values(mapper, target, old, raws)
+            write_values(mapper, target, old, {})
             old_key = mapper.key(target)
             if old_key != new_key:
                 objects = self.identity[mapper.model]
