@@ -31,10 +31,11 @@ STATEMENT_TIMEOUT = 30.0
 _TLS_MODES = ("require", "verify-ca", "verify-full")
 _MARGIN = 5.0  # the client stops waiting this much later than the server should have stopped a statement
 _SNAPSHOTS = ("REPEATABLE READ", "SERIALIZABLE")
-# Nothing is cut, rounded or replaced silently; `||` joins texts as in standard SQL.
+# Nothing is cut, rounded or replaced silently, nor a key of 0 by a generated one; `||` joins texts as in
+# standard SQL.
 _MODE = (
     "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-    "NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,PIPES_AS_CONCAT"
+    "NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY,PIPES_AS_CONCAT,NO_AUTO_VALUE_ON_ZERO"
 )
 FOUND_ROWS = 2  # the client flag that counts the rows an UPDATE met, changed or not
 

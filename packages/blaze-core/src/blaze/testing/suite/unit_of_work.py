@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from blaze import ForeignKeyError, Select, StaleDataError, UniqueError
+from blaze import ForeignKeyError, Insert, Select, StaleDataError, UniqueError
 from blaze.testing.suite.harness import Database, done, scenario
 from blaze.testing.suite.models import (
     Account,
@@ -61,6 +61,7 @@ __all__ = [
     "test_unchanged_objects_send_nothing",
     "test_unique_values_swap",
     "test_values_set_at_every_update",
+    "test_zero_is_a_key",
 ]
 
 
@@ -74,6 +75,28 @@ async def test_generated_keys_come_back_in_order(db: Database) -> None:
         assert keys == sorted(set(keys))
     rows = await db.rows(Select(Person.id, Person.name))
     assert {row.id: row.name for row in rows} == {person.id: person.name for person in people}
+
+
+@scenario
+async def test_zero_is_a_key(db: Database) -> None:
+    async with db.session() as s:
+        person = Person(id=0, name="zero")
+        await s.add_all([person, Post(title="first", author=person), Person(name="generated")])
+        await s.commit()
+        assert person.id == 0
+        with pytest.raises(UniqueError):
+            await s.exec(Insert(Person).values(id=0, name="again"))
+        await s.rollback()
+        await s.bulk_insert([Label(id=0, name="l")])
+        if db.has("on_conflict"):
+            result = await s.upsert([Label(id=0, name="m"), Label(name="n")], conflict=[Label.id])
+            assert (len(result.inserted), result.updated) == (1, [0])
+        await s.commit()
+    assert await db.rows(Select(Person.name).where(Person.id == 0)) == [("zero",)]
+    assert await db.rows(Select(Post.author_id)) == [(0,)]
+    assert (0,) in await db.rows(Select(Label.id))
+    async with db.session() as s:
+        assert (await s.get_one(Person, 0)).name == "zero"
 
 
 @scenario
