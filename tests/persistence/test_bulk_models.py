@@ -289,6 +289,28 @@ async def test_a_rollback_takes_generated_keys_off_again(db: Database) -> None:
 
 
 @pytest.mark.requirement("R70")
+async def test_rows_that_a_trigger_leaves_out(db: Database) -> None:
+    def tags() -> list[Tag]:
+        return [Tag(name=name) for name in ("a", "skip", "b")]
+
+    async with db.session() as s:
+        await s.execute(
+            "CREATE TRIGGER leave_out BEFORE INSERT ON tag WHEN NEW.name = 'skip'"
+            " BEGIN SELECT RAISE(IGNORE); END"
+        )
+        assert await s.bulk_insert(tags()) == 2
+        given, refusal = tags(), "3 Tag objects returned 2 keys: a trigger"
+        with pytest.raises(SessionError, match=refusal):
+            await s.bulk_insert(given, return_keys=True)
+        with pytest.raises(SessionError, match=refusal):
+            await s.upsert(given, conflict=["id"])
+        await s.add_all(given)
+        with pytest.raises(SessionError, match=refusal):
+            await s.flush()
+        assert [tag.id for tag in given] == [None] * 3
+        await s.rollback()
+
+
 async def test_a_version_column_guards_bulk_updates(db: Database) -> None:
     await db.save(*[Account(owner=str(n)) for n in range(3)])
     async with db.session() as s, db.session() as other:

@@ -15,6 +15,7 @@ from blaze import (
     Insert,
     Model,
     Session,
+    SessionError,
     SQLSyntaxError,
     UniqueError,
     create_all,
@@ -70,6 +71,32 @@ def test_bulk_inserts_copy(engine: Engine, sent: list[str]) -> None:
     assert not [text for text in sent if text.startswith("INSERT")]
     with Session(engine) as session:
         assert {crate.note for crate in session.query(Crate)} == {"tab\tline\nback\\slash\r\\N é", ""}
+
+
+@pytest.mark.parametrize("size", [9, 500])  # as an INSERT, by COPY
+def test_rows_that_a_trigger_leaves_out_are_not_counted(postgres: str, engine: Engine, size: int) -> None:
+    async def awaiting() -> None:
+        async with AsyncSession(postgres) as session:
+            assert await session.bulk_insert(crates(size)) == len([n for n in range(size) if n % 10 != 7])
+            await session.rollback()
+            with pytest.raises(SessionError, match=f"{size} Crate objects returned"):
+                await session.bulk_insert(crates(size), return_keys=True)
+
+    with Session(engine, auto_commit=True) as session:
+        session.execute(
+            "CREATE OR REPLACE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RETURN CASE WHEN NEW.code LIKE '%7' THEN NULL ELSE NEW END; END $$"
+        )
+        session.execute(
+            'CREATE TRIGGER leave_out BEFORE INSERT ON "crate % ""x"""'
+            " FOR EACH ROW EXECUTE PROCEDURE leave_out()"
+        )
+    with Session(engine) as session:
+        assert session.bulk_insert(crates(size)) == len([n for n in range(size) if n % 10 != 7])
+        session.rollback()
+        with pytest.raises(SessionError, match=f"{size} Crate objects returned"):
+            session.bulk_insert(crates(size), return_keys=True)
+    run(awaiting())
 
 
 def test_a_copy_that_fails_leaves_nothing(engine: Engine, postgres: str) -> None:

@@ -16,6 +16,7 @@ from blaze.persistence import following
 from blaze.persistence.batches import write_rows
 from blaze.persistence.bulk_pending import left_to_insert
 from blaze.persistence.inserts import given_first
+from blaze.persistence.keys import check_keys
 from blaze.persistence.stored import text_before
 from blaze.persistence.transaction import PROGRESS
 from blaze.persistence.unit_of_work import write_values
@@ -220,10 +221,10 @@ def _bulk_insert(
         session.let_go(rest, inserted=True)
         for mapper, instances in by_model(session, rest).items():
             with writing(session, mapper):
-                yield from insert_objects(session, mapper, instances, return_keys)
+                count += yield from insert_objects(session, mapper, instances, return_keys)
         if keys is not None:
             keys += [type(instance).__mapper__.key(instance) for instance in rows]
-        count += len(rows)
+        count += len(rows) - len(rest)
         done += len(batch)
         yield from tell(session, progress, done, total)
         batch = next(iterator, [])
@@ -233,8 +234,10 @@ def _bulk_insert(
 
 def insert_objects(
     session: SessionBase, mapper: Mapper, instances: list[Any], return_keys: bool
-) -> Plan[None]:
-    """Insert objects of one model: one batch for each set of columns that are left to the database."""
+) -> Plan[int]:
+    """Insert objects of one model: one batch for each set of columns that are left to the database. Return
+    how many rows there are for them: a trigger of the database may leave some out.
+    """
     codec = session.compilation.codecs[mapper]
     take_related_keys(mapper, instances)
     if mapper.version is not None:
@@ -246,16 +249,20 @@ def insert_objects(
     for instance in instances:
         missing = tuple([a for a in optional if is_left(a, instance)]) if optional else ()
         groups.setdefault(missing, []).append(instance)
+    count = 0
     for missing, group in given_first(mapper.identity, groups):
         attributes = tuple([a for a in written if a not in missing])
         if len(mapper.tables) > 1:
             yield from _insert_joined(session, mapper, group, attributes, missing)
-            continue
-        if not return_keys or mapper.identity not in missing:
+        elif not return_keys or mapper.identity not in missing:
             rows = codec.taker(attributes, False)(group)
-            yield from explained(write_rows(session, codec.insert_keyed(attributes), rows), group)
+            met = yield from explained(write_rows(session, codec.insert_keyed(attributes), rows), group)
+            count += met if met >= 0 else len(group)
             continue
-        yield from _insert_returning(session, mapper, group, attributes)
+        else:
+            yield from _insert_returning(session, mapper, group, attributes)
+        count += len(group)
+    return count
 
 
 def is_left(attribute: Attribute, instance: Any) -> bool:
@@ -301,7 +308,7 @@ def _insert_returning(
             chunk = group[done : done + len(part)]
             done += len(part)
             sql, params = batch.render(part)
-            keys = yield from _new_keys(session, sql, params, chunk)
+            keys = yield from _new_keys(session, mapper, sql, params, chunk)
             set_values(session, mapper.identity, zip(chunk, keys))
         return
     take = codec.taker(attributes, True)
@@ -310,14 +317,17 @@ def _insert_returning(
     for start in range(0, len(group), size):
         chunk = group[start : start + size]
         sql = codec.insert_sql(attributes, returned, len(chunk))
-        keys = yield from _new_keys(session, sql, take(chunk), chunk)
+        keys = yield from _new_keys(session, mapper, sql, take(chunk), chunk)
         set_values(session, mapper.identity, zip(chunk, keys))
 
 
-def _new_keys(session: SessionBase, sql: str, params: Any, chunk: list[Any]) -> Plan[Sequence[int]]:
+def _new_keys(
+    session: SessionBase, mapper: Mapper, sql: str, params: Any, chunk: list[Any]
+) -> Plan[Sequence[int]]:
     """Insert objects and return their keys in order: those that come back, or those that must follow."""
     if session.dialect.features.returning:
         rows = yield from send(session, Execute(sql, params, list, True), chunk)
+        check_keys(mapper, chunk, rows)
         return [row[0] for row in sorted(rows)]
     outcome = yield from send(session, Execute(sql, params, None, True), chunk)
     step, first = session.dialect.features.consecutive_keys, outcome.lastrowid

@@ -9,6 +9,7 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.core.validation import refuse_deleted, refuse_disagreement
 from blaze.errors import SessionError
+from blaze.persistence.keys import check_keys
 from blaze.persistence.meanwhile import Meanwhile
 from blaze.persistence.stored import value_before
 from blaze.plan import Execute, Plan
@@ -293,8 +294,7 @@ class Inserter:
 
     def give_keys(self, mapper: Mapper, instances: list[Any], rows: Sequence[Any]) -> None:
         """Put generated keys on the objects."""
-        if len(rows) != len(instances):
-            raise SessionError(f"INSERT of {len(instances)} {mapper.name} objects returned {len(rows)} keys")
+        check_keys(mapper, instances, rows)
         identity = mapper.identity
         assert identity is not None
         set_key = identity.set

@@ -1,10 +1,11 @@
-"""Primary keys as callers give them."""
+"""Primary keys as callers and databases give them."""
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
-from blaze.errors import QueryError
+from blaze.errors import QueryError, SessionError
 from blaze.security.redaction import redactor
 from blaze.sql.values import INTEGER
 from blaze.utils.naming import suggest
@@ -44,3 +45,12 @@ def checked_key(mapper: Mapper, key: Any, keys: dict[str, Any]) -> Any:
             problem = redactor.problem(attribute.name, value, problem)
             raise QueryError(f"{mapper.name}: the key {attribute.name!r} does not fit: {problem}")
     return tuple(key) if len(pk) > 1 else key
+
+
+def check_keys(mapper: Mapper, instances: Sized, keys: Sized) -> None:
+    """Raise `SessionError` where not every inserted object has got a key: nobody knows whose are missing."""
+    if len(keys) != len(instances):
+        raise SessionError(
+            f"INSERT of {len(instances)} {mapper.name} objects returned {len(keys)} keys: a trigger or rule "
+            "of the database leaves rows out; insert them without keys, as bulk_insert() does by default"
+        )

@@ -133,7 +133,8 @@ def _insert(
         plan = write_rows(
             session, session.compilation.codecs[statement.mapper].insert_keyed(attributes), rows
         )
-        return QueryResult([], (yield from _checked(plan, filled, check)))
+        count = yield from _checked(plan, filled, check)
+        return QueryResult([], count if count >= 0 else len(rows))
     apart = conflicts_apart(session, statement, attributes, rows)
     if load is None and len(rows) > 1 and not apart:
         text, tail = insert_text(session, statement.builder(attributes, 1), len(attributes))
