@@ -41,6 +41,26 @@ async def test_one_row_stays_one_object(db: Database) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["bulk", "raw"])
+async def test_a_row_that_took_the_key_of_a_deleted_one_goes(db: Database, how: str) -> None:
+    await db.save(Author(id=1, name="Ann"))
+    async with db.session() as s:
+        ann = await s.get(Author, 1)
+        await s.delete(ann)
+        await s.flush()
+        if how == "bulk":
+            await s.bulk_insert([Author(id=1, name="Bob")])
+        else:
+            await s.execute("INSERT INTO author (id, name) VALUES (1, 'Bob')")
+        (bob,) = await s.all(Author)
+        assert (bob is ann, bob.name) == (False, "Bob")
+        await s.rollback()
+        assert await s.all(Author) == [ann]
+        assert (ann.name, ann in s.session, bob in s.session) == ("Ann", True, False)
+        with pytest.raises(NotLoadedError, match="rolled back"):
+            _ = bob.name
+
+
 async def test_reading_loads_the_whole_batch_once(blocking: Database) -> None:
     await stored(blocking)
     async with blocking.session() as s:

@@ -1,4 +1,4 @@
-"""What stands for the session of deleted objects."""
+"""What stands for the session of objects without rows."""
 
 from __future__ import annotations
 
@@ -18,3 +18,9 @@ class Gone(Detached):
         value = self.codecs[type(instance).__mapper__].decode(attribute, raw)
         attribute.set(instance, value)
         return value
+
+
+class RolledBack(Detached):
+    """Stands for the session of objects whose rows went with a rollback."""
+
+    cure = "its row was rolled back"

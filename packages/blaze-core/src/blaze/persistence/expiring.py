@@ -11,10 +11,10 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from blaze.core.context import LoadContext
-from blaze.core.detached import Detached
 from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import StaleDataError
+from blaze.persistence.detached import RolledBack
 from blaze.persistence.loading import read_rows
 from blaze.plan import Plan
 
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from blaze.persistence.base import SessionBase
 
 R = TypeVar("R")
-
-
-class RolledBack(Detached):
-    """Stands for the session of objects whose rows went with a rollback."""
-
-    cure = "its row was rolled back"
 
 
 def rules_write(session: SessionBase, gone: Iterable[Any], moved: Iterable[Any]) -> bool:

@@ -7,9 +7,11 @@ from functools import partial
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from blaze.core.context import LoadContext
 from blaze.core.detached import ROLLED_BACK
 from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
+from blaze.persistence.detached import RolledBack
 from blaze.persistence.sharing import is_shared
 from blaze.persistence.stored import text_before
 
@@ -217,10 +219,15 @@ class UnitOfWork:
             if not mapper.is_clean(instance):  # its row was inserted in what is taken back
                 continue
             key = mapper.key(instance)
-            leave(self.identity[model], key, instance)
             self.mutables.pop(id(instance), None)
-            self.expired[model, key] = instance
             empty(mapper, instance)
+            if (
+                self.identity[model].get(key, instance) is not instance
+            ):  # a deleted one is back: this had its key
+                mapper.set_context(instance, LoadContext(RolledBack()))
+                continue
+            leave(self.identity[model], key, instance)
+            self.expired[model, key] = instance
         self.forgotten.clear()
 
     def is_expired(self, instance: Any) -> bool:
