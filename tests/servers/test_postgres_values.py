@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from decimal import Decimal
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Callable, Optional
+from uuid import UUID
 
 import pytest
 
@@ -22,6 +25,7 @@ from blaze import (
     field,
     sql,
 )
+from blaze_postgres import Range
 from tests.support.loops import run as run_alone
 
 UTC = dt.timezone.utc
@@ -117,6 +121,53 @@ def test_dates_that_python_has_not(play: Callable[[Any], Any], column: str, valu
             await done(s.query(getattr(Moment, column)).all())
         await done(s.rollback())
         assert await done(s.exec_scalar("SELECT count(*) FROM moment_at_the_edge")) == 0
+
+    play(case)
+
+
+READ: list[tuple[str, Any]] = [
+    ("?::uuid", UUID(int=5)),
+    ("ARRAY[?::uuid, NULL]", [UUID(int=5), None]),
+    ("'1.2.3.4/24'::inet", ip_interface("1.2.3.4/24")),
+    ("'1.2.3.4/32'::inet", ip_address("1.2.3.4")),
+    ("ARRAY['::1'::inet, NULL]", [ip_address("::1"), None]),
+    ("'10.0.0.0/8'::cidr", ip_network("10.0.0.0/8")),
+    ("ARRAY['10.0.0.0/8'::cidr]", [ip_network("10.0.0.0/8")]),
+    ("'[1,5)'::int4range", Range(1, 5)),
+    ("'(,5)'::int8range", Range(None, 5)),
+    ("'[1.5,2]'::numrange", Range(Decimal("1.5"), Decimal(2), "[]")),
+    ("'empty'::daterange", Range.nothing()),
+    ("'[2026-01-01,)'::tsrange", Range(dt.datetime(2026, 1, 1), None)),
+    ("'[2026-01-01,)'::tstzrange", Range(dt.datetime(2026, 1, 1, tzinfo=UTC), None)),
+    ("ARRAY['[1,5)'::int4range]", [Range(1, 5)]),
+    ("ARRAY['01:02'::time, NULL]", [dt.time(1, 2), None]),
+    ("'01:02:03.5'::time", dt.time(1, 2, 3, 500_000)),
+    ("'01:02:03+05:30'::timetz", dt.time(1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))),
+    ("'{\"a\": 1}'::jsonb", '{"a": 1}'),
+    ("NULL::uuid", None),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), READ, ids=[each[0] for each in READ])
+def test_raw_sql_gives_the_same_through_both_drivers(
+    play: Callable[[Any], Any], text: str, value: Any
+) -> None:
+    async def case(s: Any) -> None:
+        found = await done(s.execute(f"SELECT 1, {text}", [UUID(int=5)] if "?" in text else None))
+        rows = await done(found.all())
+        assert rows == [(1, value)]
+        assert type(rows[0][1]) is type(value)
+        if isinstance(value, list):
+            assert [type(item) for item in rows[0][1]] == [type(item) for item in value]
+
+    play(case)
+
+
+@pytest.mark.parametrize("text", ["'24:00'::time", "'24:00'::timetz", "ARRAY['24:00'::time]"])
+def test_the_end_of_the_day_is_not_its_start(play: Callable[[Any], Any], text: str) -> None:
+    async def case(s: Any) -> None:
+        with pytest.raises(DataError, match="the driver cannot send or read a value"):
+            await done(s.execute(f"SELECT {text}"))
 
     play(case)
 

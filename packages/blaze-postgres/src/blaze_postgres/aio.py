@@ -47,6 +47,7 @@ from blaze_postgres.opening import (
     stream_ended,
 )
 from blaze_postgres.parameters import reading_texts
+from blaze_postgres.raw_rows import raw_rows
 
 __all__ = ["AsyncpgConnection", "connect"]
 
@@ -211,8 +212,10 @@ class AsyncpgConnection:
             if consume is not None:
                 return consume(rows)
             status = statement.get_statusmsg()
-            columns = tuple([each.name for each in statement.get_attributes()])
-            return Outcome(_count(status), None, columns, [tuple(row) for row in rows])
+            attributes = statement.get_attributes()
+            numbers = [each.type.oid for each in attributes]
+            columns = tuple([each.name for each in attributes])
+            return Outcome(_count(status), None, columns, raw_rows(self._dialect, numbers, rows))
         except asyncio.CancelledError:
             await self._settle()
             raise

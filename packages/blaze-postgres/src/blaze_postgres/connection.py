@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from math import inf
@@ -38,6 +39,7 @@ from blaze_postgres.opening import (
     stream_ended,
 )
 from blaze_postgres.patience import Patience
+from blaze_postgres.raw_rows import raw_rows
 
 __all__ = ["PsycopgConnection", "connect"]
 
@@ -80,7 +82,22 @@ def _item(oid: int, read: Any, latest: Any, earliest: Any) -> Any:
     return ext.new_type((oid,), "ITEM", lambda text, cursor: ends.get(text) or read(text, cursor))
 
 
+def _time(text: Any, cursor: Any) -> Optional[dt.time]:
+    """Refuse the end of the day, which the driver would take for its start."""
+    if text is None:
+        return None
+    if text[:2] == "24":
+        raise ValueError("24:00 is no time of day that Python can hold")
+    # As fast as the driver's own where it reads all that the server writes.
+    return dt.time.fromisoformat(text) if _ISO else ext.PYTIME(text, cursor)
+
+
+_ISO = sys.version_info >= (3, 11)
+_TIME = ext.new_type((1083, 1266), "TIME", _time)
+
 _TYPES = (
+    _TIME,
+    ext.new_array_type((1183, 1270), "TIME[]", _TIME),
     ext.new_array_type((1182,), "DATE[]", _item(1082, ext.PYDATE, dt.date.max, dt.date.min)),
     ext.new_array_type((1115,), "TIMESTAMP[]", _item(1114, ext.PYDATETIME, dt.datetime.max, dt.datetime.min)),
     ext.new_array_type(
@@ -247,7 +264,9 @@ class PsycopgConnection:
             if cursor.description is None:
                 return Outcome(cursor.rowcount, None, (), [])
             columns = tuple([column[0] for column in cursor.description])
-            return Outcome(cursor.rowcount, None, columns, cursor.fetchall())
+            numbers = [column[1] for column in cursor.description]
+            rows = raw_rows(self._dialect, numbers, cursor.fetchall())
+            return Outcome(cursor.rowcount, None, columns, rows)
         except DRIVER_ERRORS as error:
             raise self._translate(error, sql) from error
         finally:
