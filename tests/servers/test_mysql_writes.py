@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from blaze import AsyncSession, Engine, Field, Model, Session, UniqueError, create_all, field
+from blaze import (
+    AsyncSession,
+    Engine,
+    Field,
+    Insert,
+    Model,
+    Session,
+    UniqueError,
+    cast,
+    create_all,
+    excluded,
+    field,
+)
 from tests.support.loops import run
 
 
@@ -16,6 +28,51 @@ class Stall(Model):
 
     class Meta:
         table = "mysql_stall"
+
+
+class Scroll(Model):
+    id: Field[int] = field(primary_key=True)
+    text: Field[str] = field(default="")
+
+    class Meta:
+        table = "mysql_scroll"
+
+
+# Together they are longer than a packet may be.
+SCROLLS = [{"id": n, "text": "x" * 1_000_000} for n in range(1, 18)]
+CHANGED = {"text": excluded("text")}
+
+
+def test_long_rows_are_written_by_several_statements(mysql: str) -> None:
+    statements = [
+        Insert(Scroll).values(SCROLLS).on_conflict("id", update=CHANGED).returning(Scroll.id),
+        Insert(Scroll).values([*SCROLLS, {"id": 18, "text": cast("y", str)}]),
+    ]
+    with Engine(mysql) as engine:
+        create_all(engine, [Scroll])
+        with Session(engine) as s:
+            result = s.upsert([Scroll(**row) for row in SCROLLS], conflict=["id"])
+            assert len(result.inserted) == 17
+            result = s.upsert([Scroll(**row) for row in SCROLLS], conflict=["id"])
+            assert len(result.updated) == 17
+            s.rollback()
+            for statement in statements:
+                s.exec(statement)
+                assert s.exec_scalar("SELECT sum(length(text)) FROM mysql_scroll WHERE id < 18") == 17_000_000
+                s.rollback()
+
+        async def main() -> None:
+            async with AsyncSession(engine) as s:
+                result = await s.upsert([Scroll(**row) for row in SCROLLS], conflict=["id"])
+                assert len(result.inserted) == 17
+                await s.rollback()
+                for statement in statements:
+                    await s.exec(statement)
+                    assert await s.query(Scroll).count() >= 17
+                    await s.rollback()
+            await engine.adispose()
+
+        run(main())
 
 
 def test_upsert_meets_a_key_that_only_the_table_has(mysql: str) -> None:

@@ -60,6 +60,7 @@ def features(server: Server) -> Features:
         joined_savepoints=True,
         row_batches=maria or version >= (8, 0, 19),  # VALUES ROW(...)
         max_bind_params=1_000_000,  # the drivers write values into the text: only its length has a limit
+        max_values_length=batches.RowsBatch.length,
         array_param="expand",
         filter_clause=True,  # written as CASE
         lateral=not maria and version >= (8, 0, 14),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Optional
 
 from blaze.dialects import types as t
 
-__all__ = ["Batch", "BatchColumn", "CopyTarget"]
+__all__ = ["Batch", "BatchColumn", "CopyTarget", "cut", "long_positions", "parts"]
 
 Rows = Sequence[Sequence[Any]]
 
@@ -44,7 +44,7 @@ class Batch:
     length = 4_000_000
 
     def __init__(self, columns: Sequence[BatchColumn]) -> None:
-        self._long = [position for position, column in enumerate(columns) if _is_long(column.type)]
+        self._long = long_positions(column.type for column in columns)
 
     def render(self, rows: Rows) -> tuple[str, Sequence[Any]]:
         """Give the text and the parameters of the statement for these rows."""
@@ -52,19 +52,34 @@ class Batch:
 
     def parts(self, rows: Rows) -> Iterator[Rows]:
         """Cut rows into what one statement may hold."""
-        if not self._long:
-            for start in range(0, len(rows), self.size):
-                yield rows if len(rows) <= self.size else rows[start : start + self.size]
-            return
-        start = length = 0
-        for number, row in enumerate(rows):
-            here = sum([len(row[position]) for position in self._long if row[position] is not None])
-            if number > start and (length + here > self.length or number - start >= self.size):
-                yield rows[start:number]
-                start, length = number, 0
-            length += here
-        if start < len(rows):
-            yield rows[start:] if start else rows
+        return parts(rows, self._long, self.size, self.length)
+
+
+def long_positions(types: Iterable[t.SQLType]) -> list[int]:
+    """Return which columns of a row hold values whose length matters."""
+    return [position for position, type_ in enumerate(types) if _is_long(type_)]
+
+
+def parts(rows: Rows, long: Sequence[int], size: int, length: int) -> Iterator[Rows]:
+    """Cut rows of parameters into what one statement may hold, with the long values at these positions."""
+    if long:
+        lengths = [sum([len(row[n]) for n in long if row[n] is not None]) for row in rows]
+        yield from cut(rows, lengths, size, length)
+        return
+    for start in range(0, len(rows), size):
+        yield rows if len(rows) <= size else rows[start : start + size]
+
+
+def cut(rows: Rows, lengths: Sequence[int], size: int, length: int) -> Iterator[Rows]:
+    """Cut rows of these lengths into lists of `size` rows and about `length` together at most."""
+    start = total = 0
+    for number, here in enumerate(lengths):
+        if number > start and (total + here > length or number - start >= size):
+            yield rows[start:number]
+            start, total = number, 0
+        total += here
+    if start < len(rows):
+        yield rows[start:] if start else rows
 
 
 def _is_long(type_: t.SQLType) -> bool:

@@ -48,6 +48,7 @@ class Features(NamedTuple):
     copy: bool = False  # connections load rows in bulk (Dialect.copy_target, Copying)
     keys_checked_late: bool = False  # foreign keys are checked and followed when a statement ends, not by row
     max_bind_params: int = 999
+    max_values_length: int = 4_000_000  # about the most characters of long values that one INSERT should hold
     array_param: ArrayParam = "expand"  # how an IN list is bound
     row_values: bool = True  # (a, b) < (1, 2)
     row_value_in: bool = True  # (a, b) IN ((1, 2), ...)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from blaze.dialects.batches import long_positions, parts
 from blaze.plan import Copy, Execute, ExecuteMany, Plan
 
 if TYPE_CHECKING:
+    from blaze.core.attributes import Attribute
     from blaze.persistence.base import SessionBase
     from blaze.sql.keyed import Keyed
 
@@ -37,6 +39,15 @@ def write_rows(session: SessionBase, statement: Keyed, rows: Rows) -> Plan[int]:
             outcome = yield from session.send(Execute(sql, params, None, True))
             count += outcome.rowcount
     return count
+
+
+def row_parts(
+    session: SessionBase, attributes: Sequence[Attribute], rows: Rows, most: int, others: int = 0
+) -> Iterator[Rows]:
+    """Cut rows into what one INSERT may hold: `most` of them, beside so many `others` parameters."""
+    features = session.dialect.features
+    size = max(min(most, (features.max_bind_params - others) // max(len(attributes), 1)), 1)
+    return parts(rows, long_positions(a.type for a in attributes), size, features.max_values_length)
 
 
 def waves(rows: Rows, key: int) -> Iterator[Rows]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.loaders import Shape, make_row_loader
 from blaze.core.takers import RowChecker
+from blaze.dialects.batches import cut
 from blaze.errors import DataError, QueryError, ValidationError
 from blaze.persistence import following
-from blaze.persistence.batches import write_rows
+from blaze.persistence.batches import row_parts, write_rows
 from blaze.persistence.following import all_written, follow
 from blaze.persistence.querying import MODES, fetch
 from blaze.persistence.raw_texts import read
@@ -146,9 +147,7 @@ def _insert(
         return QueryResult([], _written(session, statement, count))
     found: list[Any] = []
     total = 0
-    size = max(min(ROWS, session.dialect.features.max_bind_params // max(len(attributes), 1)), 1)
-    for start in range(0, len(rows), size):
-        chunk = rows[start : start + size]
+    for chunk in row_parts(session, attributes, rows, ROWS):
         flat = [value for row in chunk for value in row]
         builder = statement.builder(attributes, len(chunk)).returning(*columns)
         text, tail = insert_text(session, builder, len(flat))
@@ -173,8 +172,8 @@ def _insert_calculated(
     checked = [_checked_plain(statement, attributes, row) for row in rows]
     found: list[Any] = []
     total = 0
-    for start in range(0, len(checked), CALCULATED_ROWS):
-        chunk = checked[start : start + CALCULATED_ROWS]
+    lengths = [sum([len(value) for value in row if isinstance(value, (str, bytes))]) for row in checked]
+    for chunk in cut(checked, lengths, CALCULATED_ROWS, session.dialect.features.max_values_length):
         built = statement.calculating_builder(attributes, chunk).returning(*columns).build()
         text, params = session.compilation.statement(built).render(built.binds)
         if load is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from blaze.core.specs import UNSET
 from blaze.errors import QueryError, UniqueError
 from blaze.persistence import following
+from blaze.persistence.batches import row_parts
 from blaze.persistence.bulk import (
     ROWS,
     Progress,
@@ -176,11 +177,9 @@ def _upsert(
     pk = [Column(mapper.source, a.column) for a in mapper.pk]
     before = yield from _existing(session, mapper, columns, keys, pk)
     assignments = _assignments(mapper, changed, update)
-    width = len(attributes)
+    done = 0
     # The values of `on_update` columns follow those of the rows.
-    size = max(min(ROWS, (session.dialect.features.max_bind_params - len(assignments)) // width), 1)
-    for start in range(0, len(rows), size):
-        chunk = rows[start : start + size]
+    for chunk in row_parts(session, attributes, rows, ROWS, len(assignments)):
         flat = [value for row in chunk for value in row]
         builder = InsertBuilder(mapper.table, [a.column for a in attributes], len(chunk))
         builder.plain([None] * len(flat))
@@ -189,7 +188,8 @@ def _upsert(
         command = Execute(sql, [*flat, *tail], None, True)
         # What others have inserted since `before` was read may be updated, too: it is known afterwards.
         with writing(session, mapper, before.values()):
-            yield from send(session, command, instances[start : start + size])
+            yield from send(session, command, instances[done : done + len(chunk)])
+        done += len(chunk)
     after = yield from _existing(session, mapper, columns, keys, pk)
     if assignments and session.cache is not None:
         session.cache.journal.note_rows(mapper, after.values())
