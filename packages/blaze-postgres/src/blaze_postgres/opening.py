@@ -46,6 +46,7 @@ def prepare(config: ConnectionConfig, dialect: PostgresDialect) -> Prepared:
         dialect.features = dialect.features._replace(begin_on_read=True)
     if config.get("pgbouncer"):
         dialect.pooled = True
+        dialect.features = dialect.features._replace(streams_outlive_commit=False)
         if dialect.driver == "asyncpg":
             dialect.features = dialect.features._replace(copy=False)  # its COPY prepares a statement by name
     return Prepared(config)

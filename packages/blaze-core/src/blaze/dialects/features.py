@@ -109,3 +109,4 @@ class Features(NamedTuple):
     native_interval: bool = False
     # Drivers
     stream_in_transaction: bool = False  # the cursor of a stream lives in a transaction
+    streams_outlive_commit: bool = True  # a stream goes on where its transaction is committed
