@@ -274,6 +274,34 @@ async def test_a_batch_is_freed_without_the_garbage_collector(engine: Engine, ki
         await closed(session, engine)
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_rollback_unloads_what_is_held_and_keeps_nothing_else_of_a_stream(
+    engine: Engine, kind: str
+) -> None:
+    session = opened(engine, kind)
+    both = Both(session)
+    held = await both(session.get_one(Author, 1))
+    gc.collect()
+    before = sum(isinstance(each, (Author, Book)) for each in gc.get_objects())
+    try:
+        await both(session.execute("DELETE FROM review"))
+        await both(session.execute("DELETE FROM book WHERE id > 1"))
+        seen = [
+            (author.id, len(author.books))
+            for author in await take(session.query(Author).include("books").order_by("id").stream(size=1))
+        ]
+        assert seen == [(1, 1), (2, 0), (3, 0), (4, 0), (5, 0)]
+        assert len(held.books) == 1
+        gc.collect()
+        now = sum(isinstance(each, (Author, Book)) for each in gc.get_objects())
+        assert now == before + 1, "the book of the list that is held"
+        await both(session.rollback())
+        await both(session.load(held, Author.books))
+        assert len(held.books) > 1
+    finally:
+        await closed(session, engine)
+
+
 @pytest.mark.parametrize("after", ["count", "commit", "nothing"])
 async def test_a_stream_that_is_left_ends_in_silence(tmp_path: Path, after: str) -> None:
     problems: list[Any] = []

@@ -362,8 +362,15 @@ def _load_linked(
 
 def note_loaded(session: SessionBase, relation: Relation, owners: dict[Any, Any]) -> None:
     """After uncommitted writes: what is loaded now shows them, so a rollback unloads it again."""
-    if session.work.undo:
-        session.work.undo.append(partial(_unload, relation, list(owners.values())))
+    kept = _kept(session, relation.owner, owners) if session.work.undo else None
+    if kept:
+        session.work.undo.append(partial(_unload, relation, kept))
+
+
+def _kept(session: SessionBase, mapper: Mapper, instances: dict[Any, Any]) -> list[Any]:
+    """Return the objects, given by the keys of their rows, that the session keeps: not those of a stream."""
+    held = session.identity[mapper.model]
+    return [instance for key, instance in instances.items() if held.get(key) is instance]
 
 
 def _unload(relation: Relation, owners: list[Any]) -> None:
@@ -479,8 +486,9 @@ def load_deferred(session: SessionBase, instances: Sequence[Any], attribute: Att
                 attribute.raw_set(instance, row[-1])
             else:
                 note(type(instance).__mapper__, instance, {attribute: codec.decode(attribute, row[-1])})
-    if session.work.undo:  # a rollback unloads what was read after writes that are not committed
-        session.work.undo.append(partial(unload_deferred, attribute, instances))
+    kept = _kept(session, mapper, by_key) if session.work.undo else None
+    if kept:  # a rollback unloads what was read after writes that are not committed
+        session.work.undo.append(partial(unload_deferred, attribute, kept))
     for instance in instances:
         if attribute.peek(instance) is UNSET and not (
             attribute.mutable and attribute.peek_raw(instance) is not UNSET
