@@ -142,3 +142,45 @@ async def test_places_that_are_given_up_and_taken_in_a_chain(db: Database, loade
         await s.commit()
         assert (one.profile, two.profile, a.author, c.author) == (c, a, two, one)
     assert await db.rows(ROWS) == [("a", two.id), ("b", None), ("c", one.id)]
+
+
+GIVEN: dict[str, Any] = {
+    "c to one": lambda one, two, a, c: setattr(c, "author", one),
+    "one to c": lambda one, two, a, c: setattr(one, "profile", c),
+    "c to 1": lambda one, two, a, c: setattr(c, "author_id", 1),
+}
+# What is done with the profile that is there, and who has the first and the second author then.
+DONE: dict[str, tuple[Any, str]] = {
+    "two to a": (lambda one, two, a, c: setattr(two, "profile", a), "ca"),
+    "a to two": (lambda one, two, a, c: setattr(a, "author", two), "ca"),
+    "a to 2": (lambda one, two, a, c: setattr(a, "author_id", 2), "ca"),
+    "a to none": (lambda one, two, a, c: setattr(a, "author", None), "c-"),
+    "a to no key": (lambda one, two, a, c: setattr(a, "author_id", None), "c-"),
+    "a to one": (lambda one, two, a, c: setattr(a, "author", one), "a-"),
+    "a to 1": (lambda one, two, a, c: setattr(a, "author_id", 1), "a-"),
+}
+
+
+@pytest.mark.requirement("R24")
+@pytest.mark.parametrize("given", GIVEN)
+async def test_the_former_object_of_an_unread_side_goes_elsewhere_or_comes_back(
+    db: Database, given: str
+) -> None:
+    await db.save(Author(id=1, name="1"), Author(id=2, name="2"), Profile(text="a"), Profile(text="c"))
+    for name, (change, expected) in DONE.items():
+        changes = [GIVEN[given], change]
+        for order in [changes] if expected == "a-" else [changes, changes[::-1]]:
+            async with db.session() as s:
+                await s.execute("UPDATE profile SET author_id = NULL")
+                await s.execute("UPDATE profile SET author_id = 1 WHERE text = 'a'")
+                await s.commit()
+                authors, (a, c) = await s.all(Author), await s.all(Profile)
+                with s.session.no_autoflush():
+                    for each in order:
+                        each(*authors, a, c)
+                await s.commit()
+                shown = [await s.read(author, "profile") for author in authors]
+                assert "".join([each.text if each else "-" for each in shown]) == expected, name
+                assert {a.author, c.author} == {o if p else None for o, p in zip(authors, shown)}, name
+            rows = dict(await db.rows("SELECT author_id, text FROM profile"))
+            assert "".join([rows.get(key, "-") for key in (1, 2)]) == expected, name

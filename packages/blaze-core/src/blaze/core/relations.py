@@ -197,9 +197,13 @@ class Relation:
         for relation, found, former in following:
             if found is UNSET or relation.key_of(instance) is not None:
                 relation.follow_key(instance, former)
-        if self.inverse is not None and previous is not value:
+        if self.inverse is None:
+            return
+        if previous is not value:
             self.inverse.forget_member(previous, instance)
             self.inverse.note_member(value, instance)
+        elif value is not None:
+            self.inverse.keep_member(value, instance)
 
     def follow_key(self, instance: Any, previous: Any) -> None:
         """After a write to a key column: forget an object that the key no longer means."""
@@ -209,6 +213,8 @@ class Relation:
             and self.target.key(previous) is not None
             and self.target.key(previous) == self.key_of(instance)
         ):
+            if self.inverse is not None:
+                self.inverse.keep_member(previous, instance)
             return
         clear_slot(self.owner, instance, self.slot)
         if self.inverse is not None:
@@ -280,6 +286,11 @@ class Relation:
             assert self.inverse is not None
             if previous is not None and previous is not member and self.inverse.known(previous) is owner:
                 setattr(previous, self.inverse.name, None)
+
+    def keep_member(self, owner: Any, member: Any) -> None:
+        """After a member was given its owner again: another one that a one-to-one side shows gives way."""
+        if not self.many and self.peek(owner) not in (UNSET, None, member):
+            self.note_member(owner, member)
 
     def forget_member(self, owner: Any, member: Any) -> None:
         """Drop `member` from the loaded reverse side of `owner`."""

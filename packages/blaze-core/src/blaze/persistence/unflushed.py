@@ -48,6 +48,7 @@ def show_members(work: UnitOfWork, relation: Relation, owners: dict[Any, Any]) -
     by_id = {id(owner): owner for owner in owners.values()}
     for owner in owners.values() if work.singles and not relation.many else ():
         note_stored(work, relation, owner, relation.peek(owner))
+    coming = []
     for member in (*work.changed.values(), *work.new.values(), *work.comers.values()):
         if not isinstance(member, relation.target.model):
             continue
@@ -57,15 +58,17 @@ def show_members(work: UnitOfWork, relation: Relation, owners: dict[Any, Any]) -
         after = by_id.get(id(owner))
         if before is after:
             continue
+        if after is not None:
+            coming.append((after, member))
         # Rows are put where their objects point now; what a rollback goes back to is where they pointed.
         if before is not None:
             if not is_shown(relation, before, member):
                 put(work, relation, before, member, True)
             relation.forget_member(before, member)
-        if after is not None:
-            if is_shown(relation, after, member):
-                put(work, relation, after, member, False)
-            relation.note_member(after, member)
+    for owner, member in coming:  # when all have left: a one-to-one side has room for one
+        if is_shown(relation, owner, member):
+            put(work, relation, owner, member, False)
+        relation.note_member(owner, member)
 
 
 def note_stored(work: UnitOfWork, relation: Relation, owner: Any, member: Any) -> None:
