@@ -8,7 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from blaze import Session
-from tests.persistence.models import Author, Book, Profile, Tag
+from tests.persistence.models import Author, Book, Chapter, Profile, Tag
 from tests.persistence.twins import Database, names
 
 pytestmark = pytest.mark.requirement("R52", "R54")
@@ -180,3 +180,22 @@ async def test_late_lists_go_back_to_what_the_database_has(db: Database) -> None
         assert await s.read(two, "books") == [book]
         await s.rollback()
         assert (list(one.books), list(two.books)) == ([book], [])
+
+
+@pytest.mark.parametrize("side", ["tags", "chapters"])
+async def test_assigning_an_unread_list_flushes_nothing(db: Database, side: str) -> None:
+    """Else it would go on with an object that was deleted meanwhile, and bring it in again."""
+    await db.save(Book(title="b", chapters=[Chapter(heading="c")]), Tag(name="t"))
+    async with db.session() as s:
+        book, tag, chapter = [await s.get(model, 1) for model in (Book, Tag, Chapter)]
+        assert await s.read(tag, "books") == []
+        if db.asynchronous:
+            await s.load(book, side)
+        await s.delete(book)
+        setattr(book, side, [tag] if side == "tags" else [chapter])
+        assert s.deleted == [book]
+        await s.commit()
+        assert list(tag.books) == []
+        assert s.new == []
+    for table in ("book", "chapter", "book_tags"):
+        assert await db.rows(f"SELECT * FROM {table}") == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, Optional
 
-from blaze.core.detached import COPIED
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError
 
@@ -135,14 +134,7 @@ def reverse_one_property(name: str) -> property:
     """Return the property of the reverse side of a one-to-one relation."""
 
     def read(instance: Any) -> Any:
-        relation = _relation(instance, name)
-        found = relation.peek(instance)
-        if found is not UNSET:
-            return found
-        context = instance._ctx_
-        if context is None or (context is not COPIED and relation.owner.is_new(instance)):
-            return None
-        return context.session.load_lazily(instance, relation)
+        return _relation(instance, name).read_reverse(instance)
 
     def write(instance: Any, value: Any) -> None:
         _relation(instance, name).assign(instance, value)

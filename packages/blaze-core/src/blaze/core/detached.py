@@ -38,7 +38,7 @@ class Detached:
         """Nothing is known."""
         return UNSET
 
-    def load_lazily(self, instance: Any, relation: Any) -> Any:
+    def load_lazily(self, instance: Any, relation: Any, flush: bool = True) -> Any:
         """Refuse to load a relation."""
         raise NotLoadedError(f"{relation.owner.name}.{relation.name} is not loaded and {self.cure}")
 

@@ -147,7 +147,7 @@ class RelatedList(Sequence[M], Generic[M]):
             self._items = [item for item in items if id(item) not in dropped]
         self._dropped = None
 
-    def _read(self) -> list[Any]:
+    def _read(self, flush: bool = True) -> list[Any]:
         if self._dropped:
             self._compact()
         if self._items is None:
@@ -156,7 +156,7 @@ class RelatedList(Sequence[M], Generic[M]):
             if context is None or (context is not COPIED and self._relation.owner.is_new(owner)):
                 self._take(list(self.added.values()))
             else:
-                context.session.load_lazily(owner, self._relation)
+                context.session.load_lazily(owner, self._relation, flush)
                 if self._dropped:  # by changes that are pending
                     self._compact()
         assert self._items is not None
@@ -378,12 +378,15 @@ class RelatedList(Sequence[M], Generic[M]):
         return [other for other in shown if other is not None]
 
     def set(self, objects: Iterable[M]) -> None:
-        """Make the list hold exactly these objects, adding and removing what differs."""
+        """Make the list hold exactly these objects, adding and removing what differs.
+
+        What is pending is not flushed before: that might delete the owner.
+        """
         self.require_iterable(objects)
         wanted = list(objects)
         self._session_for(wanted)
         keep = {id(item) for item in wanted}
-        self.remove(*[item for item in self if id(item) not in keep])
+        self.remove(*[item for item in self._read(flush=False) if id(item) not in keep])
         self.add(*wanted)
         self.given = True
 

@@ -221,20 +221,30 @@ class Relation:
             self.inverse.forget_member(previous, instance)
             self.inverse.note_member(self.known(instance), instance)
 
+    def read_reverse(self, instance: Any, flush: bool = True) -> Any:
+        """Return what the reverse side of a one-to-one relation shows, loading it where that is not known."""
+        found = self.peek(instance)
+        if found is not UNSET:
+            return found
+        context = instance._ctx_
+        if context is None or (context is not COPIED and self.owner.is_new(instance)):
+            return None
+        return context.session.load_lazily(instance, self, flush)
+
     def _assign_reverse(self, instance: Any, value: Any) -> None:
         inverse = self.inverse
         assert inverse is not None
         session = None if instance._ctx_ is None else instance._ctx_.session
         late = value is not None and inverse.nullable and session is not None and not session.closed
         late = late and not self.owner.is_new(instance)  # the flush reads who is there
-        previous = self.peek(instance) if late else getattr(instance, self.name)
+        previous = self.peek(instance) if late else self.read_reverse(instance, flush=False)
         if previous is not None and previous is not UNSET and previous is not value:
             setattr(previous, inverse.name, None)
             if (
                 not late and self.peek(instance) is UNSET
             ):  # it had been assigned only: the rows tell who is there
                 try:
-                    stored = getattr(instance, self.name)
+                    stored = self.read_reverse(instance, flush=False)
                 except NotLoadedError:
                     setattr(previous, inverse.name, instance)
                     raise
@@ -246,7 +256,7 @@ class Relation:
         if value is None or session is None or session.closed:
             return
         if value not in session and self.target.is_new(value):
-            session.adopt(value)  # as lists do; reading the former one may have flushed the owner
+            session.adopt(value)  # as lists do
 
     def known(self, instance: Any) -> Any:
         """Return the object that a to-one relation means if it is in memory, else `UNSET`."""

@@ -547,7 +547,7 @@ class AsyncSession(AsyncBulkCalls):
         """Load relations or deferred columns of an object or of many, one statement each."""
         await self._run(objects.load_plan(self, instances, paths))
 
-    def load_lazily(self, instance: Any, relation: Any) -> Any:
+    def load_lazily(self, instance: Any, relation: Any, flush: bool = True) -> Any:
         """Answer an attribute access to a relation that is not loaded: from what is known, without I/O."""
         known = self.resolve_known(instance, relation)
         if known is not relation.unset:

@@ -173,9 +173,9 @@ def is_loaded(relation: Relation, instance: Any) -> bool:
     return found is None or not relation.many or found.is_loaded
 
 
-def lazy_plan(session: SessionBase, instance: Any, relation: Relation) -> Plan[None]:
-    """Load a relation for all objects of the result that an object came from."""
-    if session.work.pending and session.autoflush and not relation.owner.is_new(instance):
+def lazy_plan(session: SessionBase, instance: Any, relation: Relation, flush: bool) -> Plan[None]:
+    """Load a relation for all objects of the result that an object came from, after a `flush`."""
+    if session.work.pending and flush and not relation.owner.is_new(instance):
         yield from session.flush_plan()
         if instance not in session:  # the flush has deleted it
             if relation.owns_key:

@@ -509,14 +509,14 @@ class Session(BulkCalls):
         """Load relations or deferred columns of an object or of many, one statement each."""
         self._run(objects.load_plan(self, instances, paths))
 
-    def load_lazily(self, instance: Any, relation: Any) -> Any:
-        """Answer an attribute access to a relation that is not loaded."""
+    def load_lazily(self, instance: Any, relation: Any, flush: bool = True) -> Any:
+        """Answer an attribute access to a relation that is not loaded; assignments `flush` nothing before."""
         known = self.resolve_known(instance, relation)
         if known is not relation.unset:
             return known
         if self.closed or self.lazy_of(instance) == "raise":
             raise self.refuse_lazy(instance, relation)
-        self._run(objects.lazy_plan(self, instance, relation))
+        self._run(objects.lazy_plan(self, instance, relation, flush and self.autoflush))
         return relation.peek(instance)
 
     def load_deferred(self, instance: Any, attribute: Any) -> Any:
