@@ -124,6 +124,13 @@ def test_what_cannot_be_called_is_refused(
         registry.register(event, function)
 
 
+@pytest.mark.parametrize("priority", ["1", None, 0.5])
+def test_a_priority_is_a_whole_number(registry: hooks.HookRegistry, priority: Any) -> None:
+    with pytest.raises(ConfigurationError, match="priority= of a handler of before_save must be an int"):
+        registry.register("before_save", lambda: None, priority=priority)
+    registry.table()
+
+
 @pytest.mark.parametrize(
     ("event", "model", "message"),
     [

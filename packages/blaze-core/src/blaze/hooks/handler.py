@@ -57,11 +57,16 @@ def make_handler(
     """Check a function against an event and make its handler.
 
     Raises ConfigurationError for an unknown event, an argument that the event does not give, a generator,
-    a class that no model inherits from, and a model for an event that is about a session.
+    a class that no model inherits from, a model for an event that is about a session, and a priority that is
+    no int.
     """
     check_event(event)
     if not callable(function):
         raise ConfigurationError(f"a handler of {event} must be a function, not {type(function).__name__}")
+    if not isinstance(priority, int):
+        raise ConfigurationError(
+            f"priority= of a handler of {event} must be an int, not {priority!r}: the highest is called first"
+        )
     if model is not None:
         if not isinstance(model, type):
             raise ConfigurationError(f"model= of a handler of {event} must be a class, not {model!r}")
