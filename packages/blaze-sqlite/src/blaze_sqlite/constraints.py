@@ -10,7 +10,7 @@ from blaze.dialects.features import Lexis
 
 __all__ = ["LEXIS", "plain_name", "unique_name"]
 
-LEXIS = Lexis(bracket_names=True)  # how SQLite reads SQL
+LEXIS = Lexis(bracket_names=True, named_marks=True)  # how SQLite reads SQL
 
 _NAME = r'"(?:[^"]|"")+"|\[[^\]]+\]|`[^`]+`|\w+'
 _UNIQUE = re.compile(

@@ -18,6 +18,7 @@ class Lexis(NamedTuple):
     nested_comments: bool = False  # /* /* */ */ is one comment
     dollar_quotes: bool = False  # $tag$ ... $tag$
     bracket_names: bool = False  # [name]
+    named_marks: bool = False  # :name is a placeholder of the database's own, beside `?`
 
 
 STANDARD_LEXIS = Lexis()

@@ -91,12 +91,15 @@ def convert(sql: str, parameters: Parameters, dialect: Dialect) -> tuple[str, tu
             raise QueryError(
                 f"the SQL does not use the parameter {unused[0]!r}{suggest(str(unused[0]), names)}"
             )
+        style = "name"
         values = NamedParameters([parameters[name] for name in names], names)
     elif isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
         raise QueryError(f"parameters are a list, a tuple or a dict, not {type(parameters).__name__}")
     else:
         values = tuple(parameters)
-        _style(sql, lexis, len(values))
+        style = _style(sql, lexis, len(values))
+    if lexis.named_marks:
+        _refuse_mixed(sql, lexis, style)
     sent = encoded(values, dialect)
     forms = dialect.parameter_forms(values)
     text = _converted(sql, dialect, len(values), isinstance(values, NamedParameters), forms)
@@ -143,6 +146,18 @@ def _style(sql: str, lexis: Lexis, given: int) -> str:
     raise QueryError(
         f"the SQL has {counts['?'] or counts['%s']} placeholders, but {given} parameters were given"
     )
+
+
+@lru_cache(maxsize=512)
+def _refuse_mixed(sql: str, lexis: Lexis, style: str) -> None:
+    """Raise `QueryError` for other placeholders than those of a style, which the database would want, too."""
+    tokens = [token for token in _tokens(sql, lexis) if token.kind in ("?", style, "name")]
+    if any(token.kind != style for token in tokens):
+        shown = dict.fromkeys(sql[token.start : token.end] for token in tokens)
+        raise QueryError(
+            f"the SQL mixes placeholders ({', '.join(shown)}): name all of them and give a dict, or none and "
+            "give a list"
+        )
 
 
 @lru_cache(maxsize=512)
