@@ -117,7 +117,7 @@ def test_round_trip(connection: SQLiteConnection, type_: t.SQLType, values: list
     ids=repr,
 )
 def test_what_does_not_fit_is_refused_never_rounded(type_: t.SQLType, value: Any) -> None:
-    with pytest.raises(DataError, match="cannot be stored"):
+    with pytest.raises(DataError, match="does not fit"):
         encode(type_, value)
 
 

@@ -16,6 +16,7 @@ from blaze import (
     DataError,
     Engine,
     Field,
+    Insert,
     Model,
     QueryError,
     Session,
@@ -41,6 +42,7 @@ class Moment(Model):
     naive: Field[Optional[dt.datetime]] = field(default=None, timezone=False)
     day: Field[Optional[dt.date]] = field(default=None)
     all: Field[list[dt.date]] = field(default_factory=list)
+    note: Field[Optional[str]] = field(default=None)
 
     class Meta:
         table = "moment_at_the_edge"
@@ -197,6 +199,29 @@ def test_bad_input(play: Callable[[Any], Any], what: str, bad: Any, error: Any) 
         assert type(caught.value) in (error, SQLSyntaxError)
         await done(s.rollback())
         assert await done(s.query(Moment).count()) == 1
+
+    play(case)
+
+
+async def flush(s: Any, moments: list[Moment]) -> None:
+    s.add_all(moments)
+    await done(s.flush())
+
+
+WAYS: dict[str, Callable[[Any, list[Moment]], Any]] = {
+    "flush": flush,
+    "bulk_insert": lambda s, moments: s.bulk_insert(moments),
+    "Insert": lambda s, moments: s.exec(Insert(Moment).values([{"note": each.note} for each in moments])),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_value_that_no_column_holds_is_told_by_its_field(play: Callable[[Any], Any], way: str) -> None:
+    async def case(s: Any) -> None:
+        moments = [Moment(note="fine"), Moment(note="a\0b")]
+        with pytest.raises(DataError, match=r"^Moment\.note: .*PostgreSQL cannot hold") as caught:
+            await done(WAYS[way](s, moments))
+        assert caught.value.columns == ("note",)
 
     play(case)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from blaze.core.codegen import make_function
 from blaze.core.specs import UNSET
+from blaze.core.unreadable import Unwritable
 from blaze.core.validation import field_messages, full_clean, refuse_deleted
 from blaze.dialects import types as t
 from blaze.errors import DataError, ValidationError
@@ -105,6 +106,8 @@ def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]
         "full_clean": full_clean,
         "refuse_deleted": refuse_deleted,
         "mapper": mapper,
+        "attributes": attributes,
+        "refuse": Unwritable(dialect.encoder, attributes),
     }
     lines = ["def take(instances):", "    out = []"]
     lines.append("    add = out.extend" if flat else "    add = out.append")
@@ -135,9 +138,9 @@ def make_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attribute]
     trailing = "," if len(values) == 1 else ""
     lines += [
         f"{indent}add(({', '.join(values)}{trailing}))",
-        "    except DataError:",
+        "    except DataError as error:",
         "        full_clean(mapper, o)",
-        "        raise",
+        "        refuse(mapper.name, [each.peek(o) for each in attributes], error)",
         "    except AttributeError:",
         "        refuse_deleted(mapper, o)",
         "        raise",
@@ -173,6 +176,8 @@ def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attrib
         "Decimal": Decimal,
         "DataError": DataError,
         "UUID": UUID,
+        "mapper": mapper,
+        "refuse": Unwritable(dialect.encoder, attributes),
     }
     variables = [f"v{number}" for number in range(len(attributes))]
     tests = []
@@ -198,9 +203,9 @@ def make_row_taker(mapper: Mapper, dialect: Dialect, attributes: Sequence[Attrib
         f"            if not ({' and '.join(tests)}):",
         f"                {row} = check({row})",
         f"            add(({', '.join(values)}{comma}))",
-        "    except DataError:",
+        "    except DataError as error:",
         f"        check({row})",
-        "        raise",
+        f"        refuse(mapper.name, {row}, error)",
         "    return out",
         "",
     ]

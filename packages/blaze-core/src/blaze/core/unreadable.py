@@ -1,10 +1,11 @@
-"""The errors for stored values that cannot be read as the type of their column."""
+"""The errors for values that a column cannot hold, and for stored ones that cannot be read as its type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from blaze.core.specs import UNSET
 from blaze.errors import DataError
 from blaze.security.redaction import redactor
 
@@ -25,6 +26,24 @@ def unreadable(
     return DataError(
         f"{what} cannot be read{wanted}: {why}; correct the row, or the type of the column", columns=(column,)
     )
+
+
+class Unwritable:
+    """What a generated taker calls with values of which an encoder has refused one."""
+
+    def __init__(self, encoder_of: Callable[[SQLType], Any], attributes: Sequence[Attribute]) -> None:
+        self.encoder_of = encoder_of
+        self.attributes = attributes
+
+    def __call__(self, model: str, values: Sequence[Any], error: DataError) -> None:
+        """Raise `DataError` naming the field."""
+        for attribute, value in zip(self.attributes, values):
+            if value is None or value is UNSET or not _fails(self.encoder_of(attribute.type), value):
+                continue
+            column = attribute.column.name
+            why = "the value does not fit" if redactor.is_sensitive(column) else str(error)
+            raise DataError(f"{model}.{attribute.name}: {why}", columns=(column,)) from error
+        raise error
 
 
 class Reading:

@@ -47,7 +47,7 @@ read_interval = partial(dt.timedelta, 0, 0)
 
 def refuse(problem: Optional[str]) -> DataError:
     """Make the error of a value that a column cannot hold."""
-    return DataError(f"the value cannot be stored: {problem}")
+    return DataError(f"the value does not fit: {problem}")
 
 
 def decimal_encoder(type_: t.Numeric) -> Codec:
