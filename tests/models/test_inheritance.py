@@ -74,6 +74,25 @@ async def test_conditions_on_columns_of_base_and_subclass(z: Zoo) -> None:
             m.Cat.bark  # noqa: B018
 
 
+async def test_parts_of_relations_take_columns_of_subclasses(z: Zoo) -> None:
+    m = await filled(z)
+    async with z.session() as s:
+        pets = m.Person.pets
+        parts = {
+            "barking": pets.where(m.Dog.bark == "woof"),
+            "lively": pets.where(m.Cat.lives == 7, m.Cat.name == "tom"),
+            "either": pets.where((m.Dog.bark == "woof") | (m.Cat.lives == 7)).order_by(m.Animal.name),
+            "first": pets.order_by(m.Cat.lives.desc()).where(m.Cat.lives > 0).limit(1),
+        }
+        (ann,) = await s.do(lambda x: x.query(m.Person).include(**parts).all())
+        shown = {name: [pet.name for pet in getattr(ann, name)] for name in parts}
+        assert shown == {"barking": ["rex"], "lively": ["tom"], "either": ["rex", "tom"], "first": ["tom"]}
+        with pytest.raises(
+            QueryError, match=r"starts at Animal, as in Animal\.id; person\.name starts elsewhere"
+        ):
+            pets.where(m.Person.name == "ann")
+
+
 async def test_every_terminal_method_keeps_to_the_class(z: Zoo) -> None:
     m = await filled(z)
     async with z.session() as s:

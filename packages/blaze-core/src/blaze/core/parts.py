@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, Optional, TypeVar
 
 from blaze.errors import QueryError
-from blaze.sql.columns import Column
-from blaze.sql.expressions import Expression, Label
-from blaze.sql.walk import first_source
+from blaze.sql.expressions import Expression
+from blaze.sql.walk import columns_of
 
 if TYPE_CHECKING:
     from blaze.core.paths import RelationPath
@@ -82,13 +81,14 @@ class Part(Generic[M]):
         target = self.path._target_
         if not isinstance(expression, Expression):
             raise QueryError(f"{what}() takes expressions of {target.name}, not {expression!r}")
-        source = first_source(expression)
-        if source is not None and source.root.key != target.source.key:
-            inner = expression.expression if isinstance(expression, Label) else expression
-            shown = inner.describe() if isinstance(inner, Column) else source.path
+        column = next(columns_of(expression), None)
+        if column is None:
+            return
+        root = column.source.root
+        if root.table is not target.source.table or root.alias_name is not None:  # models may share a table
             raise QueryError(
                 f"{what}() of {self.path!r} starts at {target.name}, as in {target.name}."
-                f"{target.pk[0].name}; {shown} starts elsewhere"
+                f"{target.pk[0].name}; {column.describe()} starts elsewhere"
             )
 
     def __repr__(self) -> str:

@@ -32,12 +32,17 @@ def has_aggregate(expression: Expression[Any]) -> bool:
     return any(has_aggregate(child) for child in expression.children())
 
 
-def root_sources(expression: Expression[Any]) -> Iterator[Source]:
-    """Yield the root of every column of an expression; those of a subquery are its own."""
+def columns_of(expression: Expression[Any]) -> Iterator[Column[Any]]:
+    """Yield every column of an expression; those of a subquery are its own."""
     if isinstance(expression, Column):
-        yield expression.source.root
+        yield expression
     for child in expression.children():
-        yield from root_sources(child)
+        yield from columns_of(child)
+
+
+def root_sources(expression: Expression[Any]) -> Iterator[Source]:
+    """Yield the root of every column of an expression."""
+    return (column.source.root for column in columns_of(expression))
 
 
 def first_source(expression: Expression[Any]) -> Optional[Source]:
