@@ -46,6 +46,7 @@ from blaze_mysql.opening import (
     password,
     set_up_text,
 )
+from blaze_mysql.packets import LONG, QUESTION, TOO_LONG, has_long_values, is_too_long
 from blaze_mysql.patience import Patience
 
 __all__ = ["AsyncmyConnection", "connect"]
@@ -107,6 +108,7 @@ class AsyncmyConnection:
         "__weakref__",
         "_dialect",
         "_incoming",
+        "_packet",
         "_patience",
         "_raw",
         "_streaming",
@@ -123,6 +125,7 @@ class AsyncmyConnection:
         self._incoming = incoming(self._transport.get_extra_info("socket").fileno())
         self._patience = Patience(self._transport, limit)
         self._usable = True
+        self._packet = 0  # how long a statement may be; 0 until one is long
         self._streaming: Optional[_Unread] = None
 
     @property
@@ -167,7 +170,10 @@ class AsyncmyConnection:
         self._patience.begin()
         try:
             cursor = self._raw.cursor()
-            await cursor.execute(sql, params or None)
+            text = cursor.mogrify(sql, params) if params else sql
+            if len(text) > LONG:
+                await self._check_length(text, sql)
+            await cursor.execute(text)
             description = cursor.description
             if description is None:
                 if consume is not None:
@@ -191,13 +197,19 @@ class AsyncmyConnection:
         self._patience.begin()
         try:
             cursor = self._raw.cursor()
-            if goes_row_by_row(sql):
+            if len(rows) == 1 or goes_row_by_row(sql):
                 total = 0
                 for row in rows:
                     self._patience.begin()
-                    await cursor.execute(sql, row)
+                    text = cursor.mogrify(sql, row)
+                    if len(text) > LONG:
+                        await self._check_length(text, sql)
+                    await cursor.execute(text)
                     total += cursor.rowcount
                 return total
+            for row in rows:
+                if has_long_values(row):
+                    await self._check_length(cursor.mogrify(sql, row), sql)
             await cursor.executemany(sql, list(rows))
             return cursor.rowcount  # type: ignore[no-any-return]
         except asyncio.CancelledError:
@@ -208,6 +220,16 @@ class AsyncmyConnection:
         finally:
             self._patience.end()
 
+    async def _check_length(self, text: str, sql: str) -> None:
+        """Raise `DataError` for a statement that is longer than the server takes."""
+        if not self._packet:
+            cursor = self._raw.cursor()
+            await cursor.execute(QUESTION)
+            ((limit,),) = await cursor.fetchall()
+            self._packet = int(limit)
+        if is_too_long(text, self._packet):
+            raise translate(TOO_LONG, "", sql)
+
     async def stream(
         self, sql: str, params: Parameters = (), size: int = 1000
     ) -> AsyncGenerator[list[Row], None]:
@@ -217,7 +239,10 @@ class AsyncmyConnection:
         try:
             cursor = self._raw.cursor(SSCursor)
             self._patience.begin()
-            await cursor.execute(sql, params or None)
+            text = cursor.mogrify(sql, params) if params else sql
+            if len(text) > LONG:
+                await self._check_length(text, sql)
+            await cursor.execute(text)
             unread = self._streaming = _Unread(self, cursor)
             while True:
                 self._patience.begin()

@@ -44,6 +44,7 @@ from blaze_mysql.opening import (
     password,
     set_up_text,
 )
+from blaze_mysql.packets import LONG, QUESTION, TOO_LONG, has_long_values, is_too_long
 
 __all__ = ["PyMySQLConnection", "ask", "connect"]
 
@@ -106,7 +107,7 @@ class PyMySQLConnection:
     knows one result at a time.
     """
 
-    __slots__ = ("__weakref__", "_dialect", "_incoming", "_raw", "_streaming", "_usable", "place")
+    __slots__ = ("__weakref__", "_dialect", "_incoming", "_packet", "_raw", "_streaming", "_usable", "place")
 
     keep_on_fork = False
 
@@ -115,6 +116,7 @@ class PyMySQLConnection:
         self._dialect = dialect
         self._incoming = incoming(raw._sock.fileno())
         self._usable = True
+        self._packet = 0  # how long a statement may be; 0 until one is long
         self.place: Any = None  # the pool's
         self._streaming: Optional[_Unread] = None
 
@@ -154,7 +156,10 @@ class PyMySQLConnection:
             self._streaming.buffer()
         try:
             cursor = self._raw.cursor()
-            cursor.execute(filled(self._raw, sql, params) if params else sql)
+            text = filled(self._raw, sql, params) if params else sql
+            if len(text) > LONG:
+                self._check_length(text, sql)
+            cursor.execute(text)
             if consume is not None:
                 return consume(cursor.fetchall())
             description = cursor.description
@@ -172,12 +177,18 @@ class PyMySQLConnection:
             self._streaming.buffer()
         try:
             cursor = self._raw.cursor()
-            if goes_row_by_row(sql):
+            if len(rows) == 1 or goes_row_by_row(sql):
                 total = 0
                 for row in rows:
-                    cursor.execute(filled(self._raw, sql, row))
+                    text = filled(self._raw, sql, row)
+                    if len(text) > LONG:
+                        self._check_length(text, sql)
+                    cursor.execute(text)
                     total += cursor.rowcount
                 return total
+            for row in rows:
+                if has_long_values(row):
+                    self._check_length(filled(self._raw, sql, row), sql)
             cursor.executemany(sql, rows)
             return cursor.rowcount  # type: ignore[no-any-return]
         except DRIVER_ERRORS as error:
@@ -186,13 +197,26 @@ class PyMySQLConnection:
             self._note_interrupt(error)
             raise
 
+    def _check_length(self, text: str, sql: str) -> None:
+        """Raise `DataError` for a statement that is longer than the server takes."""
+        if not self._packet:
+            cursor = self._raw.cursor()
+            cursor.execute(QUESTION)
+            ((limit,),) = cursor.fetchall()
+            self._packet = int(limit)
+        if is_too_long(text, self._packet):
+            raise translate(TOO_LONG, "", sql)
+
     def stream(self, sql: str, params: Parameters = (), size: int = 1000) -> Generator[list[Row], None, None]:
         if self._streaming is not None:
             self._streaming.buffer()
         unread = None
         try:
+            text = filled(self._raw, sql, params) if params else sql
+            if len(text) > LONG:
+                self._check_length(text, sql)
             cursor = self._raw.cursor(SSCursor)
-            cursor.execute(filled(self._raw, sql, params) if params else sql)
+            cursor.execute(text)
             unread = self._streaming = _Unread(self, cursor)
             while True:
                 rows = unread.take(size)

@@ -87,7 +87,11 @@ _MEANINGS: dict[int, _Meaning] = {
     3140: _Meaning(e.DataError, "a text is no valid JSON"),
     4038: _Meaning(e.DataError, "a text is no valid JSON"),
     1300: _Meaning(e.DataError, "a text holds bytes that are not valid in its character set"),
-    1153: _Meaning(e.DataError, "a value is larger than the server's max_allowed_packet"),
+    1153: _Meaning(
+        e.DataError,
+        "the statement is longer than the server's max_allowed_packet: write shorter or fewer values at once,"
+        " or raise it",
+    ),
     1301: _Meaning(e.DataError, "a result is larger than the server's max_allowed_packet"),
     1441: _Meaning(e.DataError, "a date or time became larger than its type"),
     1526: _Meaning(e.DataError, "the table has no partition for the values"),
