@@ -645,6 +645,71 @@ async def test_a_new_object_that_is_deleted_is_just_forgotten(db: Database) -> N
             await s.delete(Tag(name="x"))
 
 
+@pytest.mark.parametrize("who", ["new", "saved", "later"])
+async def test_what_refers_to_a_new_object_that_is_deleted_does_not_bring_it_back(
+    db: Database, who: str
+) -> None:
+    async with db.session() as s:
+        tag, book, chapter = Tag(name="t"), Book(title="b"), Chapter(heading="h")
+        await s.add(tag)
+        if who == "saved":
+            chapter.book = Book(title="a")
+            await s.add(chapter)
+        await s.commit()
+        book.tags.add(tag)
+        if who != "later":
+            chapter.book = book
+        await s.add_all([book, chapter])
+        await s.delete(book)
+        chapter.book = book
+        assert s.new == ([] if who == "saved" else [chapter])
+        said = "the Chapter with the key 1" if who == "saved" else "a new Chapter"
+        for _ in range(2):
+            with pytest.raises(
+                SessionError, match=f"^{said} refers by Chapter.book to a new Book that was del"
+            ):
+                await s.commit()
+        chapter.book = Book(title="c")
+        await s.commit()
+        assert [b.title for b in await s.all(Book)] == (["a", "c"] if who == "saved" else ["c"])
+        assert await s.scalar("SELECT count(*) FROM book_tags") == 0
+        assert await s.read(tag, "books") == []
+        assert await s.read(book, "chapters") == []
+
+
+@pytest.mark.parametrize("way", ["added", "needed", "in a list", "undone", "not"])
+async def test_a_new_object_that_is_deleted_may_come_again(db: Database, way: str) -> None:
+    async with db.session() as s:
+        node = Node(name="n")
+        child = Node(name="c", parent=node)
+        await s.add_all([node, child])
+        await s.delete(node)
+        if way == "added":
+            await s.add(node)
+        elif way == "needed":
+            await s.add(Node(name="o", parent=node))
+        elif way == "in a list":
+            await s.add(Node(name="o", children=[node]))
+        elif way == "undone":
+            await s.rollback()
+            await s.add(child)
+        else:
+            await s.delete(child)
+        await s.commit()
+        shown = {n.name: n.parent and n.parent.name for n in await s.all(Node)}
+        both = {"n": None, "c": "n"}
+        assert (
+            shown
+            == {
+                "added": both,
+                "needed": {**both, "o": "n"},
+                "in a list": {"n": "o", "c": "n", "o": None},
+                "undone": both,
+                "not": {},
+            }[way]
+        )
+
+
 # --- stale rows and versions
 
 

@@ -261,6 +261,7 @@ class SessionBase(Holder, Observed):
         if work.mutables:
             work.sweep(self.compilation.codecs)
         if not work.needs_flush:
+            work.dropped.clear()
             return []
         if work.expired:
             yield from revive(self)
@@ -483,6 +484,7 @@ class SessionBase(Holder, Observed):
         self.closed = True
         work.new.clear()
         work.comers.clear()
+        work.dropped.clear()
         work.changed.clear()
         work.deleted.clear()
         work.collections.clear()

@@ -12,7 +12,7 @@ from blaze.core.detached import COPIED
 from blaze.core.slots import clear_slot, slot_member
 from blaze.core.specs import UNSET
 from blaze.core.validation import explain
-from blaze.errors import DataError, ForeignKeyError, SessionError
+from blaze.errors import DataError, ForeignKeyError
 from blaze.persistence.copies import stands_for_row
 from blaze.persistence.deletes import Deleter, relink, show_inserted
 from blaze.persistence.displaced import displaced, replaced
@@ -24,6 +24,7 @@ from blaze.persistence.key_changes import CURE, follow, moving
 from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
 from blaze.persistence.loading import load_relation
+from blaze.persistence.orphans import refuse_dropped, refuse_orphans
 from blaze.persistence.pending import Pending
 from blaze.persistence.sharing import is_shared
 from blaze.persistence.stored import key_before, key_in, local_before
@@ -245,6 +246,8 @@ class Flush:
                 new.setdefault(type(instance).__mapper__.base, []).append(instance)
         if deleted and new:
             refuse_orphans(new, deleted)
+        if work.dropped:
+            refuse_dropped(work, deleted)
         return new
 
     def part_former(self) -> Plan[None]:
@@ -323,7 +326,8 @@ class Flush:
                             relation.take_key(instance, related)
                             clear_slot(mapper, instance, relation.slot)
                     elif type(related).__mapper__.is_new(related):
-                        queue.append(related)
+                        if id(related) not in work.dropped:
+                            queue.append(related)
                     elif related._ctx_ is not None and related._ctx_.session is not session:
                         session.require_own(related)
 
@@ -401,6 +405,7 @@ class Flush:
                 work.new.pop(id(instance), None)
         for identity in deleted:
             work.deleted.pop(identity, None)
+        work.dropped.clear()
         self.meanwhile.track(work)
         transactions = self.session.transactions
         if transactions.lone is not None and not transactions.begun:  # which has committed
@@ -526,27 +531,6 @@ class Flush:
             own = self.hooks_of(instance)
             if own.after_delete:
                 yield from fire(own.after_delete, session=session, instance=instance)
-
-
-def refuse_orphans(new: dict[Mapper, list[Any]], deleted: dict[int, Any]) -> None:
-    """Raise `SessionError` for a new object that refers to one that is deleted: it would go with that, or
-    lose its key. A key that another new object takes over may be referred to.
-    """
-    for instances in new.values():
-        for instance in instances:
-            mapper = type(instance).__mapper__
-            for relation in mapper.key_relations:
-                related = relation.known(instance)
-                if related is None or id(related) not in deleted:
-                    continue
-                target = relation.target
-                key = target.key(related)
-                if all(target.key(o) != key for o in new.get(target.base, ())):
-                    raise SessionError(
-                        f"a new {mapper.name} refers by {mapper.name}.{relation.name} to the {target.name} "
-                        f"with the key {target.shown_key(key)}, which is deleted: point it at another one, "
-                        "or delete that after it has been saved"
-                    )
 
 
 def undo_inserts(work: UnitOfWork, group: InsertedGroup) -> None:

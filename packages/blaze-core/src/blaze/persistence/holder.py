@@ -120,6 +120,8 @@ class Holder:
         if mapper.is_new(instance):
             instance._ctx_ = self.pending_context
             work.new[id(instance)] = instance
+            if work.dropped:
+                self._bring_back(mapper, instance)
             shown = id(instance) in work.comers  # by what was given to it in this session
             for relation in mapper.key_relations:
                 if relation.inverse is None:
@@ -155,7 +157,14 @@ class Holder:
                     if item._ctx_ is None and relation.target.is_new(item):
                         item._ctx_ = self.pending_context
                         work.new[id(item)] = item
+                        if work.dropped:
+                            self._bring_back(type(item).__mapper__, item)
                         waiting.append(item)
+
+    def _bring_back(self, mapper: Mapper, instance: Any) -> None:
+        """Let come again what was deleted before it was saved: an object that is added, and what it needs."""
+        for each in (instance, *[relation.peek(instance) for relation in mapper.key_relations]):
+            self.work.dropped.pop(id(each), None)
 
     def require_own(self, instance: Any) -> None:
         """Raise `SessionError` for an object that another open session holds."""
@@ -224,6 +233,7 @@ class Holder:
             if id(instance) not in work.new and not self._comes(instance):
                 raise SessionError(f"cannot delete this {mapper.name}: it was never saved")
             work.new.pop(id(instance), None)
+            work.dropped[id(instance)] = instance
             self._leave_owners(mapper, instance)
             for changed_list in work.collections.values():
                 changed_list.forget(instance)  # else the next flush would save it with the list

@@ -53,6 +53,7 @@ class UnitOfWork:
         "collections",
         "comers",
         "deleted",
+        "dropped",
         "expired",
         "forgotten",
         "identity",
@@ -74,6 +75,8 @@ class UnitOfWork:
         self.collections: dict[int, RelatedList[Any]] = {}
         # New objects that nobody has added, but that were given objects of the session.
         self.comers: dict[int, Any] = {}
+        # New objects that were deleted before they were saved: what refers to them does not bring them back.
+        self.dropped: dict[int, Any] = {}
         # Objects whose JSON or array values have been read: those may change in place.
         self.mutables: dict[int, Any] = {}
         self.prints: dict[int, bytes] = {}  # their fingerprints, of those that were found unchanged
@@ -173,6 +176,7 @@ class UnitOfWork:
                 refreeze(instance)
         self.new.clear()
         self.comers.clear()
+        self.dropped.clear()
         self.changed.clear()
         self.deleted.clear()
         self.collections.clear()
