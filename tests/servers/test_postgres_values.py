@@ -21,6 +21,7 @@ from blaze import (
     QueryError,
     Session,
     SQLSyntaxError,
+    Update,
     create_all,
     drop_all,
     field,
@@ -222,6 +223,20 @@ def test_a_value_that_no_column_holds_is_told_by_its_field(play: Callable[[Any],
         with pytest.raises(DataError, match=r"^Moment\.note: .*PostgreSQL cannot hold") as caught:
             await done(WAYS[way](s, moments))
         assert caught.value.columns == ("note",)
+
+    play(case)
+
+
+def test_a_value_that_no_column_holds_is_told_by_its_statement(play: Callable[[Any], Any]) -> None:
+    async def case(s: Any) -> None:
+        for attempt in (
+            lambda: s.exec(Update(Moment).set(note="a\0b").where(Moment.day.is_(None))),
+            lambda: s.query(Moment).where(Moment.note == "a\0b").all(),
+        ):
+            with pytest.raises(DataError, match="cannot hold the character NUL") as caught:
+                await done(attempt())
+            assert "moment_at_the_edge" in str(caught.value)
+            assert "moment_at_the_edge" in (caught.value.statement or "")
 
     play(case)
 

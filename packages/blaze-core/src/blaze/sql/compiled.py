@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
-from blaze.errors import QueryError
+from blaze.errors import DataError, QueryError
+from blaze.security.redaction import redact_statement
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -167,14 +168,27 @@ def assemble(dialect: Dialect, pieces: Sequence[Piece], given: int) -> tuple[str
         else:
             texts.append(", ".join([f"({marks(len(piece.encoders))})" for _ in range(piece.rows)]))
         taken.append(piece)
-    return "".join(texts), _params(taken, given)
+    text = "".join(texts)
+    return text, _params(taken, given, text)
 
 
 def _identity(binds: Binds) -> Binds:
     return binds
 
 
-def _params(taken: Sequence[Piece], given: int) -> Params:
+class Unfit:
+    """What a generated function calls when an encoder has refused a value of a statement."""
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+
+    def __call__(self, error: DataError) -> None:
+        """Raise `DataError` with the statement."""
+        statement = redact_statement(self.sql)
+        raise DataError(f"{error}\n  statement: {statement}", statement=statement) from error
+
+
+def _params(taken: Sequence[Piece], given: int, sql: str) -> Params:
     """Generate the function that picks and encodes parameters; the identity where nothing is to be done."""
     position = 0
     for piece in taken:
@@ -183,12 +197,12 @@ def _params(taken: Sequence[Piece], given: int) -> Params:
         elif isinstance(piece, Rows) and not any(piece.encoders) and piece.start == position:
             position += piece.rows * len(piece.encoders)
         else:
-            return _generate(taken)
-    return _identity if position >= given else _generate(taken)
+            return _generate(taken, sql)
+    return _identity if position >= given else _generate(taken, sql)
 
 
-def _generate(taken: Sequence[Piece]) -> Params:
-    names: dict[str, Any] = {}
+def _generate(taken: Sequence[Piece], sql: str) -> Params:
+    names: dict[str, Any] = {"DataError": DataError, "refuse": Unfit(sql)}
 
     def encoded(value: str, encoder: Encoder, optional: bool) -> str:
         if encoder is None:
@@ -217,12 +231,13 @@ def _generate(taken: Sequence[Piece]) -> Params:
             return f"*b[{piece.start}:{stop}]"
         if piece.rows == 1:
             values = [encoded(f"b[{piece.start + n}]", e, True) for n, e in enumerate(piece.encoders)]
-            return ",\n        ".join(values)
+            return ",\n            ".join(values)
         values = [encoded(f"b[i + {n}]", encoder, True) for n, encoder in enumerate(piece.encoders)]
         return f"*[v for i in range({piece.start}, {stop}, {width}) for v in ({', '.join(values)},)]"
 
-    body = "".join([f"        {source_of(piece)},\n" for piece in taken])
-    exec(_code(f"def params(b):\n    return (\n{body}    )\n"), names)
+    body = "".join([f"            {source_of(piece)},\n" for piece in taken])
+    source = f"def params(b):\n    try:\n        return (\n{body}        )\n"
+    exec(_code(f"{source}    except DataError as error:\n        refuse(error)\n"), names)
     made: Params = names["params"]
     return made
 
