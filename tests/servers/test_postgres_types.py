@@ -26,6 +26,7 @@ from blaze import (
     Engine,
     Field,
     Insert,
+    MigrationError,
     Model,
     Session,
     Update,
@@ -34,7 +35,7 @@ from blaze import (
     drop_all,
     field,
 )
-from blaze.dialects.types import Array
+from blaze.dialects.types import Array, Integer
 from blaze.schema import AddColumn, Migration, MigrationEngine, TableColumn
 from blaze_postgres import Range
 from blaze_postgres.types import (
@@ -304,6 +305,14 @@ def test_a_column_that_a_migration_adds(tables: str) -> None:
         migrations.rollback(confirm_destructive=True)
         with Session(engine, auto_commit=True) as session:
             session.execute("DROP TYPE colour")
+            session.execute("INSERT INTO native_host (addresses, moods) VALUES ('{}', '{}')")
+        number = Migration("0002_number", [AddColumn("native_host", TableColumn("number", Integer()))])
+        with pytest.raises(
+            MigrationError, match=r": number must have a value, .*server_default=.*nullable=True"
+        ):
+            migrations.apply([number])
+        with Session(engine, auto_commit=True) as session:
+            session.execute("DELETE FROM native_host")
 
 
 def test_what_does_not_fit() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from blaze.adapters.refusals import UNFILLED
 from blaze.dialects.changes import (
     AddedColumn,
     AddedConstraint,
@@ -17,7 +18,7 @@ from blaze.dialects.changes import (
     DroppedConstraint,
     TableChange,
 )
-from blaze.errors import ForeignKeyError, MigrationError
+from blaze.errors import ForeignKeyError, IntegrityError, MigrationError, NotNullError
 from blaze.plan import Execute, Plan
 from blaze.sql.tokens import SYMBOL, Token, tokenize
 from blaze_sqlite.constraints import LEXIS, plain_name
@@ -68,9 +69,15 @@ class SQLiteRebuilder:
         targets, sources = yield from self._copied(name, fresh, change)
         counter = yield from self._counter(name, text)
         if targets:
-            yield Execute(
-                f"INSERT INTO {quote(fresh)} ({targets}) SELECT {sources} FROM {quote(name)}", (), None, True
-            )
+            copy = f"INSERT INTO {quote(fresh)} ({targets}) SELECT {sources} FROM {quote(name)}"
+            try:
+                yield Execute(copy, (), None, True)
+            except IntegrityError as error:
+                said, line, statement = str(error.args[0]).partition("\n")
+                if isinstance(error, NotNullError):
+                    said = UNFILLED.format(place=", ".join([f"{name}.{column}" for column in error.columns]))
+                error.args = (f"{said.replace(fresh, name)}{line}{statement}",)
+                raise
         yield Execute(f"DROP TABLE {quote(name)}", (), None, True)
         # The old way renames nothing but the table: views and foreign keys name the old one, which is meant.
         yield Execute("PRAGMA legacy_alter_table = ON")

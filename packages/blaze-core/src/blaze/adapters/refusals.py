@@ -13,6 +13,7 @@ __all__ = [
     "KEY",
     "NOT_NULL",
     "PARENT",
+    "UNFILLED",
     "UNIQUE",
     "lost_before_commit",
     "of_reference",
@@ -23,6 +24,10 @@ __all__ = [
 UNIQUE = "another row has the same value of {place}; change the value, or use upsert() or get_or_create()"
 KEY = "another row has the same key {place}; change the key, or use upsert() or merge()"
 NOT_NULL = "{place} must have a value and got NULL; give one, or declare the field Optional"
+UNFILLED = (  # by a column that is added or altered
+    "{place} must have a value, and rows that are there have none: give a new column a server_default=, fill "
+    "an old one by an UPDATE before, or let it be NULL (nullable=True)"
+)
 CHECK = "the check {place} refuses the values; correct them, or the check"
 CHILD = "a referenced row does not exist; save it first, or correct the key"
 PARENT = (

@@ -8,6 +8,7 @@ from time import monotonic
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from blaze.adapters.refusals import UNFILLED
 from blaze.dialects.migrating import MigrationLock
 from blaze.errors import (
     CapabilityError,
@@ -15,6 +16,7 @@ from blaze.errors import (
     ConnectionLostError,
     DatabaseError,
     MigrationError,
+    NotNullError,
     TimeoutError,
 )
 from blaze.plan import Begin, Command, Commit, Execute, Plan, Rollback
@@ -303,9 +305,12 @@ class Run(NamedTuple):
 
     def _failure(self, place: int, error: DatabaseError, kept: str) -> MigrationError:
         verb = "failed" if self.forward else "could not be rolled back: it failed"
+        said, line, statement = str(error).partition("\n")
+        if isinstance(error, NotNullError) and (error.statement or "").startswith("ALTER TABLE"):
+            said = UNFILLED.format(place=", ".join(error.columns))
         return MigrationError(
             f"migration {self.migration.name!r} {verb} at step {place + 1} of {len(self.migration.steps)},"
-            f" {kept}: {error}"
+            f" {kept}: {said}{line}{statement}"
         )
 
 
