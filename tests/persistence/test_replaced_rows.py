@@ -164,6 +164,60 @@ async def test_two_flushes_are_taken_back_in_turn(db: Database, assigned: bool) 
     assert await db.rows("SELECT shelf_id FROM box") == [("a",)]
 
 
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("side", ["given", "reverse", "both"])
+async def test_new_objects_let_go_of_what_is_replaced_in_their_flush(
+    db: Database, side: str, read: bool
+) -> None:
+    async with db.session() as s:
+        mark = Mark(name="old")
+        await s.add(mark)
+        await s.commit()
+        if read:
+            await s.read(mark, "shelves")
+        with s.session.no_autoflush():
+            shelf, new = Shelf(code="a"), Mark(id=mark.id, name="new")
+            await s.add_all([shelf, new])
+            if side == "reverse":
+                mark.shelves.add(shelf)
+            else:
+                shelf.marks.add(mark)
+            if side == "both":
+                shelf.marks.add(new)
+            await s.delete(mark)
+        await s.flush()
+        linked = [new] if side == "both" else []
+        assert (list(shelf.marks), await s.read(new, "shelves")) == (linked, [shelf] if linked else [])
+        assert len((await s.execute("SELECT * FROM shelf_marks")).all()) == len(linked)
+        await s.rollback()
+        assert list(shelf.marks) == [mark, *linked]
+        assert await s.read(mark, "shelves") == []
+
+
+@pytest.mark.parametrize("read", [False, True])
+async def test_new_objects_refer_to_what_took_the_key_over(db: Database, read: bool) -> None:
+    async with db.session() as s:
+        shelf = Shelf(code="a")
+        await s.add(shelf)
+        await s.commit()
+        if read:
+            await s.read(shelf, "boxes")
+            await s.read(shelf, "lamp")
+        with s.session.no_autoflush():
+            box, lamp = Box(shelf=shelf), Lamp(shelf=shelf)
+            await s.add_all([box, lamp])
+            new = await take_over(s, "replaced", shelf, None)
+        await s.flush()
+        assert (await s.read(box, "shelf"), await s.read(lamp, "shelf")) == (new, new)
+        assert (await s.read(new, "boxes"), await s.read(new, "lamp")) == ([box], lamp)
+        await s.rollback()
+        assert (box.shelf, lamp.shelf) == (shelf, shelf)
+        assert (await s.read(shelf, "boxes"), await s.read(shelf, "lamp")) == ([], None)
+        await s.add_all([box, lamp])
+        await s.commit()
+        assert (await s.read(shelf, "boxes"), await s.read(shelf, "lamp")) == ([box], lamp)
+
+
 @HOWS
 @pytest.mark.parametrize("target", ["other", "nothing"])
 async def test_what_left_a_replaced_object_comes_back_to_it(db: Database, target: str, how: str) -> None:

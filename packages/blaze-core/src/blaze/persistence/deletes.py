@@ -180,7 +180,10 @@ class Deleter:
         """Return the objects whose loaded lists may show what is deleted; looked up once in a flush."""
         found = self.lists.get(relation)
         if found is None:
-            held = self.work.identity.of(relation.target).values()
+            model = relation.target.model
+            held = list(self.work.identity.of(relation.target).values())
+            # Those that are inserted after the deletion are not in the identity map yet.
+            held += [o for o in self.work.new.values() if isinstance(o, model) and relation.target.is_new(o)]
             found = self.lists[relation] = [
                 o for o in held if o._extra_ and getattr(o._extra_.get(inverse.name), "is_loaded", False)
             ]

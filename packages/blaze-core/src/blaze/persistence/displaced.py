@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from blaze.core.specs import UNSET
@@ -33,6 +33,15 @@ def displaced(changed: list[Any], leaving: list[Any]) -> Iterator[tuple[Any, Rel
             now = relation.key_of(instance) if related is UNSET else relation.target.key(related)
             if now is not None and (related is not UNSET if now == key else len(relation.local) > 1):
                 yield instance, relation
+
+
+def superseded(new: Iterable[Any], deleted: dict[int, Any]) -> Iterator[tuple[Any, Relation, Any]]:
+    """Yield the relations of new objects that show a deleted one, whose key another takes over, with that."""
+    for instance in new:
+        for relation in type(instance).__mapper__.key_relations:
+            related = relation.peek(instance)
+            if id(related) in deleted:
+                yield instance, relation, related
 
 
 def replaced(work: UnitOfWork, changed: list[Any]) -> Iterator[tuple[Any, Relation, Any]]:

@@ -15,7 +15,7 @@ from blaze.core.validation import explain
 from blaze.errors import DataError, ForeignKeyError
 from blaze.persistence.copies import stands_for_row
 from blaze.persistence.deletes import Deleter, relink, show_inserted
-from blaze.persistence.displaced import displaced, replaced
+from blaze.persistence.displaced import displaced, replaced, superseded
 from blaze.persistence.expiring import rules_write
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
@@ -67,6 +67,7 @@ class Flush:
         self.moving: dict[int, Any] = {}  # objects whose primary key changes
         self.keys_before: list[tuple[Attribute, Any, Any]] = []  # foreign keys that follow them
         self.replaced: list[tuple[Any, Relation, Any]] = []  # what was meant by keys that others take over
+        self.superseded: list[tuple[Any, Relation, Any]] = []  # deleted objects that new ones still show
         self.told_after: list[Any] = []  # the objects whose hooks were called after the statements
         self.early = 0  # so many groups of updates went before the inserts of their table
         self.finishing = self.finished = self.interrupted = False
@@ -100,6 +101,8 @@ class Flush:
                 self.changed = [o for o in self.changed if id(o) not in unlinked]
             if self.changed or (new and deleted):
                 yield from read_unique(self.session, self.changed, deleted.values() if new else ())
+            if new and deleted:
+                self.superseded = list(superseded(work.new.values(), deleted))
             if (new and deleted) or (self.changed and (new or deleted)):
                 rows = deleted
                 if self.linker is not None:
@@ -353,8 +356,8 @@ class Flush:
         early = self.early
         work = self.work
         # What relations show goes back last, on objects that are in their places again.
-        if self.replaced:
-            work.undo.append(partial(put_back_related, work, self.replaced))
+        if self.replaced or self.superseded:
+            work.undo.append(partial(put_back_related, work, [*self.replaced, *self.superseded]))
         late_links = self.meanwhile.keep_links()
         for changed_list in self.lists:
             if id(changed_list) in work.collections:
@@ -393,6 +396,8 @@ class Flush:
             self.deleter.leave_lists()
         if self.linker is not None and (self.linker.unlinked or self.linker.bridged):
             self.linker.finish(self.deleter)
+        for instance, relation, _ in self.superseded:
+            clear_slot(type(instance).__mapper__, instance, relation.slot)
         # What goes leaves the lists first: something else may link the same pair.
         for updated in self.updater.groups:
             if updated.mapper.bridges and any(a.key_of is not None for a in updated.attributes):
