@@ -167,6 +167,42 @@ async def test_new_and_moved_children_of_a_parent_whose_key_changes(db: Database
     assert await db.rows(PARTS) == [("fresh", "b"), ("old", "b"), ("other", "b")]
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_a_changed_key_may_be_given_as_a_value(db: Database, first: bool, loaded: bool) -> None:
+    await db.save(Plant(code="a", parts=[Part(name="own")]), Plant(code="x", parts=[Part(name="moved")]))
+    async with db.session() as s:
+        plant, other = await s.get(Plant, "a"), await s.get(Plant, "x")
+        own, moved = await s.all(Part)
+        if loaded:
+            await s.load([plant, other], Plant.parts)
+        plant.code = moved.plant_id = "b"
+        await s.add(Part(name="lost", plant_id="c"))
+        with pytest.raises(ForeignKeyError):
+            await s.flush()
+        assert (plant.code, moved.plant_id) == ("b", "b")
+        await s.rollback()
+        assert (plant.code, moved.plant_id, s.dirty) == ("a", "x", [])
+        with s.session.no_autoflush():
+            if first:
+                plant.code = "b"
+            moved.plant_id = "b"
+            new = Part(name="new", plant_id="b")
+            await s.add(new)
+            plant.code = "b"
+        await s.flush()
+        assert {part.plant_id for part in (own, moved, new)} == {"b"}
+        assert [await s.read(part, "plant") for part in (own, moved, new)] == [plant] * 3
+        assert names(await s.read(plant, "parts")) == ["moved", "new", "own"]
+        assert await s.read(other, "parts") == []
+        await s.rollback()
+        assert (plant.code, moved.plant_id, await s.read(moved, "plant")) == ("a", "x", other)
+        assert [names(await s.read(each, "parts")) for each in (plant, other)] == [["own"], ["moved"]]
+        plant.code = moved.plant_id = "b"
+        await s.commit()
+    assert await db.rows(PARTS) == [("moved", "b"), ("own", "b")]
+
+
 async def test_a_table_without_the_rule_is_told_how_to_get_it(db: Database) -> None:
     async with db.session() as s:
         await s.execute("DROP TABLE part")

@@ -20,7 +20,7 @@ from blaze.persistence.expiring import rules_write
 from blaze.persistence.flush_order import sort_bases
 from blaze.persistence.handover import Handover
 from blaze.persistence.inserts import InsertedGroup, Inserter, by_mapper, take_off
-from blaze.persistence.key_changes import CURE, follow, moving
+from blaze.persistence.key_changes import CURE, follow, meant, moving
 from blaze.persistence.late_values import read_unique
 from blaze.persistence.linking import Linker
 from blaze.persistence.loading import load_relation
@@ -66,6 +66,7 @@ class Flush:
         self.linker: Optional[Linker] = None
         self.moving: dict[int, Any] = {}  # objects whose primary key changes
         self.keys_before: list[tuple[Attribute, Any, Any]] = []  # foreign keys that follow them
+        self.meant: list[tuple[Any, Relation]] = []  # relations that were given the new key of one of them
         self.replaced: list[tuple[Any, Relation, Any]] = []  # what was meant by keys that others take over
         self.superseded: list[tuple[Any, Relation, Any]] = []  # deleted objects that new ones still show
         self.told_after: list[Any] = []  # the objects whose hooks were called after the statements
@@ -119,6 +120,7 @@ class Flush:
             leaving = moving([o for identity, o in work.changed.items() if identity in deleted])
             self.inserter.moving = {**self.moving, **leaving}
             if self.inserter.moving:
+                self.meant = list(meant(self.moving, [*work.new.values(), *self.changed]))
                 self.keys_before = list(self.following_keys())
             if self.moving or self.first:
                 self.replaced = list(replaced(work, self.changed))
@@ -190,6 +192,12 @@ class Flush:
                 clear_slot(type(instance).__mapper__, instance, attribute.slot)
             else:
                 attribute.set(instance, value)
+        self.forget_meant()
+
+    def forget_meant(self) -> None:
+        """Let the relations that were given by a key find their objects by it again."""
+        for instance, relation in self.meant:
+            clear_slot(type(instance).__mapper__, instance, relation.slot)
 
     def following_keys(self) -> Iterator[tuple[Attribute, Any, Any]]:
         """Yield the keys, as they are, by which objects of the flush refer to others with a changed key."""
@@ -391,6 +399,10 @@ class Flush:
         self.drop_changes(rest if self.linker is None else [*rest, *self.linker.gone()])
         if self.moving:
             follow(work, self.updater.groups, self.meanwhile)
+            self.forget_meant()
+            for instance, _ in self.meant:
+                if id(instance) not in work.new:
+                    show_inserted(work, type(instance).__mapper__, [instance])
         if deleted:
             self.deleter.cascade(self.deleter.forget(rest))
             self.deleter.leave_lists()

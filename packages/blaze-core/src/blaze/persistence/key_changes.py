@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from blaze.core.specs import UNSET
 from blaze.persistence.handover import by_mapper
-from blaze.persistence.stored import key_before, key_in, keys_before, value_before
+from blaze.persistence.stored import key_before, key_in, keys_before, local_before, value_before
 from blaze.persistence.unit_of_work import UnitOfWork, leave
 
 if TYPE_CHECKING:
@@ -32,6 +32,23 @@ def moving(changed: list[Any]) -> dict[int, Any]:
             get, position = attribute.get, mapper.columns.index(attribute)
             found.update((id(o), o) for o in group if get(o) != get_old(o)[position])
     return found
+
+
+def meant(moving: dict[int, Any], instances: list[Any]) -> Iterator[tuple[Any, Relation]]:
+    """Point objects at those whose keys change where they were given the new key as a value, and yield these
+    relations: their rows follow.
+    """
+    coming = {(type(o).__mapper__.base, type(o).__mapper__.key(o)): o for o in moving.values()}
+    for instance in instances:
+        mapper = type(instance).__mapper__
+        for relation in mapper.key_relations:
+            key = relation.key_of(instance)
+            target = coming.get((relation.target.base, key))
+            if target is None or relation.peek(instance) is not UNSET:
+                continue
+            if mapper.is_new(instance) or local_before(mapper, instance, relation) != key:
+                relation.set(instance, target)
+                yield instance, relation
 
 
 # The keys that a statement gave to rows by those that they had before, of each hierarchy.
