@@ -80,9 +80,9 @@ def test_an_adapter_takes_every_name_of_its_databases() -> None:
     from blaze_mysql import AsyncmyAdapter, MySQLAdapter
     from blaze_postgres import AsyncpgAdapter, PostgresAdapter
 
-    for adapter, second, schemes in (
-        (MySQLAdapter, AsyncmyAdapter, ("mysql", "mariadb")),
-        (PostgresAdapter, AsyncpgAdapter, ("postgresql", "postgres")),
+    for adapter, second, schemes, port in (
+        (MySQLAdapter, AsyncmyAdapter, ("mysql", "mariadb"), 3306),
+        (PostgresAdapter, AsyncpgAdapter, ("postgresql", "postgres"), 5432),
     ):
         made: Any = adapter()
         driver = second.driver
@@ -96,7 +96,38 @@ def test_an_adapter_takes_every_name_of_its_databases() -> None:
                     assert engine.config.scheme == scheme
                     assert (engine.adapter.name, engine.adapter.driver) == (made.name, made.driver)
                     assert engine.async_adapter.driver == driver
-                    assert engine.identity == f"{made.name}://127.0.0.1:/x"
+                    assert engine.identity == f"{made.name}://localhost:{port}/x"
+
+
+def test_a_database_has_one_identity_whatever_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def identities(*dsns: str) -> set[str]:
+        return {Engine(dsn).identity for dsn in dsns}
+
+    monkeypatch.delenv("PGHOST", raising=False)
+    assert identities(
+        "postgresql://a:b@127.0.0.1/shop",
+        "postgresql://c@LOCALHOST:5432/shop?pgbouncer=true",
+        "postgresql+asyncpg://[::1]:5432/shop",
+        "postgresql://shop@localhost.",
+    ) == {"postgresql://localhost:5432/shop"}
+    assert identities("mysql:///shop", "mariadb+asyncmy://localhost/shop", "mysql://127.0.0.1:3306/shop") == {
+        "mysql://localhost:3306/shop"
+    }
+    named = identities("postgresql://h1/a?cache_name=shop", "postgresql://h2:6432/b?cache_name=shop")
+    assert named == {"postgresql:shop"}
+    others = [
+        "postgresql://localhost/shop",
+        "postgresql://localhost/shop?search_path=one",
+        "postgresql://localhost/shop?search_path=two",
+        "postgresql://localhost:5433/shop",
+        "postgresql:///shop",
+        "postgresql://shop/shop?cache_name=other",
+        "mysql://localhost/shop?unix_socket=/tmp/a",
+        "mysql://localhost/shop?unix_socket=/tmp/A",
+    ]
+    assert len(identities(*others)) == len(others)
+    monkeypatch.setenv("PGHOST", "db")
+    assert identities("postgresql:///shop", "postgresql://db/shop") == {"postgresql://db:5432/shop"}
 
 
 @pytest.mark.parametrize("dsn", ["sqlite:///rel.db", "sqlite:///file:rel.db", "sqlite:///rel.db?mode=rwc"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, cast
 
 from blaze import plugins
 from blaze.adapters.adapter import Adapter, AsyncAdapter, Backend, Keeper
+from blaze.adapters.addresses import address
 from blaze.adapters.config import ConnectionConfig
 from blaze.adapters.connection import AsyncConnection, Connection
 from blaze.adapters.pool import Limits, Pool, PoolStats, closed_error
@@ -133,8 +134,9 @@ class Engine:
         prepared = first.prepare(settings)
         self._prepared, resources.keeper = prepared.config, prepared.keeper
         # What tells this database from others, for caches; users and drivers of one database share it.
-        at = f"{settings.host or ''}:{settings.port or ''}/{settings.database or ''}"
-        self.identity: str = f"{first.name}://{prepared.identity or at}"
+        at = prepared.identity or address(settings.host, settings.port, settings.database)
+        named = settings.get("cache_name")
+        self.identity: str = f"{first.name}:{named}" if named else f"{first.name}://{at}"
         self._finalizer = weakref.finalize(self, resources.close)
         if self._adapter is not None:
             pool = self._open_pool(self._adapter)

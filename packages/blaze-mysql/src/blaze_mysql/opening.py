@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 
 from blaze.adapters.adapter import Prepared
+from blaze.adapters.addresses import address
 from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError
 from blaze.security.secret import Secret
@@ -26,6 +27,7 @@ __all__ = [
     "set_up_text",
 ]
 
+HOST, PORT = "127.0.0.1", 3306
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 30.0
 _TLS_MODES = ("require", "verify-ca", "verify-full")
@@ -52,15 +54,16 @@ def prepare(
         dialect.snapshots = True
     version = config.get("server_version")
     dialect.identify = lambda: Server(str(version)) if version else ask(config)
-    return Prepared(config)
+    place = config.get("unix_socket") or config.host or HOST
+    return Prepared(config, identity=address(place, config.port or PORT, config.database))
 
 
 def arguments(config: ConnectionConfig) -> dict[str, Any]:
     """Give the keyword arguments of ``connect`` that both drivers know, without the password."""
     connect = config.get("connect_timeout", CONNECT_TIMEOUT)
     found: dict[str, Any] = {
-        "host": config.host or "127.0.0.1",
-        "port": config.port or 3306,
+        "host": config.host or HOST,
+        "port": config.port or PORT,
         "unix_socket": config.get("unix_socket"),
         "user": config.user,
         "database": config.database,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from itertools import count
 from typing import Optional
 
 from blaze.adapters.adapter import Prepared
+from blaze.adapters.addresses import address
 from blaze.adapters.config import ConnectionConfig
 from blaze.errors import ConfigurationError, DatabaseError
 from blaze_postgres.dialect import PostgresDialect
@@ -49,7 +51,14 @@ def prepare(config: ConnectionConfig, dialect: PostgresDialect) -> Prepared:
         dialect.features = dialect.features._replace(streams_outlive_commit=False)
         if dialect.driver == "asyncpg":
             dialect.features = dialect.features._replace(copy=False)  # its COPY prepares a statement by name
-    return Prepared(config)
+    return Prepared(config, identity=_identity(config))
+
+
+def _identity(config: ConnectionConfig) -> str:
+    """Name the database and where its tables are looked for; both drivers ask the environment, too."""
+    host, port = config.host or os.environ.get("PGHOST"), config.port or os.environ.get("PGPORT") or 5432
+    path = config.get("search_path")
+    return address(host, port, config.database or config.user or "postgres") + (f"?{path}" if path else "")
 
 
 def settings(config: ConnectionConfig) -> dict[str, str]:

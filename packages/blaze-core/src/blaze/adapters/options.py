@@ -80,6 +80,7 @@ COMMON_OPTIONS: Mapping[str, Option] = {
     "recycle": Option("seconds", "age at which the pool replaces a connection; 0 is never"),
     "isolation_level": Option("text", "isolation of transactions that do not ask for another"),
     "autocommit": Option("flag", "sessions commit right after each add and delete"),
+    "cache_name": Option("text", "what caches call the database, whatever its address"),
     "application_name": Option("text", "what the server's activity list shows"),
     "sslmode": Option(
         "choice", "how TLS is used", ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
