@@ -118,7 +118,7 @@ class Actor:
         """Load a to-one relation."""
         relation = type(instance).__mapper__.relations[name]
         first, key = self.world.clock, relation.key_of(instance)
-        yield from objects.lazy_plan(self.session, instance, relation)
+        yield from objects.lazy_plan(self.session, instance, relation, True)
         found = relation.peek(instance)
         self.saw(relation.target.model, key, first, found)
         return found
