@@ -143,6 +143,29 @@ async def test_a_rolled_back_graph_can_be_added_again(db: Database) -> None:
         assert found.meta == book.meta
 
 
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("other", ["stored", "new"])
+async def test_a_rolled_back_object_keeps_links_that_were_made_from_the_other_side(
+    db: Database, other: str, flushed: bool
+) -> None:
+    async with db.session() as s:
+        tag, book = Tag(name="t"), Book(title="b")
+        await s.add(tag)
+        if other == "stored":
+            await s.commit()
+        with s.session.no_autoflush():
+            await s.add(book)
+            tag.books.add(book)
+        if flushed:
+            await s.flush()
+        await s.rollback()
+        assert list(book.tags) == [tag]
+        await s.add(book)
+        await s.commit()
+        assert (await s.read(book, "tags"), await s.read(tag, "books")) == ([tag], [book])
+    assert await db.rows("SELECT book_id, tag_id FROM book_tags") == [(book.id, tag.id)]
+
+
 async def test_a_rolled_back_server_default_comes_anew(db: Database) -> None:
     async with db.session() as s:
         account, setting = Account(owner="a"), Setting(name="k")

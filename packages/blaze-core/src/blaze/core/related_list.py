@@ -481,6 +481,10 @@ class RelatedList(Sequence[M], Generic[M]):
             self._take([item for item in self.peek() if id(item) in kept])
         self.added = {identity: item for identity, item in self.added.items() if identity in kept}
 
+    def pend(self) -> None:
+        """Let all links that the list of a new object shows be pending, by whichever side they were made."""
+        self.added = {id(item): item for item in self.peek()}
+
     def portable(self) -> tuple[Any, ...]:
         """Return items and pending links for a copy or a pickle: without the identities of objects."""
         items, added, removed, *flags = self.state()

@@ -266,6 +266,8 @@ class UnitOfWork:
                 elif relation.many and relation.link is None and relation.inverse is not None:
                     points_to = relation.inverse.peek
                     related.keep([item for item in related.peek() if points_to(item) is instance])
+                elif relation.many and relation.link is not None:
+                    related.pend()
         self.renewed.clear()
 
     def _hide(self, relation: Relation, inverse: Relation, instance: Any) -> None:
