@@ -132,3 +132,20 @@ async def test_a_key_that_a_new_object_takes_over_may_be_referred_to(db: Databas
         await s.do(lambda session: session.add_all([fresh, desk]))
         await s.commit()
     assert await db.rows("SELECT label FROM desk") == [("d",)]
+
+
+async def test_the_other_side_of_a_new_object_shows_what_was_changed_to_its_key(db: Database) -> None:
+    await db.save(Book(id=1, title="t"), Profile(id=1))
+    async with db.session(autoflush=False) as s:
+        book, profile = await s.get(Book, 1), await s.get(Profile, 1)
+        author = Author(id=7, name="a")
+        await s.add(author)
+        book.author_id = profile.author_id = 7
+        assert (list(author.books), author.profile) == ([], None)
+        await s.flush()
+        assert list(author.books) == [book]
+        assert await s.read(author, "profile") is profile
+        assert (book.author, profile.author) == (author, author)
+        await s.rollback()
+        assert list(author.books) == []
+        assert (book.author_id, profile.author_id) == (None, None)

@@ -318,6 +318,19 @@ def show_inserted(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> Non
     """Show new rows on the loaded other sides of what they refer to: in lists that were loaded since they
     were added, and in the many-to-many lists that have their model as `through`.
     """
+    coming = referring(work, mapper, instances)
+    for instance in instances if mapper.bridges else ():
+        for shown, member in bridged(mapper, instance):
+            coming.setdefault(id(shown), (shown, []))[1].append(member)
+    show_members(work, coming)
+
+
+def referring(
+    work: UnitOfWork, mapper: Mapper, instances: list[Any], owners: Optional[Container[int]] = None
+) -> dict[int, tuple[RelatedList[Any], list[Any]]]:
+    """Show objects that name what they refer to by its key on the other side of a one-to-one relation, and
+    return the loaded lists that are to show them, by identity; `owners` are the only ones concerned.
+    """
     coming: dict[int, tuple[RelatedList[Any], list[Any]]] = {}
     for relation in mapper.key_relations:
         inverse = relation.inverse
@@ -327,7 +340,9 @@ def show_inserted(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> Non
             if relation.peek(instance) is not UNSET:
                 continue
             owner = relation.known(instance)
-            shown = UNSET if owner in (None, UNSET) else inverse.peek(owner)
+            if owner is None or owner is UNSET or (owners is not None and id(owner) not in owners):
+                continue
+            shown = inverse.peek(owner)
             if shown is UNSET:
                 continue
             if not inverse.many:
@@ -335,10 +350,7 @@ def show_inserted(work: UnitOfWork, mapper: Mapper, instances: list[Any]) -> Non
                 inverse.put(owner, instance)
             elif shown.is_loaded:
                 coming.setdefault(id(shown), (shown, []))[1].append(instance)
-    for instance in instances if mapper.bridges else ():
-        for shown, member in bridged(mapper, instance):
-            coming.setdefault(id(shown), (shown, []))[1].append(member)
-    show_members(work, coming)
+    return coming
 
 
 def show_members(work: UnitOfWork, coming: dict[int, tuple[RelatedList[Any], list[Any]]]) -> None:

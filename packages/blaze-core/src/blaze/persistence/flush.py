@@ -14,7 +14,7 @@ from blaze.core.specs import UNSET
 from blaze.core.validation import explain
 from blaze.errors import DataError, ForeignKeyError
 from blaze.persistence.copies import stands_for_row
-from blaze.persistence.deletes import Deleter, relink, show_inserted
+from blaze.persistence.deletes import Deleter, referring, relink, show_inserted, show_members
 from blaze.persistence.displaced import displaced, replaced, superseded
 from blaze.persistence.expiring import rules_write
 from blaze.persistence.flush_order import sort_bases
@@ -417,9 +417,12 @@ class Flush:
         for group in self.inserter.groups:
             if group.mapper.key_relations:
                 show_inserted(work, group.mapper, group.instances)
-        for instances in self.new.values():
-            for instance in instances:
-                work.new.pop(id(instance), None)
+        inserted = {id(instance) for instances in self.new.values() for instance in instances}
+        for updated in self.updater.groups if inserted else ():
+            if any(a.key_of is not None for a in updated.attributes):
+                show_members(work, referring(work, updated.mapper, updated.instances, inserted))
+        for identity in inserted:
+            work.new.pop(identity, None)
         for identity in deleted:
             work.deleted.pop(identity, None)
         work.dropped.clear()
