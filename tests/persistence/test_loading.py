@@ -245,6 +245,10 @@ async def test_loading_a_relation_reads_a_key_that_was_left_out(db: Database, le
         books = await settled(s.session.exec(part).all())
         await s.do(lambda session: session.exec(whole.include(Book.author)).all())
         assert (authors(books), books[0].author_id) == (expected, books[0].author.id)
+    async with db.session(lazy="raise") as s:
+        books = await settled(s.session.exec(part).all())
+        await s.do(lambda session: session.exec(whole.select_related("author")).all())
+        assert (authors(books), books[0].author_id) == (expected, books[0].author.id)
     async with db.session() as s:
         (desk,) = await settled(s.query(Desk).only(Desk.label).all())
         await s.load(desk, Desk.room)

@@ -128,11 +128,17 @@ class Relation:
             self.owner.extra(instance)[self.name] = value
 
     def fill(self, instance: Any, value: Any) -> None:
-        """Store a loaded to-one value unless the instance already knows one or points elsewhere."""
+        """Store a loaded to-one value unless the instance already knows one or points elsewhere; it may have
+        been loaded without its key.
+        """
         if self.peek(instance) is not UNSET:
             return
         if self.owns_key and self.key_of(instance) != (None if value is None else self.target.key(value)):
-            return
+            unread = any(attribute.peek(instance) is UNSET for attribute in self.local)
+            if not unread or value is None or not self.target.is_clean(value):
+                return
+            key = tuple(attribute.peek(value) for attribute in self.remote)
+            instance._ctx_.session.key_read(self, instance, key)
         self.put(instance, value)
 
     def collection(self, instance: Any) -> RelatedList[Any]:
