@@ -84,6 +84,20 @@ async def test_a_rollback_gives_the_place_back(db: Database, way: Any) -> None:
     assert await db.rows(ROWS) == [("old", 1)]
 
 
+@pytest.mark.parametrize("way", [by_owner, by_relation, by_key])
+async def test_a_side_that_was_loaded_beside_a_pending_object_goes_back_to_its_row(
+    db: Database, way: Any
+) -> None:
+    await db.save(Author(name="a", profile=Profile(text="former")))
+    async with db.session(autoflush=False) as s:
+        author = await s.get(Author, 1)
+        await way(s, author, Profile(text="new"))
+        await s.load(author, Author.profile)
+        await s.rollback()
+        assert (await s.read(author, "profile")).text == "former"
+        assert author.profile.author is author
+
+
 @pytest.mark.requirement("R24", "R71")
 @pytest.mark.parametrize("way", [by_owner, by_relation, by_key])
 @pytest.mark.parametrize("size", [2, 30])

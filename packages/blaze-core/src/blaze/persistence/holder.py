@@ -61,9 +61,7 @@ class Holder:
 
     def all_of(self, mapper: Mapper) -> list[Any]:
         """Return the objects of a model, those that are not in the database yet among them."""
-        new = [
-            o for o in (*self.work.new.values(), *self.work.comers.values()) if isinstance(o, mapper.model)
-        ]
+        new = [o for o in {**self.work.new, **self.work.comers}.values() if isinstance(o, mapper.model)]
         return [*self.identity.of(mapper).values(), *new]
 
     def comers(self) -> list[Any]:

@@ -49,7 +49,7 @@ def show_members(work: UnitOfWork, relation: Relation, owners: dict[Any, Any]) -
     for owner in owners.values() if work.singles and not relation.many else ():
         note_stored(work, relation, owner, relation.peek(owner))
     coming = []
-    for member in (*work.changed.values(), *work.new.values(), *work.comers.values()):
+    for member in {**work.changed, **work.comers, **work.new}.values():
         if not isinstance(member, relation.target.model):
             continue
         mapper = type(member).__mapper__
