@@ -220,6 +220,50 @@ async def test_unlinking_and_deleting_the_same_row_is_no_conflict(db: Database, 
 
 
 @pytest.mark.requirement("R34", "R54")
+@pytest.mark.parametrize("loaded", [True, False])
+@pytest.mark.parametrize("side", ["members", "clubs"])
+async def test_a_pair_is_linked_again_after_its_object_was_deleted(
+    db: Database, side: str, loaded: bool
+) -> None:
+    await db.save(Club(name="c"), *[Person(name=n) for n in "pq"])
+    await db.save(*[Membership(club_id=1, person_id=i, level=9) for i in (1, 2)])
+    async with db.session() as s:
+        club, person = await s.get_one(Club, 1), await s.get_one(Person, 1)
+        if loaded:
+            await s.read(club, "members")
+            await s.read(person, "clubs")
+            await s.read(club, "memberships")
+        gone = await s.get_one(Membership, (1, 1))
+
+        async def relink() -> None:
+            await s.delete(gone)
+            if side == "members":
+                club.members.add(person)
+            else:
+                person.clubs.add(club)
+
+        async def shown() -> list[Any]:
+            lists = names(await s.read(club, "members")), names(await s.read(person, "clubs"))
+            return [*lists, sorted(m.level for m in await s.read(club, "memberships"))]
+
+        await relink()
+        await s.flush()
+        assert await shown() == [["p", "q"], ["c"], [3, 9]]
+        assert await s.get(Membership, (1, 1)) is not gone
+        await s.rollback()
+        assert await shown() == [["p", "q"], ["c"], [9, 9]]
+        await relink()
+        club.members.remove(person)
+        await s.flush()
+        assert await shown() == [["q"], [], [9]]
+        await s.rollback()
+        await relink()
+        await s.commit()
+        assert await shown() == [["p", "q"], ["c"], [3, 9]]
+    assert await db.rows("SELECT person_id, level FROM membership ORDER BY 1") == [(1, 3), (2, 9)]
+
+
+@pytest.mark.requirement("R34", "R54")
 async def test_lists_follow_a_through_object_that_links_another_pair(db: Database) -> None:
     await db.save(Club(name="a"), Club(name="b"), Person(name="p"), Membership(club_id=1, person_id=1))
     async with db.session() as s:

@@ -280,6 +280,7 @@ class RelatedList(Sequence[M], Generic[M]):
         """
         relation = self._relation
         session = self._session_for(objects)
+        leaving = () if session is None or relation.link is None else session.leaving(self)
         for item in objects:
             inverse = relation.inverse
             if session is not None and item not in session and relation.target.is_new(item):
@@ -301,7 +302,7 @@ class RelatedList(Sequence[M], Generic[M]):
                 if self._owner._ctx_ is None and context is not None:
                     context.session.object_comes(self._owner)
             self.removed.pop(id(item), None)
-            if not settled:
+            if not settled or id(item) in leaving:
                 self.added[id(item)] = item
             self.show(item)
 

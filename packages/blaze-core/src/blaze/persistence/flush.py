@@ -104,11 +104,12 @@ class Flush:
                 yield from read_unique(self.session, self.changed, deleted.values() if new else ())
             if new and deleted:
                 self.superseded = list(superseded(work.new.values(), deleted))
-            if (new and deleted) or (self.changed and (new or deleted)):
+            relinked = self.linker.relinked if self.linker is not None else {}
+            if relinked or (new and deleted) or (self.changed and (new or deleted)):
                 rows = deleted
                 if self.linker is not None:
                     rows = {i: o for i, o in deleted.items() if i not in self.linker.unlinked}
-                handover = Handover(order, new, self.changed, rows)
+                handover = Handover(order, new, self.changed, rows, list(relinked.values()))
                 self.first, before = handover.first, handover.before
                 if self.first:
                     yield from self.deleter.empty(handover.emptied)
@@ -380,9 +381,12 @@ class Flush:
             work.undo.append(partial(put_back_singles, kept))
             work.singles.clear()
         if self.first:  # what was written later may refer to rows that came in their place
-            first = list(self.first.values())
-            self.drop_changes(first)
-            self.deleter.cascade(self.deleter.forget(first), self.rewritten)
+            relinked = self.linker.relinked if self.linker is not None else {}
+            others = [o for identity, o in self.first.items() if identity not in relinked]
+            self.drop_changes([*relinked.values(), *others])
+            # Many-to-many lists go on showing what they have linked again.
+            self.deleter.cascade(self.deleter.forget(relinked.values(), linked=False), self.rewritten)
+            self.deleter.cascade(self.deleter.forget(others), self.rewritten)
         for updated in self.updater.groups[:early]:
             self.finish_update(updated)
         for group in self.inserter.groups:

@@ -275,8 +275,11 @@ class Handover:
         new: dict[Mapper, list[Any]],
         changed: list[Any],
         deleted: dict[int, Any],
+        relinked: Sequence[Any],
     ) -> None:
-        """`order` and `new` go by the mappers at the base of hierarchies."""
+        """`order` and `new` go by the mappers at the base of hierarchies; `relinked` are deleted objects
+        whose links are made anew.
+        """
         self.first: dict[int, Any] = {}
         self.emptied: dict[Relation, list[Any]] = {}
         self.parked: Parked = []
@@ -304,8 +307,8 @@ class Handover:
                 yielding += exchange.kept(instance)
             if yielding:
                 self.before[base] = self.updated_before(exchange, yielding)
-        if wanted:
-            self.delete_before(wanted)
+        if wanted or relinked:
+            self.delete_before(wanted, relinked)
 
     def updated_before(self, exchange: Exchange, yielding: list[tuple[Place, Any]]) -> list[Any]:
         """Return the changed rows that make way for new ones, and those that have to make way for them.
@@ -338,8 +341,9 @@ class Handover:
                 return True
         return False
 
-    def delete_before(self, wanted: list[tuple[Exchange, Place, Any]]) -> None:
-        """Have the deleted rows whose values are taken over go first, with those that refer to them.
+    def delete_before(self, wanted: list[tuple[Exchange, Place, Any]], relinked: Sequence[Any]) -> None:
+        """Have the deleted rows whose values are taken over, or whose links are made anew, go first, with
+        those that refer to them.
 
         A changed object that refers to one in the database lets go of it before, where it comes to refer to
         another one and its key may be NULL. Else the deleted row stays where its rule on delete would delete
@@ -370,6 +374,7 @@ class Handover:
                 self.parked += exchange.park(instance, place, why)
             else:
                 self.first.update(reach([instance], referring))
+        self.first.update(reach(relinked, referring))
         for changed, relation, target in leaving:
             if id(target) in self.first:
                 self.emptied.setdefault(relation, []).append(changed)

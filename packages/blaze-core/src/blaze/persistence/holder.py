@@ -11,7 +11,7 @@ from blaze.core.registry import registry
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError, SessionError
 from blaze.persistence.copies import forget_copied
-from blaze.persistence.stored import key_before
+from blaze.persistence.stored import key_before, linked_before
 from blaze.persistence.unit_of_work import leave
 
 if TYPE_CHECKING:
@@ -63,6 +63,19 @@ class Holder:
         """Return the objects of a model, those that are not in the database yet among them."""
         new = [o for o in {**self.work.new, **self.work.comers}.values() if isinstance(o, mapper.model)]
         return [*self.identity.of(mapper).values(), *new]
+
+    def leaving(self, shown: RelatedList[Any]) -> set[int]:
+        """Return the identities of the objects whose links to the owner of a many-to-many list go with
+        objects of its `through` model that are marked for deletion.
+        """
+        model = shown.relation.link.model if shown.relation.link is not None else None
+        return {
+            id(member)
+            for instance in self.work.deleted.values()
+            if model is not None and isinstance(instance, model)
+            for relation, owner, member in linked_before(self.identity, instance)
+            if relation is shown.relation and owner is shown.owner
+        }
 
     def comers(self) -> list[Any]:
         """Return the new objects that come with the next flush, as they refer to objects of the session."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.specs import UNSET
 from blaze.errors import ModelError, SessionError
 from blaze.persistence.batches import write_rows
-from blaze.persistence.stored import key_before, local_before, row_key, value_before
+from blaze.persistence.stored import key_before, linked_before, local_before, row_key, value_before
 from blaze.plan import Plan
 from blaze.sql.keyed import insert_ignoring
 
@@ -33,8 +33,9 @@ def first_key(instance: Any) -> Any:
 class Linker:
     """The linking part of a flush.
 
-    `unlinked` are loaded objects of `through` models, by identity, whose rows went; `bridged` are the pairs
-    that got a row of such a model, of which there is no object.
+    `unlinked` are loaded objects of `through` models, by identity, whose rows went, `relinked` deleted ones
+    whose pairs lists link again; `bridged` are the pairs that got a row of such a model, of which there is no
+    object.
     """
 
     def __init__(self, session: SessionBase, updater: Updater) -> None:
@@ -43,13 +44,22 @@ class Linker:
         self.meanwhile = updater.inserter.meanwhile
         self.key_now = updater.key_now
         self.unlinked: dict[int, Any] = {}
+        self.relinked: dict[int, Any] = {}
         self.bridged: list[tuple[Mapper, Pairs]] = []
         self.unlinking: set[int] = set()  # lists whose removals are done
 
     def unlink_objects(self, lists: list[RelatedList[Any]], deleted: dict[int, Any]) -> Plan[None]:
-        """Delete the rows of `through` models that lists unlink, before new rows of theirs are inserted."""
+        """Delete the rows of `through` models that lists unlink, before new rows of theirs are inserted, and
+        find the deleted objects whose links they make anew.
+        """
         through = [found for found in lists if found.relation.link is not None and found.relation.link.model]
         yield from self.write(through, deleted, early=True)
+        for identity, instance in deleted.items():
+            if identity not in self.unlinked:
+                for relation, owner, member in linked_before(self.session.identity, instance):
+                    shown = relation.peek(owner)
+                    if shown is not UNSET and id(member) in shown.added:
+                        self.relinked[identity] = instance
 
     def write(
         self, lists: list[RelatedList[Any]], deleted: dict[int, Any], early: bool = False

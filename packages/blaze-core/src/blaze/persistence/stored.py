@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 from blaze.core.specs import UNSET
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
+    from blaze.persistence.identity_map import IdentityMap
 
 
 def local_before(mapper: Mapper, instance: Any, relation: Relation) -> Any:
@@ -67,6 +70,17 @@ def note(mapper: Mapper, instance: Any, values: dict[Attribute, Any]) -> None:
     for attribute, value in values.items():
         if attribute.peek(instance) is UNSET:
             attribute.set(instance, value)
+
+
+def linked_before(identity: IdentityMap, instance: Any) -> Iterator[tuple[Relation, Any, Any]]:
+    """Yield what the row of an object of a `through` model links: many-to-many relations, each with its owner
+    and its member, where both are in memory.
+    """
+    mapper = type(instance).__mapper__
+    for relation, *sides in mapper.bridges:
+        owner, member = [identity[s.target.model].get(local_before(mapper, instance, s)) for s in sides]
+        if owner is not None and member is not None:
+            yield relation, owner, member
 
 
 def coming(instance: Any, attributes: tuple[Attribute, ...]) -> tuple[Any, ...]:
