@@ -121,6 +121,9 @@ def test_abstract_bases_and_mixins(engine: Engine) -> None:
         def shout(self) -> str:
             return self.name.upper()
 
+    with pytest.raises(ModelError, match="Base is abstract: only models that inherit from it have objects"):
+        Base(name="x")
+
     class Cat(Base, Stamped):
         lives: Field[int] = field(default=9)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from typing import Any, Optional
 
@@ -133,6 +134,27 @@ async def test_a_loaded_list_of_through_objects_is_read_again_after_a_link(db: D
         assert membership.person_id == 1
         await s.rollback()
         assert await s.read(club, "memberships") == []
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_through_object_that_was_loaded_goes_with_its_row(db: Database, nested: bool) -> None:
+    async with db.session() as s:
+        if nested:
+            await s.begin()
+        with contextlib.suppress(LookupError):
+            async with s.transaction():
+                await s.add(Club(id=1, members=[Person(id=1)]))
+                await s.flush()
+                (membership,) = await s.all(Membership)
+                raise LookupError
+        assert await s.get(Membership, (1, 1)) is None
+        assert membership not in s.session
+        club = Club(id=1, members=[Person(id=1)])
+        await s.add(club)
+        await s.flush()
+        (again,) = await s.all(Membership)
+        assert (again is membership, again.club, again.person) == (False, club, *club.members)
+        await s.commit()
 
 
 async def test_a_column_that_nothing_fills_in_is_named(db: Database) -> None:

@@ -348,6 +348,8 @@ async def test_links_from_both_sides_and_all_helpers(db: Database) -> None:
         assert names(book.tags) == ["t3", "t4", "t5"]
         assert await s.read(t[0], "books") == await s.read(t[1], "books") == []
         await s.clear_m2m(t[3], "books")
+        with pytest.raises(ModelError, match="Book has no many-to-many relation"):
+            await s.add_m2m(book, Book.title, t[3])
         await s.commit()
         assert names(book.tags) == ["t4", "t5"]
         book.m2m_clear("tags")

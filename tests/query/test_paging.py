@@ -223,6 +223,8 @@ def test_what_cannot_be_paged(session: Session) -> None:
         query.union(query),
         session.query(Book.author_id).group_by(Book.author_id),
         session.query(Author).join(Author.books),
+        session.query(Book.id).order_by(func.row_number().over(order_by=Book.price)),
+        session.query(Book.id, func.row_number().over(order_by=Book.price).label("place")).order_by("place"),
     ):
         with pytest.raises(QueryError, match="paginate"):
             bad.paginate(2)

@@ -280,7 +280,12 @@ class ModelBase(metaclass=ModelMeta):
     if not TYPE_CHECKING:
 
         def __init__(self, /, **values):
-            type(self).__mapper__.initialize(self, **values)
+            mapper = getattr(type(self), "__mapper__", None)
+            if mapper is None:
+                raise ModelError(
+                    f"{type(self).__name__} is abstract: only models that inherit from it have objects"
+                )
+            mapper.initialize(self, **values)
 
         @property
         def __dict__(self):
@@ -367,7 +372,9 @@ class ModelBase(metaclass=ModelMeta):
         relation = mapper.relations.get(name)
         if relation is None or relation.link is None:
             names = [n for n, r in mapper.relations.items() if r.link is not None]
-            raise ModelError(f"{mapper.name} has no many-to-many relation {name!r}{suggest(name, names)}")
+            raise ModelError(
+                f"{mapper.name} has no many-to-many relation {name!r}{suggest(str(name), names)}"
+            )
         return relation.collection(self)
 
 

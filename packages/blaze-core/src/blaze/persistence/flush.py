@@ -435,7 +435,8 @@ class Flush:
         if transactions.lone is not None and not transactions.begun:  # which has committed
             transactions.keep()
         gone = [*deleted.values(), *self.linker.gone()] if self.linker else deleted.values()
-        if rules_write(self.session, gone, self.moving.values()):
+        bridged = self.linker is not None and self.linker.bridged  # rows of which there is no object
+        if bridged or rules_write(self.session, gone, self.moving.values()):
             transactions.note_bypass()  # now all that is known follows them
         self.finished = True
 

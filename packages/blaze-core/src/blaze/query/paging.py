@@ -23,6 +23,7 @@ from blaze.query.row import row_class
 from blaze.sql.columns import Column
 from blaze.sql.expressions import Expression, IsNull, Label, Logical, Ordering
 from blaze.sql.functions import compare_rows
+from blaze.sql.walk import has_window
 
 if TYPE_CHECKING:
     from blaze.query.query import Query
@@ -119,6 +120,12 @@ class Paging:
             for group in given
             for each in group
         ]
+        for key in self.keys:
+            if has_window(key.expression):
+                raise QueryError(
+                    f"paginate() does not go together with an order by {key.expression.describe()}: a page "
+                    "begins by a condition, which cannot hold a window function"
+                )
         known = {key.expression.key for key in self.keys}
         self.keys += [SortKey(c) for c in _unique_columns(query) if c.key not in known]
         shape = [(k.expression.describe(), str(k.expression.type), k.descending) for k in self.keys]

@@ -32,6 +32,11 @@ def has_aggregate(expression: Expression[Any]) -> bool:
     return any(has_aggregate(child) for child in expression.children())
 
 
+def has_window(expression: Expression[Any]) -> bool:
+    """Whether the expression holds a window function, which no condition may; subqueries do not count."""
+    return isinstance(expression, Windowed) or any(has_window(child) for child in expression.children())
+
+
 def columns_of(expression: Expression[Any]) -> Iterator[Column[Any]]:
     """Yield every column of an expression; those of a subquery are its own."""
     if isinstance(expression, Column):
