@@ -82,9 +82,26 @@ class Booking(Model):
     seats: Field[int] = field(default=1)
 
 
+class Event(Model):
+    id: Field[int] = field(primary_key=True)
+
+
+class Seat(Model):
+    id: Field[int] = field(primary_key=True)
+    guests: ManyToMany[Person] = many_to_many(related_name="seats", through="Ticket")
+
+
+class Ticket(Model):
+    """Goes with a row of a third model."""
+
+    seat: ForeignKey[Seat] = foreign_key(primary_key=True)
+    guest: ForeignKey[Person] = foreign_key(primary_key=True)
+    event: ForeignKey[Event] = foreign_key(on_delete="CASCADE")
+
+
 @pytest.fixture
 async def db(db: Database) -> Database:
-    create_all(db.engine, [Club, Person, Membership, Team, Contract, Hall, Booking])
+    create_all(db.engine, [Club, Person, Membership, Team, Contract, Hall, Booking, Event, Seat, Ticket])
     return db
 
 
@@ -508,3 +525,73 @@ async def test_removing_a_renamed_member_still_deletes_the_link(db: Database) ->
         hall.guests.remove(person)
         await s.commit()
     assert await db.rows("SELECT guest_id FROM booking") == []
+
+
+async def by_keys(s: Any) -> None:
+    await s.bulk_delete(Membership, [(1, 1)])
+
+
+async def by_query(s: Any) -> None:
+    await settled(s.query(Membership).where(Membership.person_id == 1).delete())
+
+
+@pytest.mark.requirement("R34", "R54")
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("delete", [by_keys, by_query])
+async def test_lists_show_that_rows_were_deleted_past_through_objects(
+    db: Database, delete: Any, held: bool
+) -> None:
+    await db.save(Club(name="c"), *[Person(name=n) for n in "pq"])
+    await db.save(*[Membership(club_id=1, person_id=i) for i in (1, 2)])
+    async with db.session() as s:
+        club, person = await s.get_one(Club, 1), await s.get_one(Person, 1)
+        await s.read(club, "members")
+        await s.read(person, "clubs")
+        if held:
+            await s.read(club, "memberships")
+        before = s.statements
+        await delete(s)
+        assert s.statements - before <= 3
+        before = s.statements
+        assert (names(club.members), names(person.clubs)) == (["q"], [])
+        assert s.statements == before
+        assert len(await s.read(club, "memberships")) == 1
+        await s.rollback()
+        assert (names(club.members), names(person.clubs)) == (["p", "q"], ["c"])
+
+
+@pytest.mark.requirement("R34", "R54")
+@pytest.mark.parametrize("how", ["bulk_insert", "upsert"])
+async def test_lists_show_rows_that_were_inserted_past_the_session(db: Database, how: str) -> None:
+    await db.save(Club(name="c"), Person(name="p"))
+    async with db.session() as s:
+        club, person = await s.get_one(Club, 1), await s.get_one(Person, 1)
+
+        async def shown() -> list[Any]:
+            return [names(await s.read(club, "members")), names(await s.read(person, "clubs"))]
+
+        assert await shown() == [[], []]
+        link = Membership(club=club, person=person)
+        if how == "upsert":
+            await s.upsert([link], conflict=["club", "person"])
+        else:
+            await s.bulk_insert([link])
+        assert await shown() == [["p"], ["c"]]
+        await s.rollback()
+        assert await shown() == [[], []]
+
+
+@pytest.mark.requirement("R34", "R54")
+@pytest.mark.parametrize("how", ["keys", "query"])
+async def test_lists_show_that_links_went_with_rows_of_a_third_table(db: Database, how: str) -> None:
+    await db.save(Event(), Event(), Seat(), Person(name="p"), Person(name="q"))
+    await db.save(*[Ticket(seat_id=1, guest_id=i, event_id=i) for i in (1, 2)])
+    async with db.session() as s:
+        seat = await s.get_one(Seat, 1)
+        assert names(await s.read(seat, "guests")) == ["p", "q"]
+        if how == "keys":
+            await s.bulk_delete(Event, [1])
+        else:
+            await settled(s.query(Event).where(Event.id == 1).delete())
+        assert names(seat.guests) == ["q"]
+        await s.commit()

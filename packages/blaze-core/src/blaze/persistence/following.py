@@ -11,6 +11,7 @@ from blaze.core.slots import clear_slot
 from blaze.core.specs import UNSET
 from blaze.persistence.deletes import RULES, Deleter
 from blaze.persistence.key_changes import follow_statement
+from blaze.persistence.linked_lists import goes_with, linking_lists, read_lists
 from blaze.persistence.loading import chunks, decoded_keys, keys_condition, read_rows
 from blaze.persistence.referred import refuse_referred
 from blaze.persistence.unit_of_work import restore_loaded
@@ -168,8 +169,9 @@ def delete(session: SessionBase, mapper: Mapper, builder: Any) -> Plan[int]:
     identity = session.identity
     held = identity.of(mapper)
     near, far = _dependents(session, mapper)
+    lists = linking_lists(session, mapper)
     total = len(held) + sum(len(identity[each.model]) for each in near)
-    if not total and not far:
+    if not total and not far and not lists:
         return (yield from _send(session, builder))
     deleter = Deleter(session)
     if total <= FEW or not session.dialect.features.delete_returning:
@@ -187,6 +189,8 @@ def delete(session: SessionBase, mapper: Mapper, builder: Any) -> Plan[int]:
         gone = [o for o, _ in met.rows if o is not None and mapper.is_clean(o)]
         keys = set(decoded_keys(session, mapper, (row for _, row in met.rows))) if near else set()
     yield from _forget(session, mapper, deleter, gone, keys, far)
+    if lists and not (mapper.bridges and count == len(gone)):
+        yield from read_lists(session, lists)
     return count
 
 
@@ -198,6 +202,7 @@ def after(session: SessionBase, statement: Any) -> Plan[None]:
     if isinstance(statement, Delete):
         near, far = _dependents(session, mapper)
         yield from _forget(session, mapper, Deleter(session), [], set(), list({*near, *far}))
+        yield from read_lists(session, linking_lists(session, mapper))
 
 
 def delete_keys(
@@ -206,11 +211,12 @@ def delete_keys(
     """Run what deletes rows by their keys, and forget the objects that went with them, as `delete` does."""
     held = session.identity.of(mapper)
     near, far = _dependents(session, mapper)
+    lists = linking_lists(session, mapper)
     count = yield from deleting(keys)
     if not session.dialect.features.foreign_keys:
         yield from refuse_referred(session, {mapper.base: keys})
     gone = [held[key] for key in dict.fromkeys(keys) if key in held] if held else []
-    if not gone and not near and not far:
+    if not gone and not near and not far and not lists:
         return count
     known = set(keys)
     if count != len(known):  # who knows which of them had a row
@@ -220,6 +226,8 @@ def delete_keys(
         if not mapper.is_clean(instance):
             restore_loaded(instance)
     yield from _forget(session, mapper, Deleter(session), gone, known, far)
+    if lists and not (mapper.bridges and count == len(gone)):
+        yield from read_lists(session, lists)
     return count
 
 
@@ -247,7 +255,7 @@ def _dependents(session: SessionBase, mapper: Mapper) -> tuple[list[Mapper], lis
         targets = [r.target for r in child.family_key_relations if r.on_delete in RULES]
         if any(target.base is mapper.base for target in targets):
             near.append(child)
-        if any(_goes_with(target, mapper) for target in targets):
+        if any(goes_with(target, mapper) for target in targets):
             far.append(child)
     return near, far
 
@@ -256,19 +264,6 @@ def _referring(session: SessionBase, mapper: Mapper) -> list[Mapper]:
     """Return the loaded models that refer to a model: rules on update may have written to their rows."""
     mappers = [model.__mapper__ for model, objects in session.identity.items() if objects]
     return [m for m in mappers if any(r.target.base is mapper.base for r in m.family_key_relations)]
-
-
-def _goes_with(mapper: Mapper, other: Mapper) -> bool:
-    """Whether deleting a row of `other` may delete rows of `mapper`, over any number of tables."""
-    seen = [mapper]
-    for each in seen:
-        for relation in each.family_key_relations:
-            if relation.on_delete == "CASCADE":
-                if relation.target.base is other.base:
-                    return True
-                if relation.target not in seen:
-                    seen.append(relation.target)
-    return False
 
 
 def _follow_rules(session: SessionBase, child: Mapper, deleter: Deleter) -> Plan[None]:

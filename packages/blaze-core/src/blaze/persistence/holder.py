@@ -265,6 +265,8 @@ class Holder:
             mapper = type(instance).__mapper__
             pointing = mapper.key_relations if inserted else ()
             shown = [(r.inverse, each) for r in pointing if r.inverse for each in self._given(instance, r)]
+            for relation, near, _ in mapper.bridges if inserted else ():
+                shown += [(relation, each) for each in self._given(instance, near)]
             self._leave_owners(mapper, instance)
             for inverse, owner in shown:
                 if not inverse.owner.is_new(owner):
