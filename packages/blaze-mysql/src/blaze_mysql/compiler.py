@@ -56,8 +56,8 @@ class MySQLCompiler(Compiler):
 
     # INSERT, UPDATE, DELETE.
 
-    def default_values(self, rows: int) -> str:
-        return f"() VALUES {', '.join(['()'] * rows)}"
+    def default_values(self, statement: InsertStatement) -> str:
+        return f"() VALUES {', '.join(['()'] * statement.rows)}"
 
     def conflict(self, statement: InsertStatement, base: int) -> str:
         conflict = statement.conflict

@@ -53,6 +53,7 @@ def features(server: Server) -> Features:
         lasting=_LASTING,
         returning=maria and version >= (10, 5),
         consecutive_keys=server.key_step,
+        default_key="DEFAULT",
         delete_returning=maria and version >= (10, 0),
         on_conflict=True,
         conflict_rows=False,

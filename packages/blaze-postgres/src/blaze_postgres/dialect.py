@@ -35,6 +35,7 @@ FEATURES = Features(
     keys_checked_late=True,
     update_returning=True,
     delete_returning=True,
+    default_key="DEFAULT",
     on_conflict=True,
     data_modifying_cte=True,
     max_bind_params=32_767,

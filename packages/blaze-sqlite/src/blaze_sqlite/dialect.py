@@ -32,6 +32,7 @@ def _features(version: Version, driver: str) -> Features:
         returning=version >= (3, 35),
         update_returning=version >= (3, 35),
         delete_returning=version >= (3, 35),
+        default_key="NULL",
         on_conflict=version >= (3, 24),
         max_bind_params=32_766 if version >= (3, 32) else 999,
         array_param="json_each",

@@ -23,6 +23,7 @@ FEATURES = Features(
     returning=True,
     update_returning=True,
     delete_returning=True,
+    default_key="DEFAULT",
     on_conflict=True,
     max_bind_params=30_000,
     array_param="json_each",

@@ -42,6 +42,7 @@ class Features(NamedTuple):
     update_returning: bool = False
     delete_returning: bool = False
     insert_default_values: bool = True  # INSERT INTO t DEFAULT VALUES
+    default_key: str = ""  # what stands in VALUES for a key that the database generates
     on_conflict: bool = False  # ON CONFLICT (columns) DO ...
     conflict_rows: bool = True  # row count and RETURNING of such an INSERT tell which rows it has written
     data_modifying_cte: bool = False

@@ -15,7 +15,7 @@ from blaze.errors import DataError, ModelError, QueryError, SessionError, Unique
 from blaze.persistence import following
 from blaze.persistence.batches import write_rows
 from blaze.persistence.bulk_pending import left_to_insert
-from blaze.persistence.inserts import given_first
+from blaze.persistence.inserts import given_first, rows_at_once
 from blaze.persistence.keys import check_keys
 from blaze.persistence.stored import text_before
 from blaze.persistence.transaction import PROGRESS
@@ -312,8 +312,7 @@ def _insert_returning(
             set_values(session, mapper.identity, zip(chunk, keys))
         return
     take = codec.taker(attributes, True)
-    width = len(attributes)  # a row of nothing but defaults needs a statement of its own
-    size = max(min(ROWS, features.max_bind_params // width), 1) if width and not in_turn else 1
+    size = 1 if in_turn else rows_at_once(features, True, len(attributes), ROWS)
     for start in range(0, len(group), size):
         chunk = group[start : start + size]
         sql = codec.insert_sql(attributes, returned, len(chunk))

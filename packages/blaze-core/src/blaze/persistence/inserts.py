@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from blaze.core.attributes import Attribute
     from blaze.core.mapper import Mapper
     from blaze.core.relations import Relation
+    from blaze.dialects.features import Features
     from blaze.persistence.base import SessionBase
     from blaze.sql.table import Table
 
@@ -263,7 +264,7 @@ class Inserter:
                 yield instances[done : done + len(rows)], sql, params
                 done += len(rows)
             return
-        size = max(min(CHUNK, features.max_bind_params // width), 1) if width else 1
+        size = rows_at_once(features, group.mapper.identity in group.missing, width, CHUNK)
         take = codec.taker(attributes, True)
         for start in range(0, len(instances), size):
             chunk = instances if len(instances) <= size else instances[start : start + size]
@@ -336,6 +337,13 @@ def by_mapper(instances: list[Any]) -> dict[Mapper, list[Any]]:
     for instance in instances:
         found.setdefault(type(instance).__mapper__, []).append(instance)
     return found
+
+
+def rows_at_once(features: Features, generated: bool, width: int, most: int) -> int:
+    """Return how many rows of so many values one INSERT takes, of keys that are `generated` or of others."""
+    if width:
+        return max(min(most, features.max_bind_params // width), 1)
+    return most if generated and features.default_key else 1
 
 
 def given_first(identity: Any, groups: dict[Any, list[Any]]) -> list[tuple[Any, list[Any]]]:

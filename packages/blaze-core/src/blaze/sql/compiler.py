@@ -392,7 +392,7 @@ class Compiler(JoinRenderer):
                 f"({names}) {self.insert_query(statement, self.subquery(statement.query.query, start, None))}"
             )
         elif not statement.into:
-            body = self.default_values(statement.rows)
+            body = self.default_values(statement)
         elif statement.values is not None:
             into = statement.into
             rows = [
@@ -414,14 +414,18 @@ class Compiler(JoinRenderer):
         """Render the query of INSERT ... SELECT."""
         return query
 
-    def default_values(self, rows: int) -> str:
-        """Render a row of nothing but defaults."""
-        self.require("insert_default_values", "INSERT ... DEFAULT VALUES")
-        if rows != 1:
+    def default_values(self, statement: InsertStatement) -> str:
+        """Render rows of nothing but defaults: several by their generated key."""
+        rows, default = statement.rows, self.dialect.features.default_key
+        if rows == 1:
+            self.require("insert_default_values", "INSERT ... DEFAULT VALUES")
+            return "DEFAULT VALUES"
+        keys = [self.quote(column.name) for column in statement.table.columns if column.identity]
+        if not default or not keys:
             raise QueryError(
                 f"{rows} rows of nothing but defaults cannot be inserted at once: insert them one by one"
             )
-        return "DEFAULT VALUES"
+        return f"({keys[0]}) VALUES {', '.join([f'({default})'] * rows)}"
 
     def conflict(self, statement: InsertStatement, base: int) -> str:
         """Render ON CONFLICT."""

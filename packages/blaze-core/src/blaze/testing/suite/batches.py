@@ -8,7 +8,7 @@ import pytest
 
 from blaze import StaleDataError
 from blaze.testing.suite.harness import Database, done, scenario
-from blaze.testing.suite.models import Account, Label, Node, Person, Post, Room, Share
+from blaze.testing.suite.models import Account, Label, Node, Person, Post, Room, Share, Ticket
 
 __all__ = [
     "test_a_batch_meets_a_row_that_is_gone",
@@ -21,6 +21,7 @@ __all__ = [
     "test_names_swap_in_pairs",
     "test_null_beside_values_in_a_batch",
     "test_percent_signs_in_names",
+    "test_rows_of_generated_keys_alone",
     "test_trees_are_deleted_leaves_first",
 ]
 
@@ -66,6 +67,27 @@ async def test_any_number_of_rows_costs_the_same(db: Database) -> None:
     if not db.has("returning") and not db.has("consecutive_keys"):  # each new key costs a statement
         costs = [cost[1:] for cost in costs]
     assert costs[0] == costs[1], f"writing {many} rows takes more statements than writing 2"
+
+
+@scenario
+async def test_rows_of_generated_keys_alone(db: Database) -> None:
+    db.needs("insert_default_values")
+    told = db.has("returning") or db.has("consecutive_keys")
+    async with db.session() as s:
+        tickets = [Ticket() for _ in range(30)]
+        await s.add_all(tickets)
+        costs = [await written(s)]
+        before = s.statements
+        more = [Ticket() for _ in range(30)]
+        keys = (await s.bulk_insert(more, return_keys=True)).keys
+        costs.append(s.statements - before)
+        if db.dialect.features.default_key and told:
+            assert costs == [1, 1]
+        assert keys == [ticket.id for ticket in more]
+        numbers = [ticket.id for ticket in (*tickets, *more)]
+        assert numbers == sorted(set(numbers))
+        await s.commit()
+    assert sorted(ticket.id for ticket in await objects(db, Ticket)) == numbers
 
 
 @scenario
