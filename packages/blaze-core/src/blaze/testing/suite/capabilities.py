@@ -105,12 +105,9 @@ STATEMENTS: dict[str, tuple[Any, Any]] = {
     "conflict_rows": (
         lambda s: _first(
             s,
-            Insert(Label)
-            .values([{"name": "a"}, {"name": "b"}])
-            .on_conflict("name", do="nothing")
-            .returning(Label.name),
+            Insert(Label).values(name="a").on_conflict("name", do="nothing").returning(Label.name),
         ),
-        [("a",), ("b",)],
+        [("a",)],
     ),
     "for_update": (
         lambda s: done(s.query(Author.id).where(Author.id == 1).for_update().all()),
