@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import Any
 
 import pytest
@@ -146,6 +147,7 @@ async def test_a_commit_cancelled_at_any_moment(place: Place) -> None:
 @AWAITING_EVERYWHERE
 async def test_a_cancelled_commit_that_waits_for_a_lock_is_given_up(place: Place) -> None:
     """After a second nobody waits on; what became of it is not known, so the session asks for rollback()."""
+    threads = set(threading.enumerate())
     async with AsyncSession(place.engine) as holder, AsyncSession(place.engine) as session:
         await holder.begin()
         holder.add(Item(name="held"))
@@ -163,9 +165,11 @@ async def test_a_cancelled_commit_that_waits_for_a_lock_is_given_up(place: Place
         assert session.new == []
         await holder.commit()
         assert await session.exec_scalar(COUNT) == 1
-        await asyncio.sleep(
-            0.3
-        )  # SQLite looks at the lock every 0.1 s: its thread ends before the event loop
+    await place.engine.adispose()
+    while (
+        set(threading.enumerate()) - threads
+    ):  # a thread that waited for the lock reports to this event loop
+        await asyncio.sleep(0.01)
 
 
 @BLOCKING
