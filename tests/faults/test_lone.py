@@ -149,7 +149,9 @@ async def test_a_cancelled_commit_that_waits_for_a_lock_is_given_up(place: Place
     """After a second nobody waits on; what became of it is not known, so the session asks for rollback()."""
     threads = set(threading.enumerate())
     async with AsyncSession(place.engine) as holder, AsyncSession(place.engine) as session:
+        assert await session.exec_scalar(COUNT) == 0  # its connection is open
         await holder.begin()
+        await session.rollback()
         holder.add(Item(name="held"))
         await holder.flush()
         item = Item(name="held")
@@ -166,9 +168,7 @@ async def test_a_cancelled_commit_that_waits_for_a_lock_is_given_up(place: Place
         await holder.commit()
         assert await session.exec_scalar(COUNT) == 1
     await place.engine.adispose()
-    while (
-        set(threading.enumerate()) - threads
-    ):  # a thread that waited for the lock reports to this event loop
+    while set(threading.enumerate()) - threads:  # who waited for the lock reports to this event loop
         await asyncio.sleep(0.01)
 
 
